@@ -1,1 +1,45 @@
-//! placeholder
+//! The load program of Gatehouse: it speaks HTTP to a server as readers do, knows what every answer must be,
+//! and measures what the answers cost. It refuses to link the engine: whatever it knows, it learned from outside.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`cli`] | the commands and their flags |
+//! | [`client`] | the event loop that sends scans and judges the answers |
+//! | [`pace`] | when a scan is due: closed loop, open loop |
+//! | [`codes`] | which code is presented next, and what the answer must be |
+//! | [`request`], [`reply`], [`connection`] | bytes of one request, of one reply, and the socket between them |
+//! | [`echo`], [`disk`] | the two limits we compare with: a server that parses nothing, and the bare disk |
+//! | [`process`], [`demo_server`], [`procfs`], [`affinity`] | child processes and what the kernel knows about them |
+//! | [`compare`], [`memory`] | whole measurements, each one command |
+
+pub mod affinity;
+pub mod cli;
+pub mod client;
+pub mod codes;
+pub mod compare;
+pub mod connection;
+pub mod demo_server;
+pub mod disk;
+pub mod echo;
+pub mod latency;
+pub mod limits;
+pub mod memory;
+pub mod pace;
+pub mod poller;
+pub mod process;
+pub mod procfs;
+pub mod reply;
+pub mod report;
+pub mod request;
+pub mod tally;
+pub mod target;
+pub mod window;
+
+/// How a command ended, when it could be carried out at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every answer was the one it had to be.
+    Right,
+    /// At least one answer was wrong, or missing.
+    Wrong,
+}

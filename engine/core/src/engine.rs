@@ -1,0 +1,821 @@
+//! The engine: one lock around the state, one order for everything. Under the lock a scan is looked up,
+//! decided, appended to the journal and applied; the caller then waits, without the lock, until its LSN is
+//! durable. Knows no network, no SQL and no async runtime; clock and disk are given to it.
+
+use crate::catalog::{Catalog, CatalogError, DeviceId, Entity, EventId, GateId, OperatorId};
+use crate::checkpoint::{self, CheckpointError, Step};
+use crate::clock::{Clock, Time};
+use crate::cold::ColdFilter;
+use crate::counts::Counts;
+use crate::decide::decide;
+use crate::decision::{Answer, Decision, Scan, Verdict};
+use crate::disk::Disk;
+use crate::journal::{AppendError, Journal, JournalError, JournalOptions, Lsn, Recovery};
+use crate::limits::{ANNUL_WINDOW_MS, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
+use crate::record::{Command, PassageOutcome, PassageRecord, Record, ScanRecord};
+use crate::scans::KeptScan;
+use crate::state::{Conflict, DeviceMode, PendingCommand, State};
+use crate::ticket::{CodeKind, Ticket, TicketId, TicketStatus, TicketTable, TicketUse};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Prefix of the ids the engine gives to scans that came without one; devices may not use it.
+pub const OWN_SCAN_ID_PREFIX: &str = "gh-";
+
+/// How long a checkpoint waits for its LSN to become durable.
+const CHECKPOINT_WAIT: Duration = Duration::from_secs(60);
+
+/// The engine. Shared by reference between all threads.
+pub struct Engine {
+    // A plain mutex: nothing waits while holding it, and one decision takes well under a microsecond. One order
+    // for all scans makes counts and capacities exact without any further rule.
+    state: Mutex<State>,
+    /// The catalog of the state, readable without the lock.
+    catalog: ArcSwap<Catalog>,
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    cold: ColdFilter,
+    projected: AtomicU64,
+    checkpointed: AtomicU64,
+}
+
+/// What was found when the engine opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// LSN of the checkpoint it started from; 0: none.
+    pub checkpoint: u64,
+    /// Checkpoints that could not be read and why; an older one was used.
+    pub damaged: Vec<String>,
+    /// What the journal gave.
+    pub recovery: Recovery,
+}
+
+/// Why the engine cannot open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The journal is damaged or the disk fails.
+    #[error("failed to open journal: {0}")]
+    Journal(#[from] JournalError),
+    /// No checkpoint can be read and the journal does not begin at the beginning.
+    #[error("failed to open checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// The directory cannot be read.
+    #[error("failed to read the data directory: {0}")]
+    Io(#[from] std::io::Error),
+    /// The first record could not be written.
+    #[error("failed to begin the journal: {0}")]
+    Begin(AppendError),
+}
+
+/// Why the engine did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// It cannot decide: the journal failed or is behind. Never a denial.
+    #[error("cannot decide now: {0}")]
+    Unavailable(#[from] AppendError),
+    /// The same id was used for another scan.
+    #[error("this scan_id was used for another code")]
+    ScanIdConflict,
+    /// The id is of the form the engine gives out.
+    #[error("a scan_id must not begin with {OWN_SCAN_ID_PREFIX}")]
+    ScanIdReserved,
+    /// No such scan by this device in the time it can be annulled or confirmed.
+    #[error("no scan of this id by this device")]
+    ScanNotFound,
+    /// A refusal cannot be annulled.
+    #[error("the scan was refused, so nobody passed")]
+    NotAdmitted,
+    /// It was confirmed or annulled before, the other way.
+    #[error("the scan is {0:?} already")]
+    PassageDecided(PassageOutcome),
+    /// More than 15 minutes ago.
+    #[error("the scan is too old to be annulled")]
+    TooLateToAnnul,
+    /// The entity is not good.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// No such ticket in memory.
+    #[error("no such ticket")]
+    TicketNotFound,
+    /// The ticket's event came near while its tickets are still on their way into memory.
+    #[error("the tickets of this event are being loaded")]
+    Warming,
+    /// The code may belong to a ticket that is in the store only; look it up, then ask `scan_cold`.
+    #[error("the ticket may be in the store only")]
+    MaybeCold,
+}
+
+/// An answered scan.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// LSN of the decision; 0 for a check.
+    pub lsn: Lsn,
+    /// No reply may leave before this LSN is durable.
+    pub wait: Lsn,
+    /// Is this the first time?
+    pub seen: Seen,
+}
+
+/// Had this scan been seen before?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// No: a new decision.
+    New,
+    /// The same id: the same answer.
+    SameId,
+    /// The same code without an id within the repeat window: the same answer.
+    Repeat,
+}
+
+/// A ticket to be added.
+#[derive(Clone, Debug)]
+pub struct NewTicket {
+    /// The ticket; its codes are within its details.
+    pub ticket: Ticket,
+}
+
+/// Why a ticket was not added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// Another ticket has this code.
+    #[error("code '{0}' belongs to another ticket already")]
+    CodeTaken(String),
+    /// It has no code.
+    #[error("a ticket needs a code")]
+    NoCode,
+    /// Its type is not known.
+    #[error("its ticket type is not known")]
+    UnknownType,
+}
+
+impl Engine {
+    /// Opens the engine on a disk: newest readable checkpoint, then the journal after it.
+    ///
+    /// # Errors
+    /// A damaged journal, no readable checkpoint where one is needed, a failing disk.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: JournalOptions,
+    ) -> Result<(Engine, Opened), OpenError> {
+        let mut damaged = Vec::new();
+        let mut start = None;
+        for (lsn, name) in checkpoint::list(disk.as_ref())? {
+            match checkpoint::load(disk.as_ref(), &name) {
+                Ok(state) => {
+                    start = Some((lsn, state));
+                    break;
+                }
+                Err(error) => damaged.push(error.to_string()),
+            }
+        }
+        let (lsn, state) = start.unwrap_or_else(|| (0, State::new()));
+        let (engine, recovery) = Engine::open_from(state, disk, clock, options)?;
+        Ok((engine, Opened { checkpoint: lsn, damaged, recovery }))
+    }
+
+    /// Opens the engine from a state that was loaded elsewhere (the store), then the journal after it.
+    ///
+    /// # Errors
+    /// A damaged journal or a failing disk.
+    pub fn open_from(
+        state: State,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: JournalOptions,
+    ) -> Result<(Engine, Recovery), OpenError> {
+        let checkpointed = state.lsn;
+        let mut state = state;
+        let (journal, recovery) =
+            Journal::open(Arc::clone(&disk), options, Lsn(state.lsn), &mut |lsn, payload| {
+                let record = Record::decode(payload).map_err(|error| error.to_string())?;
+                state.apply(lsn.0, &record);
+                Ok(())
+            })?;
+        let catalog = ArcSwap::new(Arc::clone(&state.catalog));
+        let engine = Engine {
+            state: Mutex::new(state),
+            catalog,
+            journal,
+            clock,
+            disk,
+            cold: ColdFilter::default(),
+            projected: AtomicU64::new(0),
+            checkpointed: AtomicU64::new(checkpointed),
+        };
+        engine.be_born().map_err(OpenError::Begin)?;
+        Ok((engine, recovery))
+    }
+
+    /// The first record ever gives the node its key for scan ids.
+    fn be_born(&self) -> Result<(), AppendError> {
+        let mut state = self.state.lock();
+        if state.lsn > 0 {
+            return Ok(());
+        }
+        // Two seeded hashers of the standard library: random per process, and no further dependency.
+        use std::hash::{BuildHasher, RandomState};
+        let mut salt = [0; 16];
+        let halves = [RandomState::new().hash_one(self.clock.now()), RandomState::new().hash_one("scan ids")];
+        salt[..8].copy_from_slice(&halves[0].to_le_bytes());
+        salt[8..].copy_from_slice(&halves[1].to_le_bytes());
+        self.commit(&mut state, &Record::Born { at: self.clock.now(), salt }).map(|_| ())
+    }
+
+    /// Appends a record and applies it. The only way into the journal, and the only caller of `apply` besides replay.
+    fn commit(&self, state: &mut State, record: &Record<'_>) -> Result<Lsn, AppendError> {
+        let expected = state.lsn + 1;
+        let lsn = self.journal.append(|_, out| record.encode(out))?;
+        assert_eq!(lsn.0, expected, "journal and state count alike");
+        state.apply(lsn.0, record);
+        if !Arc::ptr_eq(&state.catalog, &self.catalog.load()) {
+            self.catalog.store(Arc::clone(&state.catalog));
+        }
+        Ok(lsn)
+    }
+
+    // --- scans ---
+
+    /// Decides a scan, or gives the answer it got before. Well under a microsecond; no I/O.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot decide, `ScanIdConflict`, `MaybeCold`.
+    pub fn scan(&self, scan: &Scan<'_>) -> Result<Answered, EngineError> {
+        let mut state = self.state.lock();
+        if let Some(answered) = self.seen(&mut state, scan)? {
+            return Ok(answered);
+        }
+        let found = state.tickets.find(scan.code_kind, scan.code);
+        if found.is_none() && self.cold.maybe(scan.code_kind, scan.code) {
+            return Err(EngineError::MaybeCold);
+        }
+        let decision = decide(&state.view(scan, found, self.now_of(scan)), scan);
+        self.record(&mut state, scan, decision)
+    }
+
+    /// Decides a scan whose ticket was looked for in the store. Such a ticket can only be refused: its event is
+    /// not near.
+    ///
+    /// # Errors
+    /// As `scan`.
+    pub fn scan_cold(
+        &self,
+        scan: &Scan<'_>,
+        found: Option<&(TicketId, Ticket)>,
+    ) -> Result<Answered, EngineError> {
+        let mut state = self.state.lock();
+        if let Some(answered) = self.seen(&mut state, scan)? {
+            return Ok(answered);
+        }
+        let decision = self.decide_cold(&state, scan, found)?;
+        self.record(&mut state, scan, decision)
+    }
+
+    fn decide_cold(
+        &self,
+        state: &State,
+        scan: &Scan<'_>,
+        found: Option<&(TicketId, Ticket)>,
+    ) -> Result<Decision, EngineError> {
+        let warm = state.tickets.find(scan.code_kind, scan.code);
+        let ticket = warm.or(found.map(|(id, ticket)| (*id, ticket)));
+        let decision = decide(&state.view(scan, ticket, self.now_of(scan)), scan);
+        if warm.is_none() && found.is_some() && decision.answer.verdict.admits() {
+            return Err(EngineError::Warming);
+        }
+        Ok(decision)
+    }
+
+    /// The decision that would be made; nothing changes and nothing is counted.
+    ///
+    /// # Errors
+    /// `Unavailable` when the journal failed, `MaybeCold`.
+    pub fn check(&self, scan: &Scan<'_>) -> Result<Answered, EngineError> {
+        let state = self.state.lock();
+        if self.journal.poisoned() {
+            return Err(EngineError::Unavailable(AppendError::Poisoned));
+        }
+        let found = state.tickets.find(scan.code_kind, scan.code);
+        if found.is_none() && self.cold.maybe(scan.code_kind, scan.code) {
+            return Err(EngineError::MaybeCold);
+        }
+        let decision = decide(&state.view(scan, found, self.now_of(scan)), scan);
+        // What it says may rest on a scan that is not durable yet.
+        Ok(Answered { answer: decision.answer, lsn: Lsn(0), wait: Lsn(state.lsn), seen: Seen::New })
+    }
+
+    /// As `check`, for a ticket that was looked for in the store.
+    ///
+    /// # Errors
+    /// As `scan_cold`.
+    pub fn check_cold(
+        &self,
+        scan: &Scan<'_>,
+        found: Option<&(TicketId, Ticket)>,
+    ) -> Result<Answered, EngineError> {
+        let state = self.state.lock();
+        let decision = self.decide_cold(&state, scan, found)?;
+        Ok(Answered { answer: decision.answer, lsn: Lsn(0), wait: Lsn(state.lsn), seen: Seen::New })
+    }
+
+    /// Offline scans are history: they are judged at the time they were made.
+    fn now_of(&self, scan: &Scan<'_>) -> Time {
+        match (scan.shown, scan.scanned_at) {
+            (Some(_), Some(at)) => at.min(self.clock.now()),
+            _ => self.clock.now(),
+        }
+    }
+
+    /// Rule 1: the same scan gets the same answer, whatever changed since.
+    fn seen(&self, state: &mut State, scan: &Scan<'_>) -> Result<Option<Answered>, EngineError> {
+        if self.journal.poisoned() {
+            return Err(EngineError::Unavailable(AppendError::Poisoned));
+        }
+        let Some(scan_id) = scan.scan_id else { return self.repeated(state, scan) };
+        let Some(kept) = find_by_id(state, scan.device, scan_id) else {
+            let reserved = scan_id.starts_with(OWN_SCAN_ID_PREFIX);
+            return if reserved { Err(EngineError::ScanIdReserved) } else { Ok(None) };
+        };
+        if kept.code_hash != state.code_hash(scan.code_kind, scan.code)
+            || kept.answer.gate != scan.gate
+            || kept.answer.kind != scan.kind
+        {
+            return Err(EngineError::ScanIdConflict);
+        }
+        Ok(Some(Answered {
+            answer: kept.answer.clone(),
+            lsn: Lsn(kept.lsn),
+            wait: Lsn(kept.lsn),
+            seen: Seen::SameId,
+        }))
+    }
+
+    fn repeated(&self, state: &mut State, scan: &Scan<'_>) -> Result<Option<Answered>, EngineError> {
+        let key = state.key_of_code(scan.device, scan.code_kind, scan.code);
+        let Some(kept) = state.scans.find(key) else { return Ok(None) };
+        let window_ms =
+            state.catalog.device(scan.device).map_or(0, |device| i64::from(device.repeat_window_ms));
+        let age_ms = self.clock.now().since_ms(kept.answer.at);
+        let same = kept.answer.gate == scan.gate
+            && kept.answer.kind == scan.kind
+            && kept.outcome == PassageOutcome::Open;
+        let same_way = scan.direction.is_none_or(|direction| direction == kept.answer.direction);
+        if !same || !same_way || age_ms < 0 || age_ms >= window_ms || scan.overriding.is_some() {
+            return Ok(None);
+        }
+        let (answer, of) = (kept.answer.clone(), kept.lsn);
+        let wait = self.commit(state, &Record::Repeat { at: self.clock.now(), device: scan.device, of })?;
+        Ok(Some(Answered { answer, lsn: Lsn(of), wait, seen: Seen::Repeat }))
+    }
+
+    fn record(
+        &self,
+        state: &mut State,
+        scan: &Scan<'_>,
+        decision: Decision,
+    ) -> Result<Answered, EngineError> {
+        let key = match scan.scan_id {
+            Some(scan_id) => state.key_of_id(scan.device, scan_id),
+            None => state.key_of_code(scan.device, scan.code_kind, scan.code),
+        };
+        let record = Record::Scan(ScanRecord {
+            device: scan.device,
+            scan_id: scan.scan_id.unwrap_or(""),
+            key,
+            code_kind: scan.code_kind,
+            code: scan.code,
+            scanned_at: scan.scanned_at,
+            answer: decision.answer,
+            after: decision.after,
+            overriding: scan.overriding,
+            conflict: decision.conflict,
+        });
+        let lsn = self.commit(state, &record)?;
+        let Record::Scan(ScanRecord { answer, .. }) = record else {
+            unreachable!("it was made a scan above")
+        };
+        Ok(Answered { answer, lsn, wait: lsn, seen: Seen::New })
+    }
+
+    // --- passages ---
+
+    /// The guest did not pass: the entry and the presence are given back; the scan stays in the history. Doing it
+    /// twice changes nothing.
+    ///
+    /// # Errors
+    /// No such scan by this device, a refusal, too old, confirmed already, `Unavailable`.
+    pub fn annul(&self, device: DeviceId, scan_id: &str) -> Result<(Lsn, Answer), EngineError> {
+        self.passage(device, scan_id, PassageOutcome::Annulled)
+    }
+
+    /// The guest passed. Doing it twice changes nothing.
+    ///
+    /// # Errors
+    /// As `annul`.
+    pub fn passed(&self, device: DeviceId, scan_id: &str) -> Result<(Lsn, Answer), EngineError> {
+        self.passage(device, scan_id, PassageOutcome::Passed)
+    }
+
+    fn passage(
+        &self,
+        device: DeviceId,
+        scan_id: &str,
+        outcome: PassageOutcome,
+    ) -> Result<(Lsn, Answer), EngineError> {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let kept = find_by_id(&state, device, scan_id).ok_or(EngineError::ScanNotFound)?;
+        if !kept.answer.verdict.admits() {
+            return Err(EngineError::NotAdmitted);
+        }
+        if kept.outcome == outcome {
+            return Ok((Lsn(state.lsn), kept.answer.clone()));
+        }
+        if kept.outcome != PassageOutcome::Open {
+            return Err(EngineError::PassageDecided(kept.outcome));
+        }
+        if outcome == PassageOutcome::Annulled && now.since_ms(kept.answer.at) > ANNUL_WINDOW_MS {
+            return Err(EngineError::TooLateToAnnul);
+        }
+        let after: Option<TicketUse> =
+            if outcome == PassageOutcome::Annulled { state.annulled(kept) } else { None };
+        let (answer, scan) = (kept.answer.clone(), kept.lsn);
+        let record = Record::Passage(PassageRecord { at: now, device, scan, outcome, after });
+        let lsn = self.commit(&mut state, &record)?;
+        Ok((lsn, answer))
+    }
+
+    /// People passed a gate without a ticket: counted, negative for outwards.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn turns(&self, device: DeviceId, gate: GateId, people: i32) -> Result<Lsn, EngineError> {
+        let record = Record::Turns { at: self.clock.now(), gate, device, people };
+        Ok(self.commit(&mut self.state.lock(), &record)?)
+    }
+
+    // --- changes ---
+
+    /// Puts an entity into the catalog, new by its name or replacing the one of that name.
+    ///
+    /// # Errors
+    /// An entity that contradicts itself, `Unavailable`.
+    pub fn put(&self, operator: Option<OperatorId>, entity: Entity) -> Result<Lsn, EngineError> {
+        let mut state = self.state.lock();
+        let entity = keep_what_is_not_theirs(&state, entity);
+        state.catalog.check(&entity)?;
+        let record = Record::Put { at: self.clock.now(), operator, entity: Box::new(entity) };
+        Ok(self.commit(&mut state, &record)?)
+    }
+
+    /// Adds tickets, in records of a bounded size. A ticket with a code that is taken is left out and told; the
+    /// others are added. With `dry_run` nothing is added.
+    ///
+    /// # Errors
+    /// `Unavailable`: some of the tickets may have been added.
+    pub fn add_tickets(
+        &self,
+        tickets: Vec<Ticket>,
+        dry_run: bool,
+    ) -> Result<(Lsn, Vec<Result<(), TicketError>>), EngineError> {
+        let mut outcomes = Vec::with_capacity(tickets.len());
+        let mut last = Lsn(0);
+        let mut tickets = tickets.into_iter().peekable();
+        while tickets.peek().is_some() {
+            let batch: Vec<Ticket> = tickets.by_ref().take(TICKETS_PER_RECORD_MAX).collect();
+            last = self.add_batch(batch, dry_run, &mut outcomes)?.max(last);
+        }
+        Ok((last, outcomes))
+    }
+
+    fn add_batch(
+        &self,
+        batch: Vec<Ticket>,
+        dry_run: bool,
+        outcomes: &mut Vec<Result<(), TicketError>>,
+    ) -> Result<Lsn, EngineError> {
+        let mut state = self.state.lock();
+        let mut fresh: Vec<Ticket> = Vec::with_capacity(batch.len());
+        let mut codes = std::collections::HashSet::new();
+        for ticket in batch {
+            let outcome = self.addable(&state, &ticket, &mut codes);
+            if outcome.is_ok() {
+                fresh.push(ticket);
+            }
+            outcomes.push(outcome);
+        }
+        if fresh.is_empty() || dry_run {
+            return Ok(Lsn(state.lsn));
+        }
+        for ticket in fresh.iter().filter(|ticket| state.is_cold(ticket.type_id)) {
+            self.cold.insert(ticket);
+        }
+        let first = state.tickets.next_id();
+        let lsn =
+            self.commit(&mut state, &Record::Tickets { at: self.clock.now(), first, tickets: fresh })?;
+        Ok(lsn)
+    }
+
+    fn addable(
+        &self,
+        state: &State,
+        ticket: &Ticket,
+        codes: &mut std::collections::HashSet<(CodeKind, Vec<u8>)>,
+    ) -> Result<(), TicketError> {
+        if state.catalog.ticket_type(ticket.type_id).is_none() {
+            return Err(TicketError::UnknownType);
+        }
+        if ticket.details.codes().next().is_none() {
+            return Err(TicketError::NoCode);
+        }
+        for (kind, code) in ticket.details.codes() {
+            let taken = state.tickets.find(kind, code).is_some() || codes.contains(&(kind, code.to_vec()));
+            if taken {
+                return Err(TicketError::CodeTaken(String::from_utf8_lossy(code).into_owned()));
+            }
+        }
+        codes.extend(ticket.details.codes().map(|(kind, code)| (kind, code.to_vec())));
+        Ok(())
+    }
+
+    /// Changes a ticket's status.
+    ///
+    /// # Errors
+    /// No such ticket in memory, `Unavailable`.
+    pub fn set_status(
+        &self,
+        operator: Option<OperatorId>,
+        ticket: TicketId,
+        status: TicketStatus,
+    ) -> Result<Lsn, EngineError> {
+        let mut state = self.state.lock();
+        state.tickets.get(ticket).ok_or(EngineError::TicketNotFound)?;
+        let record = Record::Status { at: self.clock.now(), operator, ticket, status };
+        Ok(self.commit(&mut state, &record)?)
+    }
+
+    /// Leaves a command for a device.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn command(
+        &self,
+        operator: Option<OperatorId>,
+        device: DeviceId,
+        command: Command,
+        lives_ms: i64,
+    ) -> Result<Lsn, EngineError> {
+        let at = self.clock.now();
+        let record = Record::Command { at, operator, device, command, expires_at: at.plus_ms(lives_ms) };
+        Ok(self.commit(&mut self.state.lock(), &record)?)
+    }
+
+    /// Hands over what waits for a device: each command once, none that expired.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn take_commands(
+        &self,
+        device: DeviceId,
+    ) -> Result<(Lsn, DeviceMode, Vec<PendingCommand>), EngineError> {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let Some(own) = state.devices.get(device.index()) else {
+            return Ok((Lsn(0), DeviceMode::Normal, Vec::new()));
+        };
+        let mode = own.mode;
+        let Some(through) = own.commands.back().map(|pending| pending.lsn) else {
+            return Ok((Lsn(state.lsn), mode, Vec::new()));
+        };
+        let fresh = own.commands.iter().filter(|pending| pending.expires_at >= now).cloned().collect();
+        let lsn = self.commit(&mut state, &Record::Delivered { at: now, device, through })?;
+        Ok((lsn, mode, fresh))
+    }
+
+    /// How a device stands and how many commands wait for it.
+    pub fn device_state(&self, device: DeviceId) -> (DeviceMode, usize) {
+        let state = self.state.lock();
+        state
+            .devices
+            .get(device.index())
+            .map_or((DeviceMode::Normal, 0), |own| (own.mode, own.commands.len()))
+    }
+
+    /// Marks a conflict as looked into.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn resolve_conflict(&self, operator: Option<OperatorId>, conflict: u64) -> Result<Lsn, EngineError> {
+        let record = Record::ConflictResolved { at: self.clock.now(), operator, conflict };
+        Ok(self.commit(&mut self.state.lock(), &record)?)
+    }
+
+    // --- cold events ---
+
+    /// Takes an event's tickets out of memory. To be called only when all of them are in the store (`projected`
+    /// is past every record about them). Gates wait for one run of a few thousand at the most.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn cool(&self, event: EventId) -> Result<Lsn, EngineError> {
+        let end = self.state.lock().tickets.next_id().0;
+        let mut last = Lsn(0);
+        for first in (0..end.max(1)).step_by(TicketTable::RUN as usize) {
+            let mut state = self.state.lock();
+            let run = (first..first + TicketTable::RUN).map(TicketId);
+            let of_event: Vec<&Ticket> = run
+                .filter_map(|id| state.tickets.get(id))
+                .filter(|ticket| {
+                    state.catalog.ticket_type(ticket.type_id).is_some_and(|kind| kind.event == event)
+                })
+                .collect();
+            of_event.iter().for_each(|ticket| self.cold.insert(ticket));
+            if of_event.is_empty() && first > 0 {
+                continue;
+            }
+            let record = Record::Cooled {
+                at: self.clock.now(),
+                event,
+                first: TicketId(first),
+                count: TicketTable::RUN,
+            };
+            last = self.commit(&mut state, &record)?;
+        }
+        Ok(last)
+    }
+
+    /// Brings tickets of an event back from the store.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn warm(&self, tickets: Vec<(TicketId, Ticket)>) -> Result<Lsn, EngineError> {
+        assert!(tickets.len() <= TICKETS_PER_RECORD_MAX);
+        Ok(self.commit(&mut self.state.lock(), &Record::Warmed { at: self.clock.now(), tickets })?)
+    }
+
+    /// The filter in front of the store.
+    pub fn cold_filter(&self) -> &ColdFilter {
+        &self.cold
+    }
+
+    // --- reading ---
+
+    /// The catalog, without any lock.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    /// The catalog for the length of one request, without any lock or shared counter.
+    pub fn catalog_guard(&self) -> arc_swap::Guard<Arc<Catalog>> {
+        self.catalog.load()
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The ticket that has this code, and its number.
+    pub fn ticket(&self, kind: CodeKind, code: &[u8]) -> Option<(TicketId, Ticket)> {
+        self.state.lock().tickets.find(kind, code).map(|(id, ticket)| (id, ticket.clone()))
+    }
+
+    /// A copy of all counts.
+    pub fn counts(&self) -> Counts {
+        self.state.lock().counts.clone()
+    }
+
+    /// Conflicts nobody has looked into.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        self.state.lock().conflicts.iter().filter(|conflict| !conflict.resolved).cloned().collect()
+    }
+
+    /// Tickets in memory, scans kept, scans forgotten early.
+    pub fn sizes(&self) -> (usize, usize, u64) {
+        let state = self.state.lock();
+        (state.tickets.len(), state.scans.len(), state.scans.forgotten_early)
+    }
+
+    /// LSN of the newest kept scan that fits, among the newest `look_at`.
+    pub fn latest_scan(&self, device: Option<DeviceId>, gate: Option<GateId>, look_at: usize) -> Option<Lsn> {
+        let state = self.state.lock();
+        let fits = |scan: &&KeptScan| {
+            device.is_none_or(|device| device == scan.device)
+                && gate.is_none_or(|gate| gate == scan.answer.gate)
+        };
+        state.scans.newest().take(look_at).find(fits).map(|scan| Lsn(scan.lsn))
+    }
+
+    /// The journal: positions, waiting, reading.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The state as bytes: equal states, equal bytes. Locks the state for as long as it takes: tests and audits.
+    pub fn image(&self) -> Vec<u8> {
+        checkpoint::image(&self.state.lock())
+    }
+
+    /// Reads the state under the lock: tests and audits, and small questions.
+    pub fn with_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.state.lock())
+    }
+
+    // --- housekeeping ---
+
+    /// The store holds everything up to here.
+    pub fn set_projected(&self, lsn: Lsn) {
+        self.projected.fetch_max(lsn.0, Ordering::SeqCst);
+    }
+
+    /// Up to where the store holds everything.
+    pub fn projected(&self) -> Lsn {
+        Lsn(self.projected.load(Ordering::SeqCst))
+    }
+
+    /// LSN of the newest checkpoint.
+    pub fn checkpointed(&self) -> Lsn {
+        Lsn(self.checkpointed.load(Ordering::SeqCst))
+    }
+
+    /// Writes a checkpoint while gates go on, then deletes journal segments that nobody needs any more: those
+    /// that every kept checkpoint and the store are past.
+    ///
+    /// # Errors
+    /// A failing disk; the state and the gates are not touched by it.
+    pub fn checkpoint(&self) -> Result<Lsn, CheckpointError> {
+        let head = checkpoint::begin(&mut self.state.lock());
+        let lsn = head.lsn;
+        let written = self.write_checkpoint(&head);
+        checkpoint::end(&mut self.state.lock());
+        written?;
+        self.checkpointed.store(lsn, Ordering::SeqCst);
+        self.delete_segments()?;
+        Ok(Lsn(lsn))
+    }
+
+    fn write_checkpoint(&self, head: &crate::state::StateHead) -> Result<(), CheckpointError> {
+        let mut writer = checkpoint::Writer::create(self.disk.as_ref(), head)?;
+        loop {
+            // The lock is given up between steps.
+            let step = checkpoint::step(&mut self.state.lock());
+            match step {
+                Step::Tickets(tickets) => writer.tickets(&tickets)?,
+                Step::Scans(scans) => writer.scans(&scans)?,
+                Step::Done => break,
+            }
+        }
+        // A checkpoint must never be ahead of the journal: what it holds has to be durable first.
+        self.journal.wait_durable(Lsn(head.lsn), CHECKPOINT_WAIT).map_err(|error| CheckpointError::Io {
+            name: format!("checkpoint-{:020}", head.lsn),
+            error: std::io::Error::other(error.to_string()),
+        })?;
+        writer.finish(self.disk.as_ref())
+    }
+
+    fn delete_segments(&self) -> Result<(), CheckpointError> {
+        let io_error = |error| CheckpointError::Io { name: "of the data directory".to_owned(), error };
+        let oldest = checkpoint::tidy(self.disk.as_ref()).map_err(io_error)?.unwrap_or(0);
+        let through = Lsn(oldest.min(self.projected().0));
+        self.journal
+            .delete_through(through)
+            .map_err(|error| io_error(std::io::Error::other(error.to_string())))?;
+        Ok(())
+    }
+}
+
+/// A scan by the id the device gave, or by the id the engine gave.
+fn find_by_id<'s>(state: &'s State, device: DeviceId, scan_id: &str) -> Option<&'s KeptScan> {
+    let kept = match scan_id.strip_prefix(OWN_SCAN_ID_PREFIX) {
+        Some(lsn) => state.scans.at_lsn(lsn.parse().ok()?).filter(|kept| !kept.named),
+        None => state.scans.find(state.key_of_id(device, scan_id)).filter(|kept| kept.named),
+    };
+    kept.filter(|kept| kept.device == device)
+}
+
+/// Whether an event is cold is the engine's own affair: whoever puts an event cannot change it.
+fn keep_what_is_not_theirs(state: &State, entity: Entity) -> Entity {
+    match entity {
+        Entity::Event(mut event) => {
+            let known = state.catalog.event_named(&event.name).and_then(|id| state.catalog.event(id));
+            event.cold = known.is_some_and(|known| known.cold);
+            Entity::Event(event)
+        }
+        other => other,
+    }
+}
+
+const _: () = assert!(RECORD_BYTES_MAX >= 64 * 1024);
+
+/// Did this answer let somebody in?
+pub fn admitted(answer: &Answer) -> bool {
+    matches!(answer.verdict, Verdict::Admit { .. })
+}

@@ -1,0 +1,40 @@
+//! Limits of the journal and the relations between them. Knows numbers; refuses to know how they are used.
+
+/// Bytes of a segment's header.
+pub const SEGMENT_HEADER_BYTES: usize = 32;
+/// Bytes of a record's frame before its payload.
+pub const FRAME_HEADER_BYTES: usize = 24;
+/// Every frame starts at a multiple of this, in bytes.
+pub const FRAME_ALIGN: usize = 8;
+/// The largest payload of a record, in bytes.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// The smallest segment, in bytes: for tests; its records are bounded by it too.
+pub const SEGMENT_BYTES_MIN: u64 = 1 << 10;
+/// The usual segment, in bytes.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+/// The largest segment, in bytes: recovery holds one in memory.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// The usual limit of bytes that wait for the writer.
+pub const PENDING_BYTES_MAX_DEFAULT: usize = 64 << 20;
+/// The largest LSN: far away, and far enough from the end of `u64` that no sum of two overflows.
+pub const LSN_MAX: u64 = 1 << 62;
+/// Bytes a reader asks the disk for at once, unless one record is larger.
+pub const READ_BYTES: usize = 256 << 10;
+/// How long the writer sleeps at most without looking for work, in milliseconds.
+pub const WRITER_WAIT_MS_MAX: u64 = 50;
+
+/// The largest frame, padding included, in bytes.
+pub const FRAME_BYTES_MAX: usize = (FRAME_HEADER_BYTES + RECORD_BYTES_MAX).next_multiple_of(FRAME_ALIGN);
+/// The smallest frame, in bytes: one byte of payload.
+pub const FRAME_BYTES_MIN: usize = FRAME_HEADER_BYTES + FRAME_ALIGN;
+
+const _: () = assert!(SEGMENT_HEADER_BYTES.is_multiple_of(FRAME_ALIGN));
+const _: () = assert!(FRAME_HEADER_BYTES.is_multiple_of(FRAME_ALIGN));
+const _: () = assert!(SEGMENT_BYTES_MIN as usize >= SEGMENT_HEADER_BYTES + 4 * FRAME_BYTES_MIN);
+const _: () = assert!(SEGMENT_BYTES_DEFAULT as usize >= RECORD_BYTES_MAX * 64);
+const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_DEFAULT);
+const _: () = assert!(SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);
+// A frame says in a u32 how many records before it were not yet synced; all of them are in its segment.
+const _: () = assert!(SEGMENT_BYTES_MAX / (FRAME_BYTES_MIN as u64) < u32::MAX as u64);
+const _: () = assert!(RECORD_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(PENDING_BYTES_MAX_DEFAULT >= FRAME_BYTES_MAX);

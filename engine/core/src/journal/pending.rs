@@ -1,0 +1,130 @@
+//! Pending: records that have an LSN and wait for the writer, as frames without checksums. Knows one buffer and the
+//! last number; refuses to know disks, threads and time.
+
+use super::frame::{begin, finish};
+use super::limits::{FRAME_HEADER_BYTES, LSN_MAX};
+use super::{AppendError, Lsn};
+
+/// Capacity a buffer keeps after a surge, in bytes: enough for any usual batch.
+pub(super) const BUFFER_BYTES_KEPT: usize = 4 << 20;
+
+/// The buffer that `append` fills and `commit` takes.
+pub(super) struct Pending {
+    bytes: Vec<u8>,
+    /// Where the last whole frame ends. Bytes behind it are of an encoder that panicked: they never count.
+    end: usize,
+    last: Lsn,
+    poisoned: bool,
+    /// The writer sleeps: whoever appends wakes it, and clears this.
+    pub writer_waits: bool,
+    /// The writer shall drain and return.
+    pub stopping: bool,
+}
+
+// === impl Pending ===
+
+impl Pending {
+    pub fn after(last: Lsn) -> Pending {
+        let bytes = Vec::with_capacity(BUFFER_BYTES_KEPT);
+        Pending { bytes, end: 0, last, poisoned: false, writer_waits: false, stopping: false }
+    }
+
+    pub fn append(
+        &mut self,
+        encode: impl FnOnce(Lsn, &mut Vec<u8>),
+        pending_bytes_max: usize,
+        record_bytes_max: usize,
+    ) -> Result<Lsn, AppendError> {
+        if self.poisoned {
+            return Err(AppendError::Poisoned);
+        }
+        if self.end >= pending_bytes_max {
+            return Err(AppendError::Full);
+        }
+        let lsn = Lsn(self.last.0 + 1);
+        assert!(lsn.0 <= LSN_MAX);
+        self.bytes.truncate(self.end);
+        let start = begin(&mut self.bytes);
+        encode(lsn, &mut self.bytes);
+        assert!(self.bytes.len() >= start + FRAME_HEADER_BYTES, "an encoder may only append");
+        let bytes = self.bytes.len() - start - FRAME_HEADER_BYTES;
+        if bytes == 0 {
+            return Err(AppendError::Empty);
+        }
+        if bytes > record_bytes_max {
+            return Err(AppendError::TooLarge { bytes, max: record_bytes_max });
+        }
+        finish(&mut self.bytes, start, lsn);
+        (self.end, self.last) = (self.bytes.len(), lsn);
+        Ok(lsn)
+    }
+
+    /// Swaps the waiting frames for `spare`, an empty buffer. Cost: no copy.
+    pub fn take(&mut self, spare: Vec<u8>) -> Vec<u8> {
+        assert!(spare.is_empty());
+        self.bytes.truncate(self.end);
+        self.end = 0;
+        std::mem::replace(&mut self.bytes, spare)
+    }
+
+    /// Drops what waits, and everything to come.
+    pub fn poison(&mut self) {
+        self.poisoned = true;
+        self.bytes = Vec::new();
+        self.end = 0;
+    }
+
+    pub fn len(&self) -> usize {
+        self.end
+    }
+
+    /// Whether the writer has a reason not to sleep.
+    pub fn has_work(&self) -> bool {
+        self.end > 0 || self.stopping || self.poisoned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(pending: &mut Pending, payload: &[u8]) -> Result<Lsn, AppendError> {
+        pending.append(|_, buffer| buffer.extend_from_slice(payload), 100, 50)
+    }
+
+    #[test]
+    fn a_refused_record_leaves_nothing_behind() {
+        let mut pending = Pending::after(Lsn(9));
+        assert_eq!(append(&mut pending, b""), Err(AppendError::Empty));
+        assert_eq!(append(&mut pending, &[1; 51]), Err(AppendError::TooLarge { bytes: 51, max: 50 }));
+        assert_eq!(pending.len(), 0);
+        assert_eq!(append(&mut pending, &[1; 50]), Ok(Lsn(10)));
+        assert_eq!(append(&mut pending, &[1; 1]), Ok(Lsn(11)));
+        assert_eq!(append(&mut pending, &[1; 1]), Err(AppendError::Full));
+        assert_eq!(pending.take(Vec::new()).len(), 112);
+        assert_eq!(append(&mut pending, &[1; 1]), Ok(Lsn(12)));
+        pending.poison();
+        assert_eq!(append(&mut pending, &[1; 1]), Err(AppendError::Poisoned));
+        assert_eq!(pending.take(Vec::new()), []);
+    }
+
+    #[test]
+    fn an_encoder_that_panics_uses_no_number_and_leaves_no_bytes() {
+        let mut pending = Pending::after(Lsn(0));
+        append(&mut pending, b"a").unwrap();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = pending.append(
+                |_, buffer| {
+                    buffer.push(1);
+                    panic!("on purpose");
+                },
+                100,
+                50,
+            );
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(pending.len(), 32);
+        assert_eq!(append(&mut pending, b"b"), Ok(Lsn(2)));
+        assert_eq!(pending.take(Vec::new()).len(), 64);
+    }
+}

@@ -1,0 +1,63 @@
+//! Every limit of the engine, in one place, with its unit and reason. Knows numbers only.
+//!
+//! At a limit the rule is the same everywhere: refuse, count, say so.
+
+/// Longest code a ticket may have or a scan may present, in bytes. QR codes of ticket vendors stay below
+/// 200 bytes; one length byte per code keeps a ticket small.
+pub const CODE_BYTES_MAX: usize = 255;
+
+/// Longest `scan_id` a device may send, in bytes (a UUID in text has 36).
+pub const SCAN_ID_BYTES_MAX: usize = 128;
+
+/// Longest name of an event, zone, gate, type, device or operator, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Longest text in a ticket's details (reference, holder, order, seat), in bytes.
+pub const TEXT_BYTES_MAX: usize = 255;
+
+/// Codes one ticket may have: paper, phone, wristband, season card and some spare.
+pub const TICKET_CODES_MAX: usize = 8;
+
+/// People one group ticket may admit.
+pub const GROUP_PEOPLE_MAX: u16 = 1_000;
+
+/// Tickets in one journal record of a bulk import: bounds the record and the time the state is locked.
+pub const TICKETS_PER_RECORD_MAX: usize = 256;
+
+/// Largest encoded bytes of one ticket in a bulk record.
+pub const TICKET_ENCODED_BYTES_MAX: usize =
+    TICKET_CODES_MAX * (CODE_BYTES_MAX + 3) + 4 * (TEXT_BYTES_MAX + 3) + 128;
+
+/// How long an answer is kept so that the same `scan_id` gets the same bytes, in milliseconds (24 h).
+pub const SCAN_RETENTION_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Answers kept at the most. Above it the oldest is forgotten early, and counted.
+pub const SCANS_KEPT_MAX: u64 = 4_000_000;
+
+/// Expired answers forgotten per new one: removal keeps up, and a clock that jumps ahead for a moment
+/// cannot empty the table at once.
+pub const SCANS_FORGOTTEN_PER_SCAN: usize = 2;
+
+/// Default window in which the same code at the same device, sent without an id, is one scan, in milliseconds.
+pub const REPEAT_WINDOW_MS: i64 = 3_000;
+
+/// How long a scan can be annulled, in milliseconds (15 min).
+pub const ANNUL_WINDOW_MS: i64 = 15 * 60 * 1_000;
+
+/// Commands that may wait for one device.
+pub const COMMANDS_PER_DEVICE_MAX: usize = 32;
+
+/// Open conflicts kept in memory; older ones stay in the store.
+pub const CONFLICTS_MAX: usize = 100_000;
+
+/// Entities of one kind in the catalog (gates, devices, types …).
+pub const CATALOG_ENTRIES_MAX: usize = 20_000;
+
+/// Largest journal record the engine writes, in bytes.
+pub const RECORD_BYTES_MAX: usize = crate::journal::limits::RECORD_BYTES_MAX;
+
+const _: () = assert!(CODE_BYTES_MAX <= u8::MAX as usize);
+const _: () = assert!(TEXT_BYTES_MAX <= u8::MAX as usize);
+const _: () = assert!(TICKETS_PER_RECORD_MAX * TICKET_ENCODED_BYTES_MAX <= RECORD_BYTES_MAX);
+const _: () = assert!(ANNUL_WINDOW_MS < SCAN_RETENTION_MS);
+const _: () = assert!(REPEAT_WINDOW_MS < ANNUL_WINDOW_MS);

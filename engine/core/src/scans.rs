@@ -1,0 +1,201 @@
+//! Recent scans: the answers that are kept so that a retry gets the same bytes, found by key or by LSN.
+//! Part of the state: filled and emptied by `apply` only. Knows no rule.
+
+use crate::capture::Capture;
+use crate::catalog::DeviceId;
+use crate::decision::Answer;
+use crate::limits::{SCAN_RETENTION_MS, SCANS_FORGOTTEN_PER_SCAN, SCANS_KEPT_MAX};
+use crate::record::{PassageOutcome, ScanKey};
+use crate::ticket::TicketUse;
+use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// A decided scan, as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeptScan {
+    /// Where it stands in the journal; rises through the table.
+    pub lsn: u64,
+    /// Under which it is found.
+    pub key: ScanKey,
+    /// Hash of kind and code: the same key with another code is another scan.
+    pub code_hash: u64,
+    /// Who asked.
+    pub device: DeviceId,
+    /// Had the device given an id?
+    pub named: bool,
+    /// What became of the admission.
+    pub outcome: PassageOutcome,
+    /// What the ticket had done before and has done after it, when the scan changed it.
+    pub moved: Option<(TicketUse, TicketUse)>,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// Kept scans in the order of the journal.
+#[derive(Debug)]
+pub struct ScanTable {
+    /// Chunks never move, so a growing table never makes a gate wait for a copy.
+    chunks: VecDeque<VecDeque<KeptScan>>,
+    /// Sequence number of the oldest kept scan.
+    first: u64,
+    /// Sequence number the next scan gets.
+    next: u64,
+    index: Vec<HashTable<(u64, u64)>>,
+    /// Scans forgotten before their time because the table was full.
+    pub forgotten_early: u64,
+    /// While a checkpoint is taken: what changed before it was captured.
+    pub(crate) capture: Option<Capture<Option<KeptScan>>>,
+}
+
+const CHUNK: usize = 4_096;
+const INDEX_PARTS: usize = 64;
+
+impl Default for ScanTable {
+    fn default() -> ScanTable {
+        ScanTable {
+            chunks: VecDeque::new(),
+            first: 0,
+            next: 0,
+            index: (0..INDEX_PARTS).map(|_| HashTable::new()).collect(),
+            forgotten_early: 0,
+            capture: None,
+        }
+    }
+}
+
+impl ScanTable {
+    /// Scans kept.
+    pub fn len(&self) -> usize {
+        (self.next - self.first) as usize
+    }
+
+    /// Is none kept?
+    pub fn is_empty(&self) -> bool {
+        self.first == self.next
+    }
+
+    /// Sequence numbers of the kept scans.
+    pub(crate) fn range(&self) -> (u64, u64) {
+        (self.first, self.next)
+    }
+
+    /// The scan of a sequence number.
+    pub(crate) fn get(&self, seq: u64) -> Option<&KeptScan> {
+        if seq < self.first || seq >= self.next {
+            return None;
+        }
+        let (chunk, offset) = self.place(seq);
+        self.chunks.get(chunk)?.get(offset)
+    }
+
+    /// The first chunk loses its front, so its offsets count from its own first scan.
+    fn place(&self, seq: u64) -> (usize, usize) {
+        let from_base = (seq - (self.first - self.first % CHUNK as u64)) as usize;
+        let (chunk, offset) = (from_base / CHUNK, from_base % CHUNK);
+        if chunk == 0 { (0, (seq - self.first) as usize) } else { (chunk, offset) }
+    }
+
+    /// The newest scan under this key.
+    pub fn find(&self, key: ScanKey) -> Option<&KeptScan> {
+        let (part, hash) = place_key(key);
+        let (_, seq) = self.index[part]
+            .find(hash, |(own, seq)| *own == hash && self.get(*seq).is_some_and(|scan| scan.key == key))?;
+        self.get(*seq)
+    }
+
+    /// The scan that stands at this LSN. A binary search.
+    pub fn at_lsn(&self, lsn: u64) -> Option<&KeptScan> {
+        self.get(self.seq_at_lsn(lsn)?)
+    }
+
+    fn seq_at_lsn(&self, lsn: u64) -> Option<u64> {
+        let (mut low, mut high) = (self.first, self.next);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle)?.lsn < lsn { low = middle + 1 } else { high = middle }
+        }
+        self.get(low).filter(|scan| scan.lsn == lsn).map(|_| low)
+    }
+
+    /// Newest first.
+    pub fn newest(&self) -> impl Iterator<Item = &KeptScan> {
+        (self.first..self.next).rev().filter_map(|seq| self.get(seq))
+    }
+
+    /// Keeps a scan and forgets what has expired.
+    pub fn push(&mut self, scan: KeptScan) {
+        let now = scan.answer.at;
+        self.append(scan);
+        for _ in 0..SCANS_FORGOTTEN_PER_SCAN {
+            let Some(oldest) = self.get(self.first) else { break };
+            let expired = now.since_ms(oldest.answer.at) > SCAN_RETENTION_MS;
+            let full = self.next - self.first > SCANS_KEPT_MAX;
+            if !expired && !full {
+                break;
+            }
+            self.forgotten_early += u64::from(!expired);
+            self.forget_oldest();
+        }
+    }
+
+    /// Keeps a scan without forgetting another: loading a checkpoint, which holds exactly what was kept.
+    pub(crate) fn append(&mut self, scan: KeptScan) {
+        assert!(self.get(self.next.wrapping_sub(1)).is_none_or(|last| last.lsn < scan.lsn));
+        let (part, hash) = place_key(scan.key);
+        let key = scan.key;
+        let seq = self.next;
+        let older = self.index[part]
+            .find(hash, |(own, seq)| *own == hash && self.get(*seq).is_some_and(|kept| kept.key == key))
+            .map(|(_, seq)| *seq);
+        if let Some(older) = older
+            && let Some(slot) = self.index[part].find_mut(hash, |(own, seq)| *own == hash && *seq == older)
+        {
+            slot.1 = seq;
+        } else {
+            self.index[part].insert_unique(hash, (hash, seq), |(hash, _)| *hash);
+        }
+        if seq.is_multiple_of(CHUNK as u64) || self.chunks.is_empty() {
+            self.chunks.push_back(VecDeque::with_capacity(CHUNK));
+        }
+        self.chunks.back_mut().expect("a chunk was just made sure of").push_back(scan);
+        self.next += 1;
+    }
+
+    fn forget_oldest(&mut self) {
+        self.before_change(self.first);
+        let Some(chunk) = self.chunks.front_mut() else { return };
+        let Some(scan) = chunk.pop_front() else { return };
+        if chunk.is_empty() {
+            self.chunks.pop_front();
+        }
+        let (part, hash) = place_key(scan.key);
+        let first = self.first;
+        if let Ok(found) = self.index[part].find_entry(hash, |(own, seq)| *own == hash && *seq == first) {
+            found.remove();
+        }
+        self.first += 1;
+    }
+
+    /// Notes what became of the admission at this LSN.
+    pub fn set_outcome(&mut self, lsn: u64, outcome: PassageOutcome) {
+        let Some(seq) = self.seq_at_lsn(lsn) else { return };
+        self.before_change(seq);
+        let (chunk, offset) = self.place(seq);
+        if let Some(scan) = self.chunks.get_mut(chunk).and_then(|chunk| chunk.get_mut(offset)) {
+            scan.outcome = outcome;
+        }
+    }
+
+    fn before_change(&mut self, seq: u64) {
+        if let Some(mut capture) = self.capture.take() {
+            capture.before_change(seq, || self.get(seq).cloned());
+            self.capture = Some(capture);
+        }
+    }
+}
+
+/// The key is a keyed hash already: its bits place it.
+fn place_key(key: ScanKey) -> (usize, u64) {
+    ((key.0 >> 64) as usize % INDEX_PARTS, key.0 as u64)
+}

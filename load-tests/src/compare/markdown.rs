@@ -1,0 +1,191 @@
+//! A comparison in words: the markdown that is printed, and that may be committed beside its JSON. Knows no measuring.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Table, presets};
+
+use super::summary::Spread;
+use super::{CompareResult, Round};
+use crate::report::{RunResult, latency_text};
+
+/// The whole summary.
+pub fn text(result: &CompareResult) -> String {
+    let mut text = String::from("# Gatehouse beside the echo baseline\n\n");
+    head(&mut text, result);
+    closed(&mut text, result);
+    threads(&mut text, result);
+    open(&mut text, result);
+    text
+}
+
+fn head(text: &mut String, result: &CompareResult) {
+    let machine = &result.machine;
+    let core =
+        |core: Option<usize>| core.map_or_else(|| "any core".to_owned(), |core| format!("core {core}"));
+    push(text, &format!("- date: {}, commit: {}", result.date, result.commit));
+    push(text, &format!("- command: `{}`", result.command));
+    push(
+        text,
+        &format!(
+            "- machine: {}, {} cores, {} MiB, Linux {}, data on {}",
+            machine.cpu_model,
+            machine.core_count,
+            machine.memory_mib,
+            machine.kernel,
+            result.disk.file_system
+        ),
+    );
+    push(text, &format!("- server on {}, client on {}", core(result.cores[0]), core(result.cores[1])));
+    push(
+        text,
+        &format!(
+            "- before the start others used {:.1} % of the machine, load average {:.2}",
+            result.before.share * 100.0,
+            result.before.load_average
+        ),
+    );
+    if result.before.too_busy {
+        push(text, "- **The machine was busy (`--busy-ok`): these figures are no basis for a claim.**");
+    }
+    if matches!(result.disk.file_system.as_str(), "tmpfs" | "ramfs") {
+        push(text, "- **The data was in memory, not on a disk: fdatasync cost nothing here.**");
+    }
+    let runs = result.rounds.iter().map(|round| &round.gatehouse).chain([&result.open]);
+    for example in runs.flat_map(|run| &run.tally.examples) {
+        push(text, &format!("- **WRONG ANSWER: {example}**"));
+    }
+}
+
+fn closed(text: &mut String, result: &CompareResult) {
+    let first = &result.rounds.first().map(|round| round.gatehouse.seconds).unwrap_or_default();
+    push(
+        text,
+        &format!(
+            "\n## Closed loop, {} keep-alive connections, {} rounds of {first:.1} s by turns: median (lowest – highest)\n",
+            result.open.connections,
+            result.rounds.len()
+        ),
+    );
+    push(
+        text,
+        "The mixture: of every 100 scans 79 staff codes (admitted), 1 fresh code (admitted once), 20 used codes (denied).\n",
+    );
+    let (echo, gatehouse) = (&result.echo, &result.gatehouse);
+    let mut table = table(["", "echo", "gatehouse", "ratio"]);
+    let rows: [(&str, Spread, Spread, usize); 6] = [
+        ("answers per second", echo.answers_per_second, gatehouse.answers_per_second, 0),
+        ("server CPU µs per answer", echo.server_cpu_us, gatehouse.server_cpu_us, 2),
+        ("client CPU µs per answer", echo.client_cpu_us, gatehouse.client_cpu_us, 2),
+        ("p50 µs", echo.p50_us, gatehouse.p50_us, 0),
+        ("p99 µs", echo.p99_us, gatehouse.p99_us, 0),
+        ("p99.9 µs", echo.p999_us, gatehouse.p999_us, 0),
+    ];
+    for (name, echo, gatehouse, digits) in rows {
+        let ratio = if echo.median > 0.0 { gatehouse.median / echo.median } else { 0.0 };
+        table.add_row([name.to_owned(), cell(echo, digits), cell(gatehouse, digits), format!("{ratio:.2}")]);
+    }
+    push(text, &table.to_string());
+    counts(text, result);
+}
+
+fn counts(text: &mut String, result: &CompareResult) {
+    let sum = |count: fn(&Round) -> u64| result.rounds.iter().map(count).sum::<u64>();
+    push(
+        text,
+        &format!(
+            "\n{} admitted, {} denied, {} wrong, {} lost (warm-ups included).",
+            sum(|round| round.gatehouse.tally.admitted),
+            sum(|round| round.gatehouse.tally.denied),
+            sum(|round| round.gatehouse.tally.wrong),
+            sum(|round| round.gatehouse.tally.lost)
+        ),
+    );
+    let until_quiet = Spread::of(result.rounds.iter().map(|round| round.catch_up.cpu_us_until_quiet));
+    let seconds = Spread::of(result.rounds.iter().map(|round| round.catch_up.seconds));
+    push(
+        text,
+        &format!(
+            "With what it still does after the last answer (quiet after {} s): {} µs of CPU per answer.",
+            cell(seconds, 1),
+            cell(until_quiet, 2)
+        ),
+    );
+    let foreign = |run: fn(&Round) -> &RunResult| {
+        let shares = result.rounds.iter().map(|round| run(round).foreign_share * 100.0);
+        cell(Spread::of(shares), 1)
+    };
+    push(
+        text,
+        &format!(
+            "Others used {} % of the machine during echo and {} % during gatehouse.",
+            foreign(|round| &round.echo),
+            foreign(|round| &round.gatehouse)
+        ),
+    );
+}
+
+fn threads(text: &mut String, result: &CompareResult) {
+    push(text, "\n## Where the server's CPU goes, by thread\n");
+    let mut table = table(["thread", "µs per answer"]);
+    for (name, us) in result.gatehouse.threads_us.iter().filter(|(_, us)| us.max >= 0.005) {
+        table.add_row([name.clone(), cell(*us, 2)]);
+    }
+    push(text, &table.to_string());
+}
+
+fn open(text: &mut String, result: &CompareResult) {
+    let open = &result.open;
+    let rate = open.rate.unwrap_or_default();
+    push(
+        text,
+        &format!(
+            "\n## Open loop, {rate} scans per second, {:.1} s, latency from the intended time\n",
+            open.seconds
+        ),
+    );
+    let disk = &result.disk;
+    push(text, &format!("- scans: {} ({} answers)", latency_text(&open.latency), open.latency.count));
+    push(text, &format!("- of it before sending: {}", latency_text(&open.send_delay)));
+    push(
+        text,
+        &format!(
+            "- the disk alone, write of {} bytes + fdatasync: {} ({} writes)",
+            disk.bytes,
+            latency_text(&disk.latency),
+            disk.latency.count
+        ),
+    );
+    push(
+        text,
+        &format!(
+            "- {} wrong, {} lost, {} unsent; server CPU {:.2} µs per answer",
+            open.tally.wrong,
+            open.tally.lost,
+            open.unsent,
+            open.server_cpu_us.unwrap_or_default()
+        ),
+    );
+    let ratios = &result.ratios;
+    push(text, "\n## Ratios\n");
+    push(text, &format!("- CPU per validated scan / CPU per echo: **{:.2}**", ratios.cpu_to_echo));
+    push(text, &format!("- scans per second / echoes per second: **{:.2}**", ratios.rate_to_echo));
+    push(
+        text,
+        &format!("- p99.9 at {rate}/s / p99 of write + fdatasync: **{:.2}**", ratios.p999_to_fdatasync_p99),
+    );
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN).set_header(header);
+    table
+}
+
+fn cell(spread: Spread, digits: usize) -> String {
+    let Spread { median, min, max } = spread;
+    format!("{median:.digits$} ({min:.digits$} – {max:.digits$})")
+}
+
+fn push(text: &mut String, line: &str) {
+    writeln!(text, "{line}").expect("a String takes everything");
+}

@@ -1,0 +1,256 @@
+//! The whole measurement in one run: echo baseline and Gatehouse by turns, then an open loop beside the bare disk, then
+//! their ratios. Knows the order of the steps; leaves each step to its module, the arithmetic to [`summary`], the words
+//! to [`markdown`].
+//!
+//! Absolute figures move from machine to machine and from hour to hour. Ratios of things measured by turns in one run
+//! hold, so ratios are what is reported.
+
+pub mod markdown;
+pub mod summary;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use crate::client::{self, Judging, RunSettings};
+use crate::codes::{CodeChoice, CodePool};
+use crate::demo_server::{DemoServer, DemoSettings, HEALTH_PATH};
+use crate::disk::{self, DiskResult};
+use crate::process::{Launch, Process, free_addrs};
+use crate::procfs::{self, Machine};
+use crate::report::RunResult;
+use crate::request::Device;
+use crate::target::Target;
+use crate::{Outcome, affinity, limits};
+
+use summary::{Medians, Ratios};
+
+/// What to measure and where.
+#[derive(Debug, Clone)]
+pub struct CompareSettings {
+    /// The server's binary and its further arguments.
+    pub demo: DemoSettings,
+    /// The core of this program's loop.
+    pub client_core: usize,
+    /// Keep-alive connections.
+    pub connection_count: usize,
+    /// Echo and Gatehouse, this many times.
+    pub round_count: usize,
+    /// Before each measurement.
+    pub warmup: Duration,
+    /// Each measurement.
+    pub length: Duration,
+    /// Of the open loop, scans per second.
+    pub rate: u32,
+    /// Bytes per write of the disk probe.
+    pub disk_bytes: usize,
+    /// Data and probe live here: the disk that is measured.
+    pub work_dir: PathBuf,
+    /// Measure although others use the machine, and say so.
+    pub busy_ok: bool,
+    /// The commit of the server's source, for the report.
+    pub commit: String,
+}
+
+/// Everything found out, as written to `compare.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct CompareResult {
+    /// UTC.
+    pub date: String,
+    /// As typed.
+    pub command: String,
+    /// As told by `--commit`.
+    pub commit: String,
+    /// Where it ran.
+    pub machine: Machine,
+    /// What others did there, before the start.
+    pub before: Busy,
+    /// The cores of server and client.
+    pub cores: [Option<usize>; 2],
+    /// Medians over the rounds.
+    pub echo: Medians,
+    /// Medians over the rounds.
+    pub gatehouse: Medians,
+    /// The open loop.
+    pub open: RunResult,
+    /// The disk in the same run.
+    pub disk: DiskResult,
+    /// What a claim may be made of.
+    pub ratios: Ratios,
+    /// Every single run.
+    pub rounds: Vec<Round>,
+}
+
+/// How busy the machine was.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Busy {
+    /// Over one minute; also sees what has just ended.
+    pub load_average: f64,
+    /// The share of all cores that was in use.
+    pub share: f64,
+    /// More than [`limits::BUSY_SHARE_MAX`]: measured all the same, because `--busy-ok` was given.
+    pub too_busy: bool,
+}
+
+/// One turn of both.
+#[derive(Debug, Clone, Serialize)]
+pub struct Round {
+    /// The limit.
+    pub echo: RunResult,
+    /// The server.
+    pub gatehouse: RunResult,
+    /// The server's work after the last answer.
+    pub catch_up: CatchUp,
+}
+
+/// What a server still does when nobody asks any more: rows to write, segments to seal.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct CatchUp {
+    /// Until it was quiet, within half a second.
+    pub seconds: f64,
+    /// CPU per answer from the first request (warm-up included) until quiet: nothing is left out.
+    pub cpu_us_until_quiet: f64,
+    /// False when it never came to rest.
+    pub is_quiet: bool,
+}
+
+/// Runs everything.
+pub fn run(settings: &CompareSettings) -> Result<(CompareResult, Outcome)> {
+    let before = look_around(settings.busy_ok)?;
+    affinity::pin_current_thread(settings.client_core)?;
+    let mut server = DemoServer::new(settings.demo.clone(), &settings.work_dir)?;
+    let (echo, echo_addr) = start_echo(settings.demo.core, server.dir())?;
+    let took = server.start()?;
+    eprintln!("gatehouse is healthy after {:.2} s", took.as_secs_f64());
+
+    let mut pool = CodePool::open(&CodeChoice::Mix, 0)?;
+    let mut rounds = Vec::new();
+    for number in 1..=settings.round_count {
+        eprintln!("round {number} of {}", settings.round_count);
+        rounds.push(round(settings, (&echo, echo_addr), &server, &mut pool)?);
+    }
+    eprintln!("disk probe");
+    let disk = disk::probe(server.dir(), settings.length.min(Duration::from_secs(3)), settings.disk_bytes)?;
+    let open = client::run_open(&gatehouse_run(settings, &server, "open")?, &mut pool, settings.rate)?;
+    server.stop()?;
+
+    let outcome = outcome_of(&rounds, &open);
+    let echo = Medians::of(rounds.iter().map(|round| &round.echo));
+    let gatehouse = Medians::of(rounds.iter().map(|round| &round.gatehouse));
+    let ratios = Ratios::of(&echo, &gatehouse, &open, &disk);
+    let result = CompareResult {
+        date: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        command: command_line(),
+        commit: settings.commit.clone(),
+        machine: procfs::machine(),
+        before,
+        cores: [settings.demo.core, Some(settings.client_core)],
+        echo,
+        gatehouse,
+        open,
+        disk,
+        ratios,
+        rounds,
+    };
+    Ok((result, outcome))
+}
+
+/// Writes `compare.json` and `compare.md` into `out`.
+pub fn write(result: &CompareResult, out: &Path) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("create {}", out.display()))?;
+    let json = serde_json::to_string_pretty(result).context("write the result as JSON")?;
+    for (name, text) in [("compare.json", json + "\n"), ("compare.md", markdown::text(result))] {
+        let path = out.join(name);
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// What was typed, without the directory this program happens to be in.
+pub fn command_line() -> String {
+    std::iter::once("gatehouse-load".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
+}
+
+fn look_around(busy_ok: bool) -> Result<Busy> {
+    let (load_average, share) = (procfs::load_average()?, procfs::busy_share(limits::BUSY_LOOK)?);
+    let too_busy = share > limits::BUSY_SHARE_MAX;
+    ensure!(
+        busy_ok || !too_busy,
+        "others use {:.0} % of this machine (load average {load_average}); figures would be theirs as much as ours. \
+         Wait, or measure all the same with --busy-ok",
+        share * 100.0
+    );
+    Ok(Busy { load_average, share, too_busy })
+}
+
+fn start_echo(core: Option<usize>, dir: &Path) -> Result<(Process, SocketAddr)> {
+    let [addr] = free_addrs()?;
+    let program = std::env::current_exe().context("find this program")?;
+    let args = vec!["echo".into(), "--addr".into(), addr.to_string().into()];
+    let mut echo =
+        Launch { name: "the echo server", program, args, core, log: dir.join("echo.log") }.start()?;
+    echo.wait_healthy(addr, HEALTH_PATH)?;
+    Ok((echo, addr))
+}
+
+fn round(
+    settings: &CompareSettings,
+    (echo, echo_addr): (&Process, SocketAddr),
+    server: &DemoServer,
+    pool: &mut CodePool,
+) -> Result<Round> {
+    let mut echo_pool = CodePool::open(&CodeChoice::Mix, 0)?;
+    let echo_run = RunSettings {
+        judging: Judging::CountOnly,
+        ..run_settings(settings, Target::at(echo_addr), echo.pid(), "echo     ")
+    };
+    server.process()?.wait_quiet()?;
+    let echo = client::run_closed(&echo_run, &mut echo_pool)?;
+    let cpu_before_ns = procfs::process_cpu_ns(server.process()?.pid())?;
+    let gatehouse = client::run_closed(&gatehouse_run(settings, server, "gatehouse")?, pool)?;
+    let catch_up = catch_up(server.process()?, cpu_before_ns, &gatehouse)?;
+    Ok(Round { echo, gatehouse, catch_up })
+}
+
+fn catch_up(process: &Process, cpu_before_ns: u64, run: &RunResult) -> Result<CatchUp> {
+    let since = Instant::now();
+    let is_quiet = process.wait_quiet()?;
+    let cpu_ns = procfs::process_cpu_ns(process.pid())?.saturating_sub(cpu_before_ns);
+    let answers = run.tally.admitted + run.tally.denied + run.tally.wrong;
+    Ok(CatchUp {
+        // The last look was the quiet one.
+        seconds: since.elapsed().saturating_sub(limits::QUIET_LOOK).as_secs_f64(),
+        cpu_us_until_quiet: cpu_ns as f64 / 1_000.0 / answers.max(1) as f64,
+        is_quiet,
+    })
+}
+
+fn gatehouse_run(
+    settings: &CompareSettings,
+    server: &DemoServer,
+    label: &'static str,
+) -> Result<RunSettings> {
+    Ok(run_settings(settings, Target::at(server.device_addr), server.process()?.pid(), label))
+}
+
+fn run_settings(settings: &CompareSettings, target: Target, pid: u32, label: &'static str) -> RunSettings {
+    RunSettings {
+        target,
+        device: Device::default(),
+        connection_count: settings.connection_count,
+        warmup: settings.warmup,
+        length: settings.length,
+        server_pid: Some(pid),
+        judging: Judging::Strict,
+        progress: Some(label),
+    }
+}
+
+fn outcome_of(rounds: &[Round], open: &RunResult) -> Outcome {
+    let mut runs = rounds.iter().flat_map(|round| [&round.echo, &round.gatehouse]).chain([open]);
+    if runs.all(|run| run.is_right() && run.ended_early.is_none()) { Outcome::Right } else { Outcome::Wrong }
+}

@@ -1,0 +1,190 @@
+//! What Linux tells in /proc: CPU time of threads, memory of a process, how busy the machine is, what machine it is.
+//! Knows file formats; knows nothing of what is measured with them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// CPU time of one thread since it started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadCpu {
+    /// Thread id.
+    pub tid: u32,
+    /// The thread's name, at most 15 characters.
+    pub name: String,
+    /// Nanoseconds on a CPU, user and kernel.
+    pub cpu_ns: u64,
+}
+
+/// Time of the whole machine since boot, in ticks, over all cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MachineTime {
+    /// All ticks.
+    pub total: u64,
+    /// Ticks in which a core did something, or was taken away by the host.
+    pub busy: u64,
+}
+
+/// The machine a result belongs to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Machine {
+    /// As /proc/cpuinfo names it.
+    pub cpu_model: String,
+    /// Cores this program may see.
+    pub core_count: usize,
+    /// Memory, in MiB.
+    pub memory_mib: u64,
+    /// Kernel release.
+    pub kernel: String,
+}
+
+/// CPU time of every thread of `pid`. Threads that have ended are not in it.
+pub fn threads_cpu(pid: u32) -> Result<Vec<ThreadCpu>> {
+    let tasks = format!("/proc/{pid}/task");
+    let mut threads = Vec::new();
+    for entry in fs::read_dir(&tasks).with_context(|| format!("read {tasks} (is process {pid} there?)"))? {
+        // A thread may end between the listing and the reading: then it is one of those that are not counted.
+        threads.extend(entry.ok().and_then(|entry| thread_cpu(&entry.path())));
+    }
+    Ok(threads)
+}
+
+fn thread_cpu(task: &Path) -> Option<ThreadCpu> {
+    let tid = task.file_name()?.to_str()?.parse().ok()?;
+    let name = fs::read_to_string(task.join("comm")).ok()?.trim_end().to_owned();
+    let cpu_ns = schedstat_cpu_ns(&fs::read_to_string(task.join("schedstat")).ok()?)?;
+    Some(ThreadCpu { tid, name, cpu_ns })
+}
+
+fn schedstat_cpu_ns(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// CPU time spent between two looks, by thread name; a thread that is new started at zero.
+pub fn cpu_between(before: &[ThreadCpu], after: &[ThreadCpu]) -> BTreeMap<String, u64> {
+    let earlier: BTreeMap<u32, u64> = before.iter().map(|thread| (thread.tid, thread.cpu_ns)).collect();
+    let mut spent = BTreeMap::new();
+    for thread in after {
+        let since = earlier.get(&thread.tid).copied().unwrap_or_default();
+        *spent.entry(thread.name.clone()).or_default() += thread.cpu_ns.saturating_sub(since);
+    }
+    spent
+}
+
+/// CPU time of a process: the sum over its threads.
+pub fn process_cpu_ns(pid: u32) -> Result<u64> {
+    Ok(threads_cpu(pid)?.iter().map(|thread| thread.cpu_ns).sum())
+}
+
+/// CPU time of the calling thread.
+pub fn own_thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Resident memory of `pid`, in bytes.
+pub fn resident_bytes(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let kib = value_of(&text, "VmRSS:").and_then(|value| value.split(' ').next()?.parse::<u64>().ok());
+    Ok(kib.with_context(|| format!("no VmRSS in {path}"))? * 1024)
+}
+
+/// Time of the machine so far.
+pub fn machine_time() -> Result<MachineTime> {
+    let text = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
+    machine_time_parse(&text).context("no cpu line in /proc/stat")
+}
+
+fn machine_time_parse(stat: &str) -> Option<MachineTime> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    // user nice system idle iowait irq softirq steal; guest time is already part of user.
+    let ticks: Vec<u64> = line.split_ascii_whitespace().take(8).map_while(|tick| tick.parse().ok()).collect();
+    let total: u64 = ticks.iter().sum();
+    let idle = ticks.get(3)? + ticks.get(4)?;
+    Some(MachineTime { total, busy: total - idle })
+}
+
+/// The share of the whole machine in use during `look`.
+pub fn busy_share(look: Duration) -> Result<f64> {
+    let before = machine_time()?;
+    std::thread::sleep(look);
+    let after = machine_time()?;
+    Ok((after.busy - before.busy) as f64 / (after.total - before.total).max(1) as f64)
+}
+
+/// The load average over one minute.
+pub fn load_average() -> Result<f64> {
+    let text = fs::read_to_string("/proc/loadavg").context("read /proc/loadavg")?;
+    text.split(' ').next().and_then(|load| load.parse().ok()).context("no number in /proc/loadavg")
+}
+
+/// Looks at the machine.
+pub fn machine() -> Machine {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let cpu_info = read("/proc/cpuinfo");
+    let memory = read("/proc/meminfo");
+    let memory_kib =
+        value_of(&memory, "MemTotal:").and_then(|value| value.split(' ').next()?.parse::<u64>().ok());
+    Machine {
+        cpu_model: value_of(&cpu_info, "model name")
+            .unwrap_or("unknown")
+            .trim_start_matches([':', ' '])
+            .to_owned(),
+        core_count: std::thread::available_parallelism().map_or(1, usize::from),
+        memory_mib: memory_kib.unwrap_or_default() / 1024,
+        kernel: read("/proc/sys/kernel/osrelease").trim_end().to_owned(),
+    }
+}
+
+/// The type of the file system that holds `dir`, by the longest mount point above it.
+pub fn file_system(dir: &Path) -> String {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let above = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let (point, kind) = (words.next()?, words.next()?);
+        dir.starts_with(point).then_some((point.len(), kind))
+    });
+    // Of two mounts on one point the later one is seen, and `max_by_key` keeps the last of equals.
+    above.max_by_key(|(length, _)| *length).map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.to_owned())
+}
+
+fn value_of<'text>(text: &'text str, name: &str) -> Option<&'text str> {
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_s_formats_are_understood() {
+        assert_eq!(schedstat_cpu_ns("123456 789 10\n"), Some(123_456));
+        let time = machine_time_parse("cpu  10 0 20 60 10 1 2 7 5 0\ncpu0 1 2 3\n").unwrap();
+        assert_eq!(time, MachineTime { total: 110, busy: 40 });
+        assert_eq!(value_of("Name:\tx\nVmRSS:\t    1024 kB\n", "VmRSS:"), Some("1024 kB"));
+    }
+
+    #[test]
+    fn spent_time_is_summed_by_name_and_starts_at_zero_for_new_threads() {
+        let thread = |tid, name: &str, cpu_ns| ThreadCpu { tid, name: name.to_owned(), cpu_ns };
+        let before = [thread(1, "device", 100), thread(2, "device", 50)];
+        let after = [thread(1, "device", 300), thread(2, "device", 60), thread(3, "journal", 7)];
+        let spent = cpu_between(&before, &after);
+        assert_eq!(spent.into_iter().collect::<Vec<_>>(), [("device".into(), 210), ("journal".into(), 7)]);
+    }
+
+    #[test]
+    fn this_process_can_be_looked_at() {
+        let pid = std::process::id();
+        assert!(!threads_cpu(pid).unwrap().is_empty());
+        assert!(resident_bytes(pid).unwrap() > 100_000);
+        assert!(machine().core_count >= 1);
+        assert!(own_thread_cpu_ns() > 0);
+    }
+}
