@@ -23,8 +23,8 @@ pub trait Disk: Send + Sync {
 
     /// Creates a file of `len` zero bytes with its space reserved.
     ///
-    /// Fails with `AlreadyExists` if the name is taken; after any other failure the name is free again
-    /// (as far as the disk still obeys). The name is durable after [`Disk::sync_dir`], the length after
+    /// Fails with `AlreadyExists` if the name is taken; after any other failure the name is free again (as
+    /// far as the disk still obeys). The name is durable after [`Disk::sync_dir`], the length after
     /// [`DiskFile::sync`].
     fn create(&self, name: &str, len: u64) -> io::Result<Box<dyn DiskFile>>;
 
@@ -49,8 +49,8 @@ pub trait DiskFile: Send + Sync {
     /// Writes all of `buf`; after an error any part of it may have been written.
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Makes contents and length durable. After an error nothing is known about the unsynced writes,
-    /// and asking again proves nothing.
+    /// Makes contents and length durable. After an error nothing is known about the unsynced writes, and
+    /// asking again proves nothing.
     fn sync(&self) -> io::Result<()>;
 
     /// The length in bytes.
@@ -241,8 +241,8 @@ impl DiskFile for StdFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        // fdatasync, not fsync: segments are preallocated, so only times would be written in addition;
-        // where the length did change, fdatasync writes it too.
+        // fdatasync, not fsync: segments are preallocated, so only times would be written in addition; where
+        // the length did change, fdatasync writes it too.
         self.0.sync_data()
     }
 

@@ -1,6 +1,6 @@
-//! SimDisk: test support, a disk in memory that can lose power, fail a write or fail a sync, on demand and from
-//! a seed. Knows what a real disk may forget; refuses to know the journal, the clock and any source of chance
-//! but its seed.
+//! SimDisk: test support, a disk in memory that can lose power, fail a write or fail a sync, on demand and
+//! from a seed. Knows what a real disk may forget; refuses to know the journal, the clock and any source of
+//! chance but its seed.
 //!
 //! What a power cut may do here, and nothing more:
 //! - bytes written and not synced: each 512-byte sector is kept or lost, in any order;
@@ -94,7 +94,8 @@ impl SimDisk {
         SimDisk::default()
     }
 
-    /// The disk after a power cut: one of the images that may be left, chosen by `seed`. This disk stays as it is.
+    /// The disk after a power cut: one of the images that may be left, chosen by `seed`. This disk stays as
+    /// it is.
     pub fn crash(&self, seed: u64) -> SimDisk {
         let state = self.state.lock();
         let mut random = SplitMix64(seed);
@@ -131,8 +132,9 @@ impl SimDisk {
         self.state.lock().fail = Some((countdown, kind));
     }
 
-    /// Takes the power away when sync number `n` (counted from this disk's creation, 1 is the first) is requested:
-    /// it and every later operation fails, and nothing of it takes effect. Go on with [`SimDisk::crash`].
+    /// Takes the power away when sync number `n` (counted from this disk's creation, 1 is the first) is
+    /// requested: it and every later operation fails, and nothing of it takes effect. Go on with
+    /// [`SimDisk::crash`].
     pub fn crash_before_sync(&self, n: u64) {
         assert!(n > 0);
         self.state.lock().crash_before_sync = Some(n);

@@ -1,4 +1,5 @@
-//! Errors of the journal: what went wrong, in which segment, at which byte. Refuses to decide what to do about it.
+//! Errors of the journal: what went wrong, in which segment, at which byte. Refuses to decide what to do
+//! about it.
 
 use std::io;
 

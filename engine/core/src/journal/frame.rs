@@ -73,7 +73,8 @@ pub(super) fn begin(buffer: &mut Vec<u8>) -> usize {
     start
 }
 
-/// Completes the frame that [`begin`] started, but for what only the writer knows: checksum, chain and `unsynced`.
+/// Completes the frame that [`begin`] started, but for what only the writer knows: checksum, chain and
+/// `unsynced`.
 pub(super) fn finish(buffer: &mut Vec<u8>, start: usize, lsn: Lsn) {
     let len = buffer.len() - start - FRAME_HEADER_BYTES;
     let end = start + frame_bytes(len);
@@ -82,8 +83,8 @@ pub(super) fn finish(buffer: &mut Vec<u8>, start: usize, lsn: Lsn) {
     buffer[start + 8..start + 16].copy_from_slice(&lsn.0.to_le_bytes());
 }
 
-/// Seals frames from the start of `batch` as long as they fit into `room` bytes: links each to `chain`, and writes
-/// `unsynced` and the checksum. Returns the bytes sealed, 0 if not even the first frame fits.
+/// Seals frames from the start of `batch` as long as they fit into `room` bytes: links each to `chain`, and
+/// writes `unsynced` and the checksum. Returns the bytes sealed, 0 if not even the first frame fits.
 pub(super) fn seal(batch: &mut [u8], room: usize, chain: &mut Chain, salt: u32, synced: Lsn) -> usize {
     let mut sealed = 0;
     while sealed < batch.len() {
@@ -147,8 +148,8 @@ pub(super) fn decode_between(bytes: &[u8], salt: u32, lsn_min: u64, lsn_max: u64
     Decoded::Frame(Frame { lsn: Lsn(lsn), crc, prev_crc: u32_at(bytes, 16), unsynced, payload, frame_bytes })
 }
 
-/// Over everything but the checksum itself. The salt keeps bytes that came from outside (a code at a gate can hold
-/// anything) from looking like a frame.
+/// Over everything but the checksum itself. The salt keeps bytes that came from outside (a code at a gate can
+/// hold anything) from looking like a frame.
 fn checksum(frame: &[u8], salt: u32) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(salt);
     hasher.update(&frame[..4]);

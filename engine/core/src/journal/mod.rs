@@ -1,6 +1,7 @@
-//! Journal: the durable truth of this node, an append-only run of numbered records in segment files. Owns the format,
-//! the four steps from append to durable, recovery and deletion. Knows bytes and [`Lsn`]; refuses to know tickets,
-//! checkpoints, projections, clocks and threads (whoever wants a writer thread calls [`Journal::run_writer`] in one).
+//! Journal: the durable truth of this node, an append-only run of numbered records in segment files. Owns the
+//! format, the four steps from append to durable, recovery and deletion. Knows bytes and [`Lsn`]; refuses to
+//! know tickets, checkpoints, projections, clocks and threads (whoever wants a writer thread calls
+//! [`Journal::run_writer`] in one).
 //!
 //! # Format, version 1 (little-endian)
 //!
@@ -13,7 +14,7 @@
 //!         | 8      | u32    | u64       | u32      | u32  | u32  |
 //!   magic     "GATEJRNL"
 //!   prev crc  checksum of the record before `first lsn`; 0 where a journal starts
-//!   salt      starts every checksum of this segment's records, so that bytes from outside cannot look like a frame
+//!   salt      starts every checksum of this segment's records, so that no bytes from outside can pass for one
 //!   crc       CRC-32 of bytes 0..28
 //!
 //! record frame, starts at a multiple of 8
@@ -26,18 +27,18 @@
 //!   unsynced  lsn - (last LSN known to be synced when this was written), at least 1
 //! ```
 //!
-//! A record never spans segments. A segment is synced whole before its successor is created, and a segment's header and
-//! name are durable before its first record is written. From this and `unsynced`, recovery tells a torn tail from a hole
-//! (see the module `recovery`).
+//! A record never spans segments. A segment is synced whole before its successor is created, and a segment's
+//! header and name are durable before its first record is written. From this and `unsynced`, recovery tells a
+//! torn tail from a hole (see the module `recovery`).
 //!
 //! # One way for the bytes
 //!
-//! `append` (many threads, under a small mutex: number, encode into the pending buffer) → `commit` (one at a time: take
-//! the whole buffer, link and checksum, one write, one sync) → positions, waiters, listeners. While one commit syncs, the
-//! next batch gathers by itself: that is the group commit.
+//! `append` (many threads, under a small mutex: number, encode into the pending buffer) → `commit` (one at a
+//! time: take the whole buffer, link and checksum, one write, one sync) → positions, waiters, listeners.
+//! While one commit syncs, the next batch gathers by itself: that is the group commit.
 //!
-//! After one failed write or sync the journal is *poisoned* until the process restarts and recovery looks at what is
-//! really there. Trying again proves nothing: the system may have dropped what it could not write.
+//! After one failed write or sync the journal is *poisoned* until the process restarts and recovery looks at
+//! what is really there. Trying again proves nothing: the system may have dropped what it could not write.
 
 mod error;
 mod frame;
@@ -102,8 +103,8 @@ pub struct JournalOptions {
     pub durability: Durability,
     /// Bytes that may wait for the writer, as frames; 64 MiB. Memory is at most twice this and one record.
     pub pending_bytes_max: usize,
-    /// Starts the checksums of new segments; nobody outside should be able to guess it. Drawn by `Default`; a simulation
-    /// that wants the same bytes each time sets it.
+    /// Starts the checksums of new segments; nobody outside should be able to guess it. Drawn by `Default`; a
+    /// simulation that wants the same bytes each time sets it.
     pub salt: u32,
 }
 
@@ -185,6 +186,12 @@ pub struct Verified {
 pub struct Journal {
     inner: Arc<Inner>,
 }
+
+/// What [`Journal::open`] calls for a record's number and payload; an error in words ends the opening.
+pub type VisitRecord<'a> = dyn FnMut(Lsn, &[u8]) -> Result<(), String> + 'a;
+
+/// The longest that [`Journal::wait_durable`] waits.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Listener = Box<dyn Fn() + Send + Sync>;
 
@@ -268,17 +275,18 @@ impl JournalOptions {
 impl Journal {
     /// Opens the journal in `disk`, or starts one at LSN `after + 1` if there is none.
     ///
-    /// Reads and verifies every segment, cuts a torn tail, and calls `visit` for every record after `after`, in order.
-    /// When this returns, all records found are durable. Cost: reading all segments once, memory for one of them.
+    /// Reads and verifies every segment, cuts a torn tail, and calls `visit` for every record after `after`,
+    /// in order. When this returns, all records found are durable. Cost: reading all segments once, memory
+    /// for one of them.
     ///
     /// # Errors
-    /// `Hole` and `Corrupt` name the segment and byte and change nothing on the disk; `Missing` and `Behind` say that the
-    /// journal and `after` do not belong together.
+    /// `Hole` and `Corrupt` name the segment and byte and change nothing on the disk; `Missing` and `Behind`
+    /// say that the journal and `after` do not belong together.
     pub fn open(
         disk: Arc<dyn Disk>,
         options: JournalOptions,
         after: Lsn,
-        visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), String>,
+        visit: &mut VisitRecord<'_>,
     ) -> Result<(Journal, Recovery), JournalError> {
         options.check()?;
         if after.0 >= limits::LSN_MAX {
@@ -312,11 +320,12 @@ impl Journal {
         Ok((Journal { inner: Arc::new(inner) }, recovered.recovery))
     }
 
-    /// Gives a record its LSN and lets `encode` append the payload to the buffer it gets (which holds other records
-    /// already: append only). On an error nothing is appended and no LSN is used.
+    /// Gives a record its LSN and lets `encode` append the payload to the buffer it gets (which holds other
+    /// records already: append only). On an error nothing is appended and no LSN is used.
     ///
-    /// Cost: one mutex and a few copies of bytes; no I/O, no checksum, no allocation but the buffer's growth. Only the
-    /// first record after a pause wakes the writer thread. `encode` runs under the mutex: it must not call the journal.
+    /// Cost: one mutex and a few copies of bytes; no I/O, no checksum, no allocation but the buffer's growth.
+    /// Only the first record after a pause wakes the writer thread. `encode` runs under the mutex: it must
+    /// not call the journal.
     pub fn append(&self, encode: impl FnOnce(Lsn, &mut Vec<u8>)) -> Result<Lsn, AppendError> {
         let inner = &*self.inner;
         let mut pending = inner.pending.lock();
@@ -330,28 +339,31 @@ impl Journal {
         Ok(lsn)
     }
 
-    /// Makes everything pending durable in one group: link, checksum, write, sync, publish. Returns how many records.
+    /// Makes everything pending durable in one group: link, checksum, write, sync, publish. Returns how many
+    /// records.
     ///
-    /// The writer thread loops over this; tests and the simulator call it by hand. Blocking I/O. The failure that poisons
-    /// the journal, and every call after it, return `Poisoned`.
+    /// The writer thread loops over this; tests and the simulator call it by hand. Blocking I/O. The failure
+    /// that poisons the journal, and every call after it, return `Poisoned`.
     pub fn commit(&self) -> Result<usize, JournalError> {
         self.inner.commit()
     }
 
     /// Commits, and then really syncs whatever [`Durability`] says. Returns the last record this covers.
     ///
-    /// For whoever is about to make something durable that builds on the journal (a checkpoint), and for the end.
+    /// For whoever is about to make something durable that builds on the journal (a checkpoint), and for the
+    /// end.
     pub fn sync(&self) -> Result<Lsn, JournalError> {
         self.inner.sync()
     }
 
-    /// The writer thread's body: commits whenever there is something, returns after [`Journal::stop_writer`] when all
-    /// is drained and synced, or when the journal is poisoned.
+    /// The writer thread's body: commits whenever there is something, returns after [`Journal::stop_writer`]
+    /// when all is drained and synced, or when the journal is poisoned.
     pub fn run_writer(&self) {
         self.inner.run_writer();
     }
 
-    /// Asks the writer thread to drain and return; final for this journal. Records appended later wait for a `commit`.
+    /// Asks the writer thread to drain and return; final for this journal. Records appended later wait for a
+    /// `commit`.
     pub fn stop_writer(&self) {
         self.inner.pending.lock().stopping = true;
         self.inner.work.notify_all();
@@ -374,7 +386,8 @@ impl Journal {
 
     /// Blocks until `lsn` is durable. Not for async tasks: they use [`Journal::on_durable`].
     pub fn wait_durable(&self, lsn: Lsn, timeout: Duration) -> Result<(), WaitError> {
-        let deadline = Instant::now() + timeout;
+        // Bounded, so that "for ever" does not overflow the clock.
+        let deadline = Instant::now() + timeout.min(WAIT_MAX);
         let mut guard = self.inner.advanced.lock();
         loop {
             if self.positions().durable >= lsn {
@@ -392,7 +405,8 @@ impl Journal {
     }
 
     /// Adds a listener, called by the committing thread after each advance of `durable` and once on poison.
-    /// It must be cheap, must not add listeners and must not commit; what it panics with is logged and forgotten.
+    /// It must be cheap, must not add listeners and must not commit; what it panics with is logged and
+    /// forgotten.
     pub fn on_durable(&self, listener: Box<dyn Fn() + Send + Sync>) {
         self.inner.listeners.write().push(listener);
     }
@@ -494,7 +508,8 @@ impl Inner {
                 }
             };
             let Some(oldest) = oldest else { return Ok(deleted) };
-            // One by one, each durable: a later segment must never go before an earlier one, or a crash leaves a hole.
+            // One by one, each durable: a later segment must never go before an earlier one, or a crash
+            // leaves a hole.
             if let Err(error) = recovery::remove(&*self.disk, &SegmentName::new(oldest.0).name) {
                 self.segments.lock().push_front(oldest);
                 return Err(error);
@@ -504,7 +519,8 @@ impl Inner {
     }
 }
 
-/// Reads and verifies the journal in `disk` without a server; changes nothing, also where a start would repair.
+/// Reads and verifies the journal in `disk` without a server; changes nothing, also where a start would
+/// repair.
 ///
 /// Calls `visit` for every record up to the first problem. A torn tail is no error; a hole is.
 pub fn inspect(disk: &dyn Disk, visit: &mut dyn FnMut(Inspected<'_>)) -> Result<Verified, JournalError> {

@@ -1,5 +1,5 @@
-//! Pending: records that have an LSN and wait for the writer, as frames without checksums. Knows one buffer and the
-//! last number; refuses to know disks, threads and time.
+//! Pending: records that have an LSN and wait for the writer, as frames without checksums. Knows one buffer
+//! and the last number; refuses to know disks, threads and time.
 
 use super::frame::{begin, finish};
 use super::limits::{FRAME_HEADER_BYTES, LSN_MAX};

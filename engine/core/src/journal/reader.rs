@@ -1,5 +1,5 @@
-//! Reader: durable records in order, for whoever follows the journal (projector, feed, export). Knows where it stands;
-//! refuses to know the writer's buffers: it sees only what the disk has.
+//! Reader: durable records in order, for whoever follows the journal (projector, feed, export). Knows where
+//! it stands; refuses to know the writer's buffers: it sees only what the disk has.
 
 use std::io;
 use std::sync::Arc;
@@ -41,13 +41,14 @@ impl Reader {
         self.next
     }
 
-    /// Appends the next durable records to `out`: at most `bytes_max` bytes of payload, but at least one record if there
-    /// is one. Nothing appended means: nothing new. Checksums and chain are verified again.
+    /// Appends the next durable records to `out`: at most `bytes_max` bytes of payload, but at least one
+    /// record if there is one. Nothing appended means: nothing new. Checksums and chain are verified again.
     ///
     /// Cost: one read of the disk for about 256 KiB; the first call also reads its segment up to the place.
     ///
     /// # Errors
-    /// `Gone` if the segment was deleted. After an error `out` has what was read before it, and reading may be tried again.
+    /// `Gone` if the segment was deleted. After an error `out` has what was read before it, and reading may
+    /// be tried again.
     pub fn read(&mut self, bytes_max: usize, out: &mut Vec<(Lsn, Vec<u8>)>) -> Result<(), JournalError> {
         let durable = self.inner.positions().durable;
         let mut budget = Budget { left: bytes_max, any: false };

@@ -1,21 +1,21 @@
 //! Recovery: reads every segment, tells a torn tail from a hole, and makes the journal fit to be continued.
-//! Knows what a crash can leave and what it cannot; refuses to know what records mean, and repairs nothing but
-//! the end of the last segment.
+//! Knows what a crash can leave and what it cannot; refuses to know what records mean, and repairs nothing
+//! but the end of the last segment.
 //!
 //! The rule. Where record E should be and is not:
-//! - a later segment exists, or a later frame says that E was synced before it was written: E was acknowledged, and
-//!   no crash can take it. That is a hole: refuse, name the byte, touch nothing.
+//! - a later segment exists, or a later frame says that E was synced before it was written: E was
+//!   acknowledged, and no crash can take it. That is a hole: refuse, name the byte, touch nothing.
 //! - nothing says so: E was being written when the power went. That is a torn tail: cut it.
 //!
-//! What cannot be told apart: damage to the very last batch ever synced looks like a torn tail, unless the caller
-//! knows a later LSN (see `JournalError::Behind`).
+//! What cannot be told apart: damage to the very last batch ever synced looks like a torn tail, unless the
+//! caller knows a later LSN (see `JournalError::Behind`).
 
 use std::sync::Arc;
 
 use super::frame::{Chain, Decoded, Frame, decode, decode_between};
 use super::limits::{FRAME_ALIGN, FRAME_BYTES_MIN, LSN_MAX, SEGMENT_HEADER_BYTES};
 use super::segment::{self, Header, HeaderError, SegmentName, VERSION, nonzero_from};
-use super::{Cut, Inspected, JournalError, JournalOptions, Lsn, Recovery, Verified};
+use super::{Cut, Inspected, JournalError, JournalOptions, Lsn, Recovery, Verified, VisitRecord};
 use crate::disk::{Disk, DiskFile};
 
 /// The end of the last segment, as found.
@@ -65,7 +65,7 @@ pub(super) fn recover(
     disk: &Arc<dyn Disk>,
     options: &JournalOptions,
     after: Lsn,
-    visit: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), String>,
+    visit: &mut VisitRecord<'_>,
 ) -> Result<Recovered, JournalError> {
     let names = segment::list(&**disk)?;
     if let Some(oldest) = names.first()
@@ -155,7 +155,8 @@ struct Walked {
 }
 
 impl Scan {
-    /// The header, checked against the name and the chain; `None` if the segment was torn while it was created.
+    /// The header, checked against the name and the chain; `None` if the segment was torn while it was
+    /// created.
     fn read_header(
         &mut self,
         name: &SegmentName,
@@ -222,7 +223,8 @@ impl Scan {
         Ok(Walked { end, synced, reason })
     }
 
-    /// A segment with a successor was synced whole before that was created: it ends exactly there, or it has a hole.
+    /// A segment with a successor was synced whole before that was created: it ends exactly there, or it has
+    /// a hole.
     fn end_of_closed(
         &self,
         name: &SegmentName,
@@ -289,7 +291,8 @@ fn inspected<'a>(name: &'a SegmentName, byte: usize, frame: &Frame<'a>) -> Inspe
     }
 }
 
-/// Looks behind a missing record for a frame that was written after the missing one was synced. Returns its byte.
+/// Looks behind a missing record for a frame that was written after the missing one was synced. Returns its
+/// byte.
 fn proof_of_sync(bytes: &[u8], from: usize, salt: u32, expected: Lsn) -> Option<usize> {
     let start = nonzero_from(bytes, from)?;
     let from = start - start % FRAME_ALIGN;
@@ -331,8 +334,8 @@ impl Tail {
         Ok(())
     }
 
-    /// Writes again what no sync is known to have reached, and syncs it. After a failed sync the system may show
-    /// bytes that are not on the disk and that no later sync would write: only writing them again does.
+    /// Writes again what no sync is known to have reached, and syncs it. After a failed sync the system may
+    /// show bytes that are not on the disk and that no later sync would write: only writing them again does.
     fn make_durable(&self, header: &Header) -> Result<(), JournalError> {
         let mut start = 0;
         if self.synced >= header.first {

@@ -99,8 +99,8 @@ pub(super) fn list(disk: &dyn Disk) -> Result<Vec<SegmentName>, JournalError> {
     Ok(segments)
 }
 
-/// Creates a segment, header and name durable before this returns: only then may a record follow.
-/// Cost: two syncs and reserving the space.
+/// Creates a segment, header and name durable before this returns: only then may a record follow. Cost: two
+/// syncs and reserving the space.
 pub(super) fn create(disk: &dyn Disk, header: Header, bytes: u64) -> Result<Box<dyn DiskFile>, JournalError> {
     let name = SegmentName::new(header.first).name;
     let file = disk.create(&name, bytes).map_err(|error| JournalError::io("create segment", &name, error))?;

@@ -23,8 +23,8 @@ pub struct SyncStats {
     pub sync_us_total: u64,
     /// The longest, in microseconds.
     pub sync_us_max: u64,
-    /// `sync_us_buckets[i]` counts syncs shorter than 2^i µs and not shorter than half of that; the last bucket takes
-    /// all longer ones.
+    /// `sync_us_buckets[i]` counts syncs shorter than 2^i µs and not shorter than half of that; the last
+    /// bucket takes all longer ones.
     pub sync_us_buckets: [u64; SYNC_BUCKETS],
 }
 

@@ -1,5 +1,5 @@
-//! Writer: turns pending records into durable ones, one group at a time, and rolls segments. Knows the active segment
-//! and the order of steps; refuses to know who appends and who waits.
+//! Writer: turns pending records into durable ones, one group at a time, and rolls segments. Knows the active
+//! segment and the order of steps; refuses to know who appends and who waits.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -69,8 +69,8 @@ impl Inner {
         Ok(last)
     }
 
-    /// Runs a step of the writer; an error or panic poisons before the writer's lock is released, so that nobody
-    /// ever goes on with a writer that failed.
+    /// Runs a step of the writer; an error or panic poisons before the writer's lock is released, so that
+    /// nobody ever goes on with a writer that failed.
     fn or_poison<T>(&self, step: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
         let _guard = PoisonOnPanic(self);
         if self.poison.get().is_some() {
@@ -135,8 +135,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Finishes the active segment and starts the next. The sync comes first, always: a segment's existence is the proof
-    /// that all before it was synced.
+    /// Finishes the active segment and starts the next. The sync comes first, always: a segment's existence
+    /// is the proof that all before it was synced.
     fn roll(&self, writer: &mut Writer) -> Result<(), JournalError> {
         assert!(writer.active.offset > SEGMENT_HEADER_BYTES, "a record fits into an empty segment");
         if writer.synced < writer.active.chain.lsn {
@@ -191,7 +191,8 @@ impl Inner {
         let _ = self.sync();
     }
 
-    /// Sleeps until there is something to do, bounded. Returns whether the writer shall stop once all is drained.
+    /// Sleeps until there is something to do, bounded. Returns whether the writer shall stop once all is
+    /// drained.
     fn wait_for_work(&self) -> bool {
         let mut pending = self.pending.lock();
         if !pending.has_work() {
