@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::client::{Judging, RunSettings};
+use crate::client::{Judging, RunSettings, Waiting};
 use crate::codes::CodeChoice;
 use crate::compare::CompareSettings;
 use crate::demo_server::DemoSettings;
@@ -27,7 +27,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Start here:
   gatehouse serve --demo --data-dir /var/tmp/demo &
-  gatehouse-load closed --seconds 5
+  gatehouse-load closed --codes mix --seconds 5
   gatehouse-load open --rate 5000 --seconds 5 --codes mix --start 25000
   gatehouse-load compare --gatehouse target/release/gatehouse --out results
 
@@ -79,7 +79,7 @@ pub struct RunArgs {
     /// The server's process: report its CPU per answer, by thread
     #[arg(long)]
     pub pid: Option<u32>,
-    /// Keep this program on one core, away from the server
+    /// Keep this program on one core, away from the server; an open loop then never sleeps and is never late
     #[arg(long, value_name = "CORE")]
     pub pin_core: Option<usize>,
     /// Count answers without judging them (for the echo baseline)
@@ -236,6 +236,8 @@ impl RunArgs {
             length: self.seconds,
             server_pid: self.pid,
             judging: if self.unjudged { Judging::CountOnly } else { Judging::Strict },
+            // A core of its own is there to be used up; a shared one is not.
+            waiting: if self.pin_core.is_some() { Waiting::Spin } else { Waiting::Sleep },
             progress: Some(progress),
         }
     }

@@ -38,8 +38,20 @@ pub struct RunSettings {
     pub server_pid: Option<u32>,
     /// What is done with an answer.
     pub judging: Judging,
+    /// What an open loop does while nothing is due; a closed loop always sleeps.
+    pub waiting: Waiting,
     /// A line per second on stderr starts with this; `None` is quiet.
     pub progress: Option<&'static str>,
+}
+
+/// What the loop does between a scan and the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// It sleeps until an answer or the timer wakes it. On a virtual machine waking an idle core can take 100 µs, and
+    /// an open loop counts them as latency.
+    Sleep,
+    /// An open loop looks again at once and so is never late. Only for a core that nobody else needs.
+    Spin,
 }
 
 /// What is done with an answer.
@@ -77,6 +89,8 @@ struct Client<'run, P> {
     pace: P,
     poller: Poller,
     ticker: Option<Ticker>,
+    /// Zero when spinning.
+    turn_wait: Duration,
     connections: Vec<Connection>,
     /// First in, first out: an open loop with few scans in flight still uses every connection.
     idle: VecDeque<usize>,
@@ -114,7 +128,9 @@ impl<'run, P: Pace> Client<'run, P> {
             poller.add(&connection, token as u64, Interest::Read).context("watch a connection")?;
             connections.push(connection);
         }
-        let ticker = pace.tick().map(Ticker::every).transpose().context("start the tick timer")?;
+        let spins = pace.is_open() && settings.waiting == Waiting::Spin;
+        let tick = if spins { None } else { pace.tick() };
+        let ticker = tick.map(Ticker::every).transpose().context("start the tick timer")?;
         if let Some(ticker) = &ticker {
             poller.add(ticker, TICK, Interest::Read).context("watch the tick timer")?;
         }
@@ -132,6 +148,7 @@ impl<'run, P: Pace> Client<'run, P> {
             give_up_at: start + settings.warmup + settings.length + limits::DRAIN_WAIT,
             progress_at: start + Duration::from_secs(1),
             progress_answers: 0,
+            turn_wait: if spins { Duration::ZERO } else { limits::TURN_WAIT },
             settings,
             pool,
             pace,
@@ -150,7 +167,7 @@ impl<'run, P: Pace> Client<'run, P> {
             if self.is_finished(now) {
                 break;
             }
-            let ready_count = self.poller.wait(Some(limits::TURN_WAIT)).context("wait for answers")?;
+            let ready_count = self.poller.wait(Some(self.turn_wait)).context("wait for answers")?;
             for index in 0..ready_count {
                 let ready = self.poller.ready(index);
                 match ready.token {
@@ -217,14 +234,14 @@ impl<'run, P: Pace> Client<'run, P> {
         }
         match self.connections[token].receive() {
             Received::Nothing => Ok(()),
-            Received::Bytes => self.take_replies(token),
+            Received::Bytes => self.take_reply(token),
             Received::End => self.reconnect(token, "the server closed the connection"),
         }
     }
 
     /// Judges the reply that has arrived whole, if one has, and lets its connection go on at once: a server that
     /// waits for the rest of our turn would be measured by our speed.
-    fn take_replies(&mut self, token: usize) -> Result<()> {
+    fn take_reply(&mut self, token: usize) -> Result<()> {
         let now = Instant::now();
         let connection = &mut self.connections[token];
         let reply = match self.parser.parse(connection.received()) {
@@ -334,6 +351,7 @@ impl<'run, P: Pace> Client<'run, P> {
             server_cpu_us: None,
             server_threads_us: Default::default(),
             foreign_share: 0.0,
+            client_spins: self.turn_wait.is_zero(),
             judged: self.settings.judging == Judging::Strict,
             tally: self.tally,
             ended_early: self.ended_early,

@@ -18,7 +18,8 @@ pub const STOP_WAIT: Duration = Duration::from_secs(15);
 pub const QUIET_WAIT: Duration = Duration::from_secs(60);
 /// One look at whether a server is quiet.
 pub const QUIET_LOOK: Duration = Duration::from_millis(500);
-/// A server that uses less than this share of one core is quiet: timers tick, nothing is caught up.
+/// A server that uses at most this share of one core is quiet: timers tick, nothing is caught up.
+/// In [`QUIET_LOOK`] that is 10 ms, the step in which the kernel tells a process's CPU time.
 pub const QUIET_SHARE: f64 = 0.02;
 /// An import of millions of rows may take minutes, never hours.
 pub const IMPORT_WAIT: Duration = Duration::from_secs(1_800);

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use crate::client::{self, Judging, RunSettings};
+use crate::client::{self, Judging, RunSettings, Waiting};
 use crate::codes::{CodeChoice, CodePool};
 use crate::demo_server::{DemoServer, DemoSettings};
 use crate::procfs::{self, Machine};
@@ -185,6 +185,7 @@ fn proof(server: &DemoServer, settings: &MemorySettings) -> Result<RunResult> {
         length: PROOF_TIME,
         server_pid: None,
         judging: Judging::Strict,
+        waiting: Waiting::Sleep,
         progress: None,
     };
     client::run_closed(&run, &mut pool)

@@ -27,6 +27,8 @@ pub struct MachineTime {
     pub total: u64,
     /// Ticks in which a core did something, or was taken away by the host.
     pub busy: u64,
+    /// Cores that are online. Not those we may use: a pinned program may use one.
+    pub core_count: usize,
 }
 
 /// The machine a result belongs to.
@@ -34,7 +36,7 @@ pub struct MachineTime {
 pub struct Machine {
     /// As /proc/cpuinfo names it.
     pub cpu_model: String,
-    /// Cores this program may see.
+    /// Cores that are online.
     pub core_count: usize,
     /// Memory, in MiB.
     pub memory_mib: u64,
@@ -75,9 +77,18 @@ pub fn cpu_between(before: &[ThreadCpu], after: &[ThreadCpu]) -> BTreeMap<String
     spent
 }
 
-/// CPU time of a process: the sum over its threads.
+/// CPU time of a process, threads that have ended included; in steps of one tick (10 ms).
 pub fn process_cpu_ns(pid: u32) -> Result<u64> {
-    Ok(threads_cpu(pid)?.iter().map(|thread| thread.cpu_ns).sum())
+    let path = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path} (is process {pid} there?)"))?;
+    let ticks = stat_cpu_ticks(&text).with_context(|| format!("no CPU time in {path}"))?;
+    Ok(ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second())
+}
+
+fn stat_cpu_ticks(stat: &str) -> Option<u64> {
+    // The name in parentheses may hold anything, spaces and parentheses too: count from the last one.
+    let mut words = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    Some(words.next()?.parse::<u64>().ok()? + words.next()?.parse::<u64>().ok()?)
 }
 
 /// CPU time of the calling thread.
@@ -106,7 +117,8 @@ fn machine_time_parse(stat: &str) -> Option<MachineTime> {
     let ticks: Vec<u64> = line.split_ascii_whitespace().take(8).map_while(|tick| tick.parse().ok()).collect();
     let total: u64 = ticks.iter().sum();
     let idle = ticks.get(3)? + ticks.get(4)?;
-    Some(MachineTime { total, busy: total - idle })
+    let per_core = stat.lines().skip(1).take_while(|line| line.starts_with("cpu"));
+    Some(MachineTime { total, busy: total - idle, core_count: per_core.count() })
 }
 
 /// The share of the whole machine in use during `look`.
@@ -135,7 +147,7 @@ pub fn machine() -> Machine {
             .unwrap_or("unknown")
             .trim_start_matches([':', ' '])
             .to_owned(),
-        core_count: std::thread::available_parallelism().map_or(1, usize::from),
+        core_count: machine_time().map_or(0, |time| time.core_count),
         memory_mib: memory_kib.unwrap_or_default() / 1024,
         kernel: read("/proc/sys/kernel/osrelease").trim_end().to_owned(),
     }
@@ -165,8 +177,11 @@ mod tests {
     #[test]
     fn the_kernel_s_formats_are_understood() {
         assert_eq!(schedstat_cpu_ns("123456 789 10\n"), Some(123_456));
-        let time = machine_time_parse("cpu  10 0 20 60 10 1 2 7 5 0\ncpu0 1 2 3\n").unwrap();
-        assert_eq!(time, MachineTime { total: 110, busy: 40 });
+        let time =
+            machine_time_parse("cpu  10 0 20 60 10 1 2 7 5 0\ncpu0 1 2 3\ncpu1 1 2 3\nintr 1\n").unwrap();
+        assert_eq!(time, MachineTime { total: 110, busy: 40, core_count: 2 });
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 0 0 0 0 30 12 0 0 20 0 1 0 5\n";
+        assert_eq!(stat_cpu_ticks(stat), Some(42));
         assert_eq!(value_of("Name:\tx\nVmRSS:\t    1024 kB\n", "VmRSS:"), Some("1024 kB"));
     }
 

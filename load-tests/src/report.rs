@@ -32,6 +32,8 @@ pub struct RunResult {
     pub unsent: u64,
     /// CPU of this program's loop per answer.
     pub client_cpu_us: f64,
+    /// The loop never slept: its CPU is the whole core, whatever the answers cost.
+    pub client_spins: bool,
     /// CPU of the server per answer, when its process is known.
     pub server_cpu_us: Option<f64>,
     /// The same by thread name.
@@ -82,7 +84,8 @@ impl RunResult {
         if self.rate.is_some() {
             line(&mut text, "  of it unsent", &latency_text(&self.send_delay));
         }
-        line(&mut text, "client CPU", &format!("{:.2} µs per answer", self.client_cpu_us));
+        let spins = if self.client_spins { " (never sleeps, so as not to be late)" } else { "" };
+        line(&mut text, "client CPU", &format!("{:.2} µs per answer{spins}", self.client_cpu_us));
         if let Some(server_cpu_us) = self.server_cpu_us {
             line(&mut text, "server CPU", &format!("{server_cpu_us:.2} µs per answer"));
             for (name, us) in self.server_threads_us.iter().filter(|(_, us)| **us >= 0.005) {

@@ -114,7 +114,7 @@ impl Window {
 fn foreign_share(opened: &Look, closed: &Look, own_ns: u64) -> f64 {
     let total = (closed.machine.total - opened.machine.total).max(1) as f64;
     let busy = (closed.machine.busy - opened.machine.busy) as f64 / total;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let cores = closed.machine.core_count.max(1) as f64;
     let own = own_ns as f64 / 1e9 / ((closed.at - opened.at).as_secs_f64().max(1e-9) * cores);
     (busy - own).max(0.0)
 }

@@ -123,13 +123,15 @@ impl<S: Service> Connection<S> {
         self.breathe().await;
         self.slot.arm(self.phase_deadline_ms);
         poll_fn(|context| {
-            if let Poll::Ready(ready) = self.stream.poll_read_ready(context) {
-                ready.ok();
+            if self.stream.poll_read_ready(context).is_ready() {
                 let mut kit = self.worker.take_kit();
-                match self.poll_read(context, &mut kit) {
-                    Poll::Ready(Ok(1..)) => return Poll::Ready(Some(kit)),
-                    Poll::Ready(_) => return Poll::Ready(None),
-                    Poll::Pending => self.worker.give_back(kit),
+                let read = self.poll_read(context, &mut kit);
+                if matches!(read, Poll::Ready(Ok(1..))) {
+                    return Poll::Ready(Some(kit));
+                }
+                self.worker.give_back(kit);
+                if read.is_ready() {
+                    return Poll::Ready(None);
                 }
             }
             self.streak = 0;
@@ -228,8 +230,11 @@ impl<S: Service> Connection<S> {
         };
         kit.reply.clear();
         let next = catch_unwind(AssertUnwindSafe(|| worker.service.call(&request, &mut kit.reply)));
-        let shape =
-            Shape { head_only: head.method == Method::Head, http_10: head.http_10, keep_alive: head.keep_alive };
+        let shape = Shape {
+            head_only: head.method == Method::Head,
+            http_10: head.http_10,
+            keep_alive: head.keep_alive,
+        };
         let (method, path) = (request.method, request.path);
         let turn = match next {
             Err(_) => return self.refuse_panic(kit),
@@ -496,7 +501,9 @@ impl<S: Service> Connection<S> {
         .await;
         let refusal = match outcome {
             Outcome::Gone => return false,
-            Outcome::Reply(reply) => return self.collect(kit, Some(&reply), late.shape) || self.last(kit).await,
+            Outcome::Reply(reply) => {
+                return self.collect(kit, Some(&reply), late.shape) || self.last(kit).await;
+            }
             Outcome::TimeIsUp if late.long_poll => {
                 return self.collect(kit, None, late.shape) || self.last(kit).await;
             }
@@ -528,11 +535,19 @@ impl<S: Service> Connection<S> {
         if kit.reply.wait > 0 {
             let (wait, tag) = (kit.reply.wait, kit.reply.tag);
             kit.wait = wait;
+            let shape = Shape { keep_alive: false, ..shape };
             kit.pending.push(Pending { from, to: kit.out.len(), wait, tag, shape });
         }
+        let wait = kit.wait;
         let mut flow = if shape.head_only { Flow::End } else { Flow::More };
         while self.flush(kit).await && flow == Flow::More {
+            // An answer that took the place of the head has no stream behind it.
+            if self.worker.gate.state(wait) != Durability::Durable {
+                break;
+            }
             self.slot.disarm();
+            self.streak += 1;
+            self.breathe().await;
             flow = poll_fn(|context| self.poll_source(context, kit, source.as_mut(), !shape.http_10)).await;
         }
         self.worker.stats().streams_closed.add(1);

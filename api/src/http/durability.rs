@@ -21,7 +21,7 @@ pub trait Durable: Send + Sync + 'static {
     fn poisoned(&self) -> bool;
 
     /// Registers a callback to be called from any thread, after every advance of `durable` and after poisoning.
-    /// It costs a fence and at most one wake of a sleeping thread.
+    /// It costs a fence and at most one wake of a sleeping thread, and may still be called when the server is gone.
     fn on_advance(&self, wake: Box<dyn Fn() + Send + Sync>);
 }
 

@@ -35,7 +35,8 @@ impl Refusal {
     pub(super) const LENGTH_SYNTAX: Self = Self::malformed("Content-Length is not a number.");
     pub(super) const REPEATED_LENGTH: Self = Self::malformed("Content-Length is given twice.");
     pub(super) const REPEATED_CODING: Self = Self::malformed("Transfer-Encoding is given twice.");
-    pub(super) const TWO_LENGTHS: Self = Self::malformed("Both Content-Length and Transfer-Encoding are given.");
+    pub(super) const TWO_LENGTHS: Self =
+        Self::malformed("Both Content-Length and Transfer-Encoding are given.");
     pub(super) const CODING_ON_10: Self = Self::malformed("Transfer-Encoding does not exist in HTTP/1.0.");
     pub(super) const CHUNK: Self = Self::malformed("The chunked body is broken.");
     pub(super) const CUT_SHORT: Self = Self::malformed("The request ended early.");
@@ -43,18 +44,23 @@ impl Refusal {
     pub(super) const LENGTH_REQUIRED: Self =
         Self::new(411, "length_required", "A POST needs Content-Length or a chunked body.");
     pub(super) const BODY_TOO_LARGE: Self = Self::new(413, "body_too_large", "The body is too large.");
-    pub(super) const TARGET_TOO_LONG: Self = Self::new(414, "target_too_long", "The request target is too long.");
+    pub(super) const TARGET_TOO_LONG: Self =
+        Self::new(414, "target_too_long", "The request target is too long.");
     pub(super) const EXPECTATION: Self =
         Self::new(417, "expectation_failed", "The only expectation known here is 100-continue.");
-    pub(super) const HEAD_TOO_LARGE: Self = Self::new(431, "head_too_large", "The request head is too large.");
+    pub(super) const HEAD_TOO_LARGE: Self =
+        Self::new(431, "head_too_large", "The request head is too large.");
     pub(super) const TOO_MANY_HEADERS: Self = Self::new(431, "head_too_large", "There are too many headers.");
     pub(super) const TRAILERS: Self = Self::new(431, "head_too_large", "The trailers are too large.");
     pub(super) const METHOD: Self = Self::new(501, "not_implemented", "The method is not known here.");
-    pub(super) const CODING: Self = Self::new(501, "not_implemented", "The transfer coding is not known here.");
-    pub(super) const BUSY: Self = Self::new(503, "unavailable", "The server is out of room for large requests.");
+    pub(super) const CODING: Self =
+        Self::new(501, "not_implemented", "The transfer coding is not known here.");
+    pub(super) const BUSY: Self =
+        Self::new(503, "unavailable", "The server is out of room for large requests.");
     pub(super) const LATE: Self = Self::new(503, "unavailable", "The answer took too long.");
     pub(super) const PANIC: Self = Self::new(503, "unavailable", "The request could not be handled.");
-    pub(super) const VERSION: Self = Self::new(505, "version_not_supported", "Only HTTP/1.0 and 1.1 are spoken here.");
+    pub(super) const VERSION: Self =
+        Self::new(505, "version_not_supported", "Only HTTP/1.0 and 1.1 are spoken here.");
 }
 
 /// What one look at the buffer came to.
@@ -70,12 +76,19 @@ pub(super) enum Step {
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     /// `seen` bytes hold no end of line that was not looked at.
-    Head { seen: usize },
+    Head {
+        seen: usize,
+    },
     /// Head and body are `total` bytes together.
-    Fixed { total: usize },
+    Fixed {
+        total: usize,
+    },
     Chunked(Chunks),
     /// `consumed` bytes of the buffer belong to the request, its body ends at `body_end`.
-    Whole { body_end: usize, consumed: usize },
+    Whole {
+        body_end: usize,
+        consumed: usize,
+    },
 }
 
 /// Progress in a chunked body. `head.len <= joined <= next`.
@@ -202,7 +215,7 @@ impl Framer {
         let window = &bytes[..bytes.len().min(limits.head_bytes_max)];
         let full = window.len() == limits.head_bytes_max;
         // Without a new end of line there is nothing new to decide: a trickled head is not parsed at every byte.
-        let undecided = !window[seen.min(window.len())..].contains(&b'\n');
+        let undecided = seen > 0 && !window[seen.min(window.len())..].contains(&b'\n');
         if (undecided && !full) || !self.head.parse(window, limits)? {
             self.stage = Stage::Head { seen: window.len() };
             return match full {
@@ -242,7 +255,8 @@ impl Chunks {
         loop {
             match self.state {
                 ChunkState::Size => {
-                    let Some(line) = line_at(bytes, self.next, limits.chunk_line_bytes_max, Refusal::CHUNK)? else {
+                    let Some(line) = line_at(bytes, self.next, limits.chunk_line_bytes_max, Refusal::CHUNK)?
+                    else {
                         return Ok(false);
                     };
                     let size = chunk_size(line)?;
@@ -250,7 +264,8 @@ impl Chunks {
                     if size > self.body_bytes_max - (self.joined - head_len) {
                         return Err(Refusal::BODY_TOO_LARGE);
                     }
-                    self.state = if size == 0 { ChunkState::Trailer } else { ChunkState::Data { left: size } };
+                    self.state =
+                        if size == 0 { ChunkState::Trailer } else { ChunkState::Data { left: size } };
                 }
                 ChunkState::Data { left } => {
                     let here = left.min(bytes.len() - self.next);

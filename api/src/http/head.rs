@@ -94,8 +94,14 @@ impl Head {
         }
     }
 
-    fn accept(&mut self, bytes: &[u8], request: &httparse::Request<'_, '_>, len: usize) -> Result<(), Refusal> {
-        let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
+    fn accept(
+        &mut self,
+        bytes: &[u8],
+        request: &httparse::Request<'_, '_>,
+        len: usize,
+    ) -> Result<(), Refusal> {
+        let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
+        else {
             return Err(Refusal::HEAD_SYNTAX);
         };
         self.len = len;

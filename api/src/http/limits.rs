@@ -9,7 +9,7 @@ pub const HEADERS_MAX: usize = 64;
 /// A time is checked by a sweep (`sweep_ms`), so it is kept to within one sweep, never early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections of the whole server. Above it: closed at once, counted. One costs about 1 KiB idle.
+    /// Open connections of the whole server. Above it: closed at once, counted. An idle one costs about 1.5 KiB.
     pub connections_max: usize,
     /// Open connections of one peer address. Generous, since every reader may sit behind one proxy.
     pub connections_per_peer_max: usize,

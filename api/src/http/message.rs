@@ -65,7 +65,10 @@ impl<'a> Headers<'a> {
         let head = self.head;
         self.spans.iter().map(move |span| {
             let (name, value) = (usize::from(span.name), usize::from(span.value));
-            (&head[name..name + usize::from(span.name_len)], &head[value..value + usize::from(span.value_len)])
+            (
+                &head[name..name + usize::from(span.name_len)],
+                &head[value..value + usize::from(span.value_len)],
+            )
         })
     }
 
@@ -157,7 +160,8 @@ impl Reply {
     /// `Content-Type`, `Transfer-Encoding`, `Connection`, `Date`), or the value holds CR, LF, NUL or another
     /// control character.
     pub fn header(&mut self, name: &str, value: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), HeaderRefused> {
-        const OWNED: [&str; 5] = ["content-length", "content-type", "transfer-encoding", "connection", "date"];
+        const OWNED: [&str; 5] =
+            ["content-length", "content-type", "transfer-encoding", "connection", "date"];
         let value = value.as_ref();
         let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let clean = value.iter().all(|byte| (*byte >= 0x20 && *byte != 0x7f) || *byte == b'\t');
@@ -241,6 +245,7 @@ pub trait Service: 'static {
     /// "unavailable" answer instead. `reply` comes cleared, but for `tag` and `wait`.
     fn undurable(&self, reply: &mut Reply);
 
-    /// Fills the body for a protocol fault; `reply.status` is already set, and the connection closes afterwards.
+    /// Fills the body for a protocol fault; `reply.status` is already set (a device that knows only 200 may be given
+    /// one), and the connection closes afterwards.
     fn fault(&self, fault: &Fault<'_>, reply: &mut Reply);
 }

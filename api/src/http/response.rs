@@ -200,9 +200,14 @@ mod tests {
     #[test]
     fn a_header_that_would_split_the_head_is_refused() {
         let mut reply = Reply::new();
-        for (name, value) in
-            [("X", "a\r\nSet: b"), ("X", "a\0"), ("X", "a\nb"), ("X y", "a"), ("", "a"), ("Content-Length", "3")]
-        {
+        for (name, value) in [
+            ("X", "a\r\nSet: b"),
+            ("X", "a\0"),
+            ("X", "a\nb"),
+            ("X y", "a"),
+            ("", "a"),
+            ("Content-Length", "3"),
+        ] {
             assert!(reply.header(name, value).is_err(), "{name:?}: {value:?}");
         }
         assert!(reply.headers.is_empty());

@@ -147,6 +147,7 @@ pub(super) struct Worker<S> {
     date: Cell<DateText>,
     date_second: Cell<u64>,
     slots: RefCell<Vec<Rc<Slot>>>,
+    #[expect(clippy::vec_box, reason = "kits move between the pool and connections, by pointer")]
     kits: RefCell<Vec<Box<Kit>>>,
     /// Bytes of read buffers beyond their initial size, all connections together.
     grown_bytes: Cell<usize>,

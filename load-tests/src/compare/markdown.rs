@@ -6,6 +6,7 @@ use comfy_table::{Table, presets};
 
 use super::summary::Spread;
 use super::{CompareResult, Round};
+use crate::limits;
 use crate::report::{RunResult, latency_text};
 
 /// The whole summary.
@@ -46,6 +47,17 @@ fn head(text: &mut String, result: &CompareResult) {
     );
     if result.before.too_busy {
         push(text, "- **The machine was busy (`--busy-ok`): these figures are no basis for a claim.**");
+    }
+    let runs = result.rounds.iter().flat_map(|round| [&round.echo, &round.gatehouse]);
+    let foreign_share = runs.map(|run| run.foreign_share).fold(0.0, f64::max);
+    if foreign_share > limits::BUSY_SHARE_MAX {
+        let percent = foreign_share * 100.0;
+        push(
+            text,
+            &format!(
+                "- **Others used up to {percent:.0} % of the machine during the rounds: no basis for a claim.**"
+            ),
+        );
     }
     if matches!(result.disk.file_system.as_str(), "tmpfs" | "ramfs") {
         push(text, "- **The data was in memory, not on a disk: fdatasync cost nothing here.**");

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::client::{self, Judging, RunSettings};
+use crate::client::{self, Judging, RunSettings, Waiting};
 use crate::codes::{CodeChoice, CodePool};
 use crate::demo_server::{DemoServer, DemoSettings, HEALTH_PATH};
 use crate::disk::{self, DiskResult};
@@ -246,6 +246,12 @@ fn run_settings(settings: &CompareSettings, target: Target, pid: u32, label: &'s
         length: settings.length,
         server_pid: Some(pid),
         judging: Judging::Strict,
+        // Sharing a core with the server, it would take the server's time.
+        waiting: if settings.demo.core == Some(settings.client_core) {
+            Waiting::Sleep
+        } else {
+            Waiting::Spin
+        },
         progress: Some(label),
     }
 }
