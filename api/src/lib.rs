@@ -1,1 +1,33 @@
-//! placeholder
+//! The device port of Gatehouse and the program around it. Arrows go one way: program → port → engine.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `http` | sockets and HTTP/1.1 |
+//! | `body` | what devices send |
+//! | `profile` | how devices are answered |
+//! | `port` | which path means what, who asks |
+//! | `ops` | the API port: health, metrics, a venue's changes |
+//! | `cold` | look-ups of tickets that are in the store only |
+//! | `node` | the parts put together |
+//! | `config`, `cli`, `target`, `import`, `export`, `inspect`, `live`, `demo` | the program |
+
+pub mod body;
+pub mod cli;
+pub mod cold;
+pub mod config;
+pub mod demo;
+pub mod export;
+pub mod http;
+pub mod import;
+pub mod inspect;
+pub mod live;
+pub mod metrics;
+pub mod node;
+pub mod ops;
+pub mod port;
+pub mod profile;
+pub mod rate;
+pub mod secrets;
+pub mod target;
+pub mod tickets;
+pub mod venue;

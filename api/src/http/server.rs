@@ -24,6 +24,8 @@ const DRAIN_LOOK: Duration = Duration::from_millis(5);
 /// Where and how to serve.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerOptions {
+    /// Begins the names of its threads.
+    pub name: &'static str,
     /// Address to listen on; port 0 takes a free one.
     pub addr: SocketAddr,
     /// Worker threads, each with a runtime of its own; 0 = one per core.
@@ -92,7 +94,7 @@ pub fn start<S: Service>(
     for (index, listener) in listeners.into_iter().enumerate() {
         let (common, make_service, ready) = (common.clone(), make_service.clone(), ready.clone());
         let thread = thread::Builder::new()
-            .name(format!("device-{index}"))
+            .name(format!("{}-{index}", options.name))
             .spawn(move || run_worker(common, index, listener, make_service, &ready))?;
         server.threads.push(thread);
     }

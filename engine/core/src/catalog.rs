@@ -368,7 +368,7 @@ impl Catalog {
         for (n, device) in self.devices.iter().enumerate() {
             let id = DeviceId(n as u32);
             index.devices.insert(device.name.clone(), id);
-            for number in &device.number {
+            for number in device.number.iter() {
                 index.device_numbers.insert(number.clone(), id);
             }
             for hash in &device.key_hashes {
@@ -525,13 +525,13 @@ impl Catalog {
             for hash in &old.key_hashes {
                 self.index.device_keys.remove(hash);
             }
-            for number in &old.number {
+            for number in old.number.iter() {
                 self.index.device_numbers.remove(number);
             }
         }
         let id = DeviceId(put_at(&mut self.devices, device, at));
         self.index.devices.insert(device.name.clone(), id);
-        for number in &device.number {
+        for number in device.number.iter() {
             self.index.device_numbers.insert(number.clone(), id);
         }
         for hash in &device.key_hashes {

@@ -75,6 +75,7 @@ pub fn list(disk: &dyn Disk) -> io::Result<Vec<(u64, String)>> {
 }
 
 /// Removes half-written files and all but the newest checkpoints; gives the LSN of the oldest that is kept.
+/// `None` while there are fewer than shall be kept: then the journal from the beginning stands in for the others.
 ///
 /// # Errors
 /// When the disk fails.
@@ -88,7 +89,7 @@ pub fn tidy(disk: &dyn Disk) -> io::Result<Option<u64>> {
     for (_, name) in found.iter().skip(CHECKPOINTS_KEPT) {
         disk.remove(name)?;
     }
-    Ok(found.iter().take(CHECKPOINTS_KEPT).last().map(|(lsn, _)| *lsn))
+    Ok(found.get(CHECKPOINTS_KEPT - 1).map(|(lsn, _)| *lsn))
 }
 
 // === writing ===

@@ -62,10 +62,11 @@ impl Counts {
             return;
         }
         // A specimen gets real answers and never counts; a stranger that an override admits counts as a turn.
+        if answer.ticket.as_ref().is_some_and(|facts| facts.specimen) {
+            return;
+        }
         if answer.verdict.admits() && moved.is_none() {
-            if answer.ticket.is_none() {
-                self.turns(answer.gate, owner.event, i64::from(answer.people) * sign(answer.direction));
-            }
+            self.stranger(answer, owner, 1);
             return;
         }
         if let Some(reason) = answer.verdict.denial() {
@@ -98,6 +99,18 @@ impl Counts {
             }
             tally.attendance += attendance;
         });
+    }
+
+    /// Takes the turns of an annulled stranger back: somebody without a ticket that was admitted all the same.
+    pub fn annul_stranger(&mut self, answer: &Answer, owner: Owner) {
+        self.stranger(answer, owner, -1);
+    }
+
+    fn stranger(&mut self, answer: &Answer, owner: Owner, times: i64) {
+        if answer.kind != ScanKind::Test && answer.ticket.is_none() && answer.verdict.admits() {
+            let people = i64::from(answer.people) * sign(answer.direction) * times;
+            self.turns(answer.gate, owner.event, people);
+        }
     }
 
     /// Counts people that passed without a ticket.

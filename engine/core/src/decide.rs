@@ -69,11 +69,11 @@ pub fn decide(view: &View<'_>, scan: &Scan<'_>) -> Decision {
         return deny(view, scan, passage.direction, Some(&holder), (reason, Fact::None));
     }
     let result = validity(view, scan, gate, passage.direction, &holder)
-        .and_then(|()| movement(view, scan, gate, passage, &holder));
+        .and_then(|()| movement(view, scan, passage, &holder));
     match result {
         Ok(effect) => admit(view, scan, passage, &holder, effect, None),
         Err(refusal) if scan.overriding.is_some() || scan.shown == Some(Shown::Admitted) => {
-            let effect = forced_effect(view, scan, gate, passage, &holder);
+            let effect = forced_effect(view, scan, passage, &holder);
             admit(view, scan, passage, &holder, effect, Some(refusal.0))
         }
         Err(refusal) => deny(view, scan, passage.direction, Some(&holder), refusal),
@@ -154,19 +154,18 @@ fn gate_names(catalog: &Catalog, kind: &TicketType) -> String {
 fn movement(
     view: &View<'_>,
     scan: &Scan<'_>,
-    gate: &Gate,
     passage: Passage,
     holder: &Holder<'_>,
 ) -> Result<Effect, Refusal> {
     match passage.direction {
         Direction::Exit => exit(view, scan, passage, holder),
-        Direction::Entry => entry(view, scan, gate, passage, holder),
+        Direction::Entry => entry(view, scan, passage, holder),
     }
 }
 
 fn exit(view: &View<'_>, scan: &Scan<'_>, passage: Passage, holder: &Holder<'_>) -> Result<Effect, Refusal> {
     let usage = holder.ticket.usage;
-    let people = scan.people.unwrap_or(usage.inside.max(1));
+    let people = scan.people.unwrap_or(usage.inside).max(1);
     let inside = usage.presence != ZoneId::OUTSIDE && usage.inside >= people;
     let attention = match (inside || holder.ticket.specimen, holder.kind.anti_passback) {
         (true, _) => None,
@@ -179,41 +178,54 @@ fn exit(view: &View<'_>, scan: &Scan<'_>, passage: Passage, holder: &Holder<'_>)
 fn entry(
     view: &View<'_>,
     scan: &Scan<'_>,
-    gate: &Gate,
     passage: Passage,
     holder: &Holder<'_>,
 ) -> Result<Effect, Refusal> {
-    let people = entry_people(scan, holder);
-    if holder.ticket.specimen {
-        return Ok(Effect { after: holder.ticket.usage, people, attention: None });
-    }
-    let consumes = consumes(gate, passage, &holder.ticket.usage);
+    let people = entry_people(scan, passage, holder);
+    let paying = paying(passage, &holder.ticket.usage, people);
     let mut attention = passback(view, passage, holder, people)?;
-    if consumes {
-        entries_left(view, holder, people)?;
+    if paying > 0 {
+        entries_left(view, scan, holder, people, paying)?;
     }
+    let after = entered(view, scan, passage, holder, paying);
+    let coming = coming(passage, &holder.ticket.usage, &after);
     if let Some(zone) = view.catalog.zone(passage.to)
         && let Some(capacity) = zone.capacity
-        && view.zone_inside.get(passage.to.index()).copied().unwrap_or(0) + i64::from(people)
-            > i64::from(capacity)
+        && coming > 0
+        && view.zone_inside.get(passage.to.index()).copied().unwrap_or(0) + coming > i64::from(capacity)
     {
         match zone.rule {
             CapacityRule::Hard => return Err((Reason::ZoneFull, Fact::None)),
             CapacityRule::Soft => attention = attention.or(Some(Reason::ZoneFull)),
         }
     }
-    Ok(Effect { after: entered(view, scan, passage, holder, people, consumes), people, attention })
+    Ok(Effect { after, people, attention })
 }
 
-/// An entry from outside costs an entry; a way between two inner zones costs one only for a guest nobody saw come in.
-fn consumes(gate: &Gate, passage: Passage, usage: &TicketUse) -> bool {
-    let inner = gate.from != ZoneId::OUTSIDE && gate.to != ZoneId::OUTSIDE;
-    usage.presence == ZoneId::OUTSIDE || (!inner && passage.from == ZoneId::OUTSIDE)
+/// Is this an inner gate for a guest that was seen coming in?
+fn is_known_inside(passage: Passage, usage: &TicketUse) -> bool {
+    passage.from != ZoneId::OUTSIDE && usage.presence != ZoneId::OUTSIDE
 }
 
-/// People a group ticket lets pass when the device does not say: all that are still outside and paid for.
-fn entry_people(scan: &Scan<'_>, holder: &Holder<'_>) -> u16 {
+/// People this entry costs an entry: all that come from outside; between two inner zones only those that nobody
+/// saw come in.
+fn paying(passage: Passage, usage: &TicketUse, people: u16) -> u16 {
+    if is_known_inside(passage, usage) { people.saturating_sub(usage.inside) } else { people }
+}
+
+/// People the zone gets: exactly what its head count grows by.
+fn coming(passage: Passage, before: &TicketUse, after: &TicketUse) -> i64 {
+    let in_zone = |usage: &TicketUse| if usage.presence == passage.to { i64::from(usage.inside) } else { 0 };
+    in_zone(after) - in_zone(before)
+}
+
+/// People a group ticket lets pass when the device does not say: all that are still outside and paid for; at an
+/// inner gate all that are inside, for a ticket is in one zone.
+fn entry_people(scan: &Scan<'_>, passage: Passage, holder: &Holder<'_>) -> u16 {
     let usage = &holder.ticket.usage;
+    if is_known_inside(passage, usage) {
+        return scan.people.unwrap_or(usage.inside).max(1);
+    }
     let outside = holder.kind.people.saturating_sub(usage.inside);
     let left = remaining(holder.kind, usage).unwrap_or(u16::MAX);
     scan.people.unwrap_or(outside.min(left)).max(1)
@@ -261,10 +273,18 @@ fn passback(
 }
 
 /// Entries left, over all times and on this day.
-fn entries_left(view: &View<'_>, holder: &Holder<'_>, people: u16) -> Result<(), Refusal> {
+fn entries_left(
+    view: &View<'_>,
+    scan: &Scan<'_>,
+    holder: &Holder<'_>,
+    people: u16,
+    paying: u16,
+) -> Result<(), Refusal> {
     let usage = &holder.ticket.usage;
     let entered = Fact::Entered { gate: usage.first_gate, at: usage.first_at };
-    if remaining(holder.kind, usage).is_some_and(|left| left < people) {
+    // Two entries of a ticket for one are for one person twice, not for two at once.
+    let too_many = people > holder.kind.people;
+    if too_many || remaining(holder.kind, usage).is_some_and(|left| left < paying) {
         let reason = if holder.kind.entries == Some(1) && usage.used > 0 {
             Reason::AlreadyUsed
         } else {
@@ -273,8 +293,8 @@ fn entries_left(view: &View<'_>, holder: &Holder<'_>, people: u16) -> Result<(),
         return Err((reason, entered));
     }
     if let Some(per_day) = holder.kind.entries_per_day {
-        let used_today = if usage.day == today(view, holder) { usage.day_used } else { 0 };
-        if u32::from(used_today) + u32::from(people) > u32::from(per_day) * u32::from(holder.kind.people) {
+        let (_, used_today) = day_so_far(view, scan, holder).unwrap_or_default();
+        if u32::from(used_today) + u32::from(paying) > u32::from(per_day) * u32::from(holder.kind.people) {
             return Err((Reason::NoEntriesLeftToday, entered));
         }
     }
@@ -286,8 +306,15 @@ fn remaining(kind: &TicketType, usage: &TicketUse) -> Option<u16> {
     kind.entries.map(|entries| entries.saturating_mul(kind.people).saturating_sub(usage.used))
 }
 
-fn today(view: &View<'_>, holder: &Holder<'_>) -> u16 {
-    view.catalog.calendar(holder.kind.event).map_or(0, |calendar| calendar.day(view.now))
+/// The day an entry counts for and what was used of it before. A day does not begin again because the clock
+/// went back. `None`: the scan was uploaded late and is of an earlier day than the one that is known.
+fn day_so_far(view: &View<'_>, scan: &Scan<'_>, holder: &Holder<'_>) -> Option<(u16, u16)> {
+    let usage = &holder.ticket.usage;
+    let today = view.catalog.calendar(holder.kind.event).map_or(0, |calendar| calendar.day(view.now));
+    if today > usage.day {
+        return Some((today, 0));
+    }
+    (today == usage.day || scan.kind != ScanKind::Offline).then_some((usage.day, usage.day_used))
 }
 
 /// The ticket after an entry.
@@ -296,26 +323,24 @@ fn entered(
     scan: &Scan<'_>,
     passage: Passage,
     holder: &Holder<'_>,
-    people: u16,
-    consumes: bool,
+    paying: u16,
 ) -> TicketUse {
     let before = holder.ticket.usage;
     let mut after = before;
     let late = late(view, scan, &before);
-    if consumes {
-        after.used = before.used.saturating_add(people);
+    if paying > 0 {
+        after.used = before.used.saturating_add(paying);
         if before.used == 0 || (late && view.now < before.first_at) {
             after.first_at = view.now;
             after.first_gate = scan.gate;
         }
-        if holder.kind.entries_per_day.is_some() {
-            let today = today(view, holder);
-            after.day_used =
-                if before.day == today { before.day_used.saturating_add(people) } else { people };
-            after.day = today;
+        if holder.kind.entries_per_day.is_some()
+            && let Some((day, used)) = day_so_far(view, scan, holder)
+        {
+            (after.day, after.day_used) = (day, used.saturating_add(paying));
         }
     }
-    after.inside = before.inside.saturating_add(people).min(holder.kind.people);
+    after.inside = before.inside.saturating_add(paying).min(holder.kind.people);
     if !late {
         after.presence = passage.to;
         after.last_at = view.now;
@@ -356,16 +381,16 @@ fn moved(view: &View<'_>, scan: &Scan<'_>, passage: Passage, before: TicketUse, 
 fn forced_effect(
     view: &View<'_>,
     scan: &Scan<'_>,
-    gate: &Gate,
     passage: Passage,
     holder: &Holder<'_>,
 ) -> Effect {
     let before = holder.ticket.usage;
-    let people = scan.people.unwrap_or(1).clamp(1, holder.kind.people);
+    let moving = if is_known_inside(passage, &before) { before.inside } else { 1 };
+    let people = scan.people.unwrap_or(moving).clamp(1, holder.kind.people);
     if passage.direction == Direction::Exit {
         return Effect { after: moved(view, scan, passage, before, people), people, attention: None };
     }
-    let mut after = entered(view, scan, passage, holder, people, consumes(gate, passage, &before));
+    let mut after = entered(view, scan, passage, holder, paying(passage, &before, people));
     if let Some(entries) = holder.kind.entries {
         after.used = after.used.min(entries.saturating_mul(holder.kind.people)).max(before.used);
     }
@@ -433,6 +458,7 @@ fn facts(holder: &Holder<'_>, remaining: Option<u16>) -> TicketFacts {
         type_id: holder.ticket.type_id,
         valid_until: valid_until(holder),
         remaining,
+        specimen: holder.ticket.specimen,
         label: Details::clone(&holder.ticket.details),
     }
 }

@@ -142,6 +142,8 @@ pub struct TicketFacts {
     pub valid_until: Time,
     /// Entries left after this scan; `None` is unlimited.
     pub remaining: Option<u16>,
+    /// Is it for tests and drills? Then nothing of this is counted.
+    pub specimen: bool,
     /// Reference and holder; the rest of the details is not kept.
     #[serde(with = "label")]
     pub label: Details,

@@ -8,7 +8,7 @@ use crate::clock::{Clock, Time};
 use crate::cold::ColdFilter;
 use crate::counts::Counts;
 use crate::decide::decide;
-use crate::decision::{Answer, Decision, Scan, Verdict};
+use crate::decision::{Answer, Decision, Scan, ScanKind, Shown, Verdict};
 use crate::disk::Disk;
 use crate::journal::{AppendError, Journal, JournalError, JournalOptions, Lsn, Recovery};
 use crate::limits::{ANNUL_WINDOW_MS, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
@@ -20,13 +20,9 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Prefix of the ids the engine gives to scans that came without one; devices may not use it.
 pub const OWN_SCAN_ID_PREFIX: &str = "gh-";
-
-/// How long a checkpoint waits for its LSN to become durable.
-const CHECKPOINT_WAIT: Duration = Duration::from_secs(60);
 
 /// The engine. Shared by reference between all threads.
 pub struct Engine {
@@ -41,6 +37,8 @@ pub struct Engine {
     cold: ColdFilter,
     projected: AtomicU64,
     checkpointed: AtomicU64,
+    /// Keeps two checkpoints apart; held over I/O, never by a gate.
+    checkpointing: Mutex<()>,
 }
 
 /// What was found when the engine opened.
@@ -174,9 +172,14 @@ impl Engine {
                     start = Some((lsn, state));
                     break;
                 }
-                Err(error) => damaged.push(error.to_string()),
+                Err(error) => damaged.push(error),
             }
         }
+        if start.is_none() && !damaged.is_empty() && !journal_exists(disk.as_ref())? {
+            // A new node has no checkpoint: this one lost its journal, and beginning anew would forget everything.
+            return Err(OpenError::Checkpoint(damaged.remove(0)));
+        }
+        let damaged = damaged.iter().map(ToString::to_string).collect();
         let (lsn, state) = start.unwrap_or_else(|| (0, State::new()));
         let (engine, recovery) = Engine::open_from(state, disk, clock, options)?;
         Ok((engine, Opened { checkpoint: lsn, damaged, recovery }))
@@ -210,6 +213,7 @@ impl Engine {
             cold: ColdFilter::default(),
             projected: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
+            checkpointing: Mutex::new(()),
         };
         engine.be_born().map_err(OpenError::Begin)?;
         Ok((engine, recovery))
@@ -322,6 +326,9 @@ impl Engine {
         found: Option<&(TicketId, Ticket)>,
     ) -> Result<Answered, EngineError> {
         let state = self.state.lock();
+        if self.journal.poisoned() {
+            return Err(EngineError::Unavailable(AppendError::Poisoned));
+        }
         let decision = self.decide_cold(&state, scan, found)?;
         Ok(Answered { answer: decision.answer, lsn: Lsn(0), wait: Lsn(state.lsn), seen: Seen::New })
     }
@@ -339,14 +346,14 @@ impl Engine {
         if self.journal.poisoned() {
             return Err(EngineError::Unavailable(AppendError::Poisoned));
         }
-        let Some(scan_id) = scan.scan_id else { return self.repeated(state, scan) };
+        let Some(scan_id) = scan_id_of(scan) else { return self.repeated(state, scan) };
         let Some(kept) = find_by_id(state, scan.device, scan_id) else {
             let reserved = scan_id.starts_with(OWN_SCAN_ID_PREFIX);
             return if reserved { Err(EngineError::ScanIdReserved) } else { Ok(None) };
         };
         if kept.code_hash != state.code_hash(scan.code_kind, scan.code)
             || kept.answer.gate != scan.gate
-            || kept.answer.kind != scan.kind
+            || !same_presentation(&kept.answer, scan)
         {
             return Err(EngineError::ScanIdConflict);
         }
@@ -382,13 +389,14 @@ impl Engine {
         scan: &Scan<'_>,
         decision: Decision,
     ) -> Result<Answered, EngineError> {
-        let key = match scan.scan_id {
+        let scan_id = scan_id_of(scan);
+        let key = match scan_id {
             Some(scan_id) => state.key_of_id(scan.device, scan_id),
             None => state.key_of_code(scan.device, scan.code_kind, scan.code),
         };
         let record = Record::Scan(ScanRecord {
             device: scan.device,
-            scan_id: scan.scan_id.unwrap_or(""),
+            scan_id: scan_id.unwrap_or(""),
             key,
             code_kind: scan.code_kind,
             code: scan.code,
@@ -397,6 +405,7 @@ impl Engine {
             after: decision.after,
             overriding: scan.overriding,
             conflict: decision.conflict,
+            recorded_at: self.clock.now(),
         });
         let lsn = self.commit(state, &record)?;
         let Record::Scan(ScanRecord { answer, .. }) = record else {
@@ -652,13 +661,29 @@ impl Engine {
         Ok(last)
     }
 
-    /// Brings tickets of an event back from the store.
+    /// Brings tickets of an event back from the store; those that are in memory already stay as they are.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub fn warm(&self, tickets: Vec<(TicketId, Ticket)>) -> Result<Lsn, EngineError> {
+    pub fn warm(&self, mut tickets: Vec<(TicketId, Ticket)>) -> Result<Lsn, EngineError> {
         assert!(tickets.len() <= TICKETS_PER_RECORD_MAX);
-        Ok(self.commit(&mut self.state.lock(), &Record::Warmed { at: self.clock.now(), tickets })?)
+        let mut state = self.state.lock();
+        tickets.retain(|(id, _)| state.tickets.get(*id).is_none());
+        if tickets.is_empty() {
+            return Ok(Lsn(state.lsn));
+        }
+        Ok(self.commit(&mut state, &Record::Warmed { at: self.clock.now(), tickets })?)
+    }
+
+    /// An event's tickets are all back: new ones go into memory again. Also for an event without tickets.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn set_warm(&self, event: EventId) -> Result<Lsn, EngineError> {
+        let mut state = self.state.lock();
+        let Some(known) = state.catalog.event(event).filter(|known| known.cold) else { return Ok(Lsn(state.lsn)) };
+        let entity = Box::new(Entity::Event(crate::catalog::Event { cold: false, ..known.clone() }));
+        Ok(self.commit(&mut state, &Record::Put { at: self.clock.now(), operator: None, entity })?)
     }
 
     /// The filter in front of the store.
@@ -752,6 +777,7 @@ impl Engine {
     /// # Errors
     /// A failing disk; the state and the gates are not touched by it.
     pub fn checkpoint(&self) -> Result<Lsn, CheckpointError> {
+        let _one_at_a_time = self.checkpointing.lock();
         let head = checkpoint::begin(&mut self.state.lock());
         let lsn = head.lsn;
         let written = self.write_checkpoint(&head);
@@ -773,11 +799,12 @@ impl Engine {
                 Step::Done => break,
             }
         }
-        // A checkpoint must never be ahead of the journal: what it holds has to be durable first.
-        self.journal.wait_durable(Lsn(head.lsn), CHECKPOINT_WAIT).map_err(|error| CheckpointError::Io {
+        // A checkpoint must never be ahead of the journal: what it holds is synced first, also in mode `os`.
+        let synced = self.journal.sync().map_err(|error| CheckpointError::Io {
             name: format!("checkpoint-{:020}", head.lsn),
             error: std::io::Error::other(error.to_string()),
         })?;
+        assert!(synced.0 >= head.lsn);
         writer.finish(self.disk.as_ref())
     }
 
@@ -789,6 +816,28 @@ impl Engine {
             .delete_through(through)
             .map_err(|error| io_error(std::io::Error::other(error.to_string())))?;
         Ok(())
+    }
+}
+
+/// Is there any segment of a journal?
+fn journal_exists(disk: &dyn Disk) -> std::io::Result<bool> {
+    Ok(disk.list()?.iter().any(|name| name.starts_with("journal-")))
+}
+
+/// The id the device gave; an empty one is none.
+fn scan_id_of<'s>(scan: &Scan<'s>) -> Option<&'s str> {
+    scan.scan_id.filter(|scan_id| !scan_id.is_empty())
+}
+
+/// Is the kept answer one to this scan? A device that lost the reply may upload the scan later as made offline,
+/// or ask again what it had uploaded. Only a green light where we had said red is something else.
+fn same_presentation(kept: &Answer, scan: &Scan<'_>) -> bool {
+    match (kept.kind, scan.kind) {
+        (ScanKind::Validate, ScanKind::Offline) => {
+            kept.verdict.admits() || scan.shown != Some(Shown::Admitted)
+        }
+        (ScanKind::Offline, ScanKind::Validate) => true,
+        (kept, asked) => kept == asked,
     }
 }
 

@@ -153,6 +153,8 @@ pub struct ScanRecord<'a> {
     pub overriding: Option<Override<'a>>,
     /// For the conflict list: what would have been refused.
     pub conflict: Option<Reason>,
+    /// When it reached the engine. `answer.at` is earlier for a scan that was uploaded late.
+    pub recorded_at: Time,
 }
 
 /// A guest did or did not pass.

@@ -3,6 +3,7 @@
 
 use crate::capture::Capture;
 use crate::catalog::DeviceId;
+use crate::clock::Time;
 use crate::decision::Answer;
 use crate::limits::{SCAN_RETENTION_MS, SCANS_FORGOTTEN_PER_SCAN, SCANS_KEPT_MAX};
 use crate::record::{PassageOutcome, ScanKey};
@@ -30,6 +31,8 @@ pub struct KeptScan {
     pub moved: Option<(TicketUse, TicketUse)>,
     /// The answer.
     pub answer: Answer,
+    /// When it reached the engine: from here on it is kept, however old the scan itself is.
+    pub recorded_at: Time,
 }
 
 /// Kept scans in the order of the journal.
@@ -125,11 +128,11 @@ impl ScanTable {
 
     /// Keeps a scan and forgets what has expired.
     pub fn push(&mut self, scan: KeptScan) {
-        let now = scan.answer.at;
+        let now = scan.recorded_at;
         self.append(scan);
         for _ in 0..SCANS_FORGOTTEN_PER_SCAN {
             let Some(oldest) = self.get(self.first) else { break };
-            let expired = now.since_ms(oldest.answer.at) > SCAN_RETENTION_MS;
+            let expired = now.since_ms(oldest.recorded_at) > SCAN_RETENTION_MS;
             let full = self.next - self.first > SCANS_KEPT_MAX;
             if !expired && !full {
                 break;
@@ -139,8 +142,8 @@ impl ScanTable {
         }
     }
 
-    /// Keeps a scan without forgetting another: loading a checkpoint, which holds exactly what was kept.
-    pub(crate) fn append(&mut self, scan: KeptScan) {
+    /// Keeps a scan without forgetting another: loading a checkpoint or a store, which hold exactly what was kept.
+    pub fn append(&mut self, scan: KeptScan) {
         assert!(self.get(self.next.wrapping_sub(1)).is_none_or(|last| last.lsn < scan.lsn));
         let (part, hash) = place_key(scan.key);
         let key = scan.key;

@@ -1,7 +1,7 @@
 //! The state of a node and the only function that changes it: `apply`. Live work and replay call the same one.
 //! Knows no disk, no clock and no lock.
 
-use crate::catalog::{Catalog, DeviceId, EventId, TypeId};
+use crate::catalog::{Catalog, DeviceId, EventId, TypeId, ZoneId};
 use crate::clock::Time;
 use crate::counts::{Counts, Owner};
 use crate::decide::View;
@@ -184,37 +184,53 @@ impl State {
     }
 
     fn apply_scan(&mut self, lsn: u64, scan: &ScanRecord<'_>) {
-        let owner = self.owner(&scan.answer);
         let ticket = scan.answer.ticket.as_ref().map(|facts| facts.ticket);
         let moved = ticket.zip(scan.after).and_then(|(id, after)| {
             let before = self.tickets.get(id)?.usage;
             self.tickets.set_usage(id, after);
             Some((before, after))
         });
-        self.counts.scan(&scan.answer, owner, moved);
+        let kept = self.scanned(lsn, scan, moved);
+        self.scans.push(kept);
+    }
+
+    /// The part of a scan that needs neither table: counts it, lists its conflict, and gives what is kept of it.
+    /// `apply` calls it, and so does a projection, whose tickets and kept scans are rows.
+    pub fn scanned(
+        &mut self,
+        lsn: u64,
+        scan: &ScanRecord<'_>,
+        moved: Option<(TicketUse, TicketUse)>,
+    ) -> KeptScan {
+        self.counts.scan(&scan.answer, self.owner(&scan.answer), moved);
         if let Some(reason) = scan.conflict {
             if self.conflicts.len() == CONFLICTS_MAX {
                 self.conflicts.pop_front();
             }
+            let ticket = scan.answer.ticket.as_ref().map(|facts| facts.ticket);
             self.conflicts.push_back(Conflict { lsn, reason, ticket, resolved: false });
         }
-        let code_hash = self.code_hash(scan.code_kind, scan.code);
-        self.scans.push(KeptScan {
+        KeptScan {
             lsn,
             key: scan.key,
-            code_hash,
+            code_hash: self.code_hash(scan.code_kind, scan.code),
             device: scan.device,
             named: !scan.scan_id.is_empty(),
             outcome: PassageOutcome::Open,
             moved,
             answer: scan.answer.clone(),
-        });
+            recorded_at: scan.recorded_at,
+        }
     }
 
     fn apply_passage(&mut self, passage: &PassageRecord) {
         self.scans.set_outcome(passage.scan, passage.outcome);
-        let Some(after) = passage.after else { return };
         let Some(kept) = self.scans.at_lsn(passage.scan) else { return };
+        if passage.outcome == PassageOutcome::Annulled && kept.answer.ticket.is_none() {
+            let (answer, owner) = (kept.answer.clone(), self.owner(&kept.answer));
+            self.counts.annul_stranger(&answer, owner);
+        }
+        let Some(after) = passage.after else { return };
         let Some(facts) = &kept.answer.ticket else { return };
         let Some(ticket) = self.tickets.get(facts.ticket) else { return };
         let (id, before, owner) = (facts.ticket, ticket.usage, self.owner(&kept.answer));
@@ -281,12 +297,16 @@ impl State {
             if let Some(kind) = self.catalog.ticket_type(ticket.type_id) {
                 self.set_cold(kind.event, false);
             }
-            self.counts.presence(ticket.usage, 1);
-            self.tickets.put(*id, ticket.clone());
+            // What is in memory already is newer than what the store gave: the same batch may come twice.
+            if self.tickets.get(*id).is_none() {
+                self.counts.presence(ticket.usage, 1);
+                self.tickets.put(*id, ticket.clone());
+            }
         }
     }
 
-    fn set_cold(&mut self, event: EventId, cold: bool) {
+    /// Notes whether an event's tickets live in the store only.
+    pub fn set_cold(&mut self, event: EventId, cold: bool) {
         let changed = self.catalog.event(event).filter(|event| event.cold != cold).cloned();
         if let Some(mut event) = changed {
             event.cold = cold;
@@ -294,7 +314,8 @@ impl State {
         }
     }
 
-    fn owner(&self, answer: &Answer) -> Owner {
+    /// Whom a scan is counted for: the ticket's type and event, or the gate's event where the code is unknown.
+    pub fn owner(&self, answer: &Answer) -> Owner {
         let type_id = answer.ticket.as_ref().map(|facts| facts.type_id);
         let kind = type_id.and_then(|id| self.catalog.ticket_type(id));
         let event = kind.map(|kind| kind.event).or_else(|| self.catalog.gate(answer.gate)?.event);
@@ -311,15 +332,25 @@ impl State {
         // Something newer happened to the ticket: give back what this scan took, leave the rest.
         let mut given_back = usage;
         given_back.used = usage.used.saturating_sub(after.used.saturating_sub(before.used));
-        given_back.inside = usage.inside.saturating_sub(after.inside.saturating_sub(before.inside));
-        if usage.day == after.day && before.day == after.day {
-            given_back.day_used =
-                usage.day_used.saturating_sub(after.day_used.saturating_sub(before.day_used));
+        given_back.inside = self.inside_without(kept, usage.inside, before.inside, after.inside);
+        if usage.day == after.day {
+            let before_used = if before.day == after.day { before.day_used } else { 0 };
+            given_back.day_used = usage.day_used.saturating_sub(after.day_used.saturating_sub(before_used));
         }
         if given_back.inside == 0 {
-            given_back.presence = crate::catalog::ZoneId::OUTSIDE;
+            given_back.presence = ZoneId::OUTSIDE;
+        } else if given_back.presence == ZoneId::OUTSIDE {
+            given_back.presence = before.presence;
         }
         Some(given_back)
+    }
+
+    /// People inside without this scan: those it let in go, those it let out are back.
+    fn inside_without(&self, kept: &KeptScan, now: u16, before: u16, after: u16) -> u16 {
+        let type_id = kept.answer.ticket.as_ref().map(|facts| facts.type_id);
+        let kind = type_id.and_then(|id| self.catalog.ticket_type(id));
+        let most = kind.map_or(now, |kind| kind.people.max(now));
+        (now + before).saturating_sub(after).min(most)
     }
 
     /// The small part of the state, copied.

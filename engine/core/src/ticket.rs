@@ -331,6 +331,8 @@ impl TicketTable {
 
     /// Puts a ticket at its number, new or replacing. The caller has made sure that no other ticket has one of its codes.
     pub fn put(&mut self, id: TicketId, ticket: Ticket) {
+        // Also where nothing is yet: a checkpoint that is being taken must not see what comes after it.
+        self.before_change(id);
         self.remove(id);
         for (kind, code) in ticket.details.codes() {
             let hash = self.hash(kind, code);

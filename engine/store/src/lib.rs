@@ -1,1 +1,24 @@
-//! placeholder
+//! The projection of Gatehouse: rows derived from the journal, behind it in time, and the questions asked of them.
+//!
+//! ```text
+//! journal tail → Projector → Store::apply (rows + cursor in one transaction) → Queries
+//!                                      └ Store::bootstrap → a State, when a node has lost its own files
+//! ```
+//!
+//! It decides nothing and no gate waits for it. The journal is the truth: a projection that is gone can be made
+//! again from it, and a record applied twice changes nothing. Knows no HTTP and no async runtime.
+
+mod error;
+mod projector;
+mod retention;
+mod rows;
+mod shadow;
+mod sqlite;
+mod store;
+mod words;
+
+pub use error::{StoreError, StoreResult};
+pub use projector::{ProjectError, Projector, ProjectorOptions, ProjectorSnapshot, ProjectorStats};
+pub use rows::{AuditRow, Order, ScanFilter, ScanRow};
+pub use sqlite::SqliteStore;
+pub use store::{Queries, Store};

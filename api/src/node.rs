@@ -1,0 +1,409 @@
+//! A node: puts engine, journal writer, projector, checkpointer and ports together, and takes them apart in
+//! reverse order. The only place that knows all of them.
+
+use crate::cold::{ColdLookups, Unfound};
+use crate::config::Config;
+use crate::demo;
+use crate::http::{self, Durable, Server, ServerOptions};
+use crate::metrics::{Latency, Sources};
+use crate::ops::Ops;
+use crate::port::{Bell, Port, Shared};
+use crate::profile::Profiles;
+use crate::rate::Limiter;
+use crate::secrets;
+use engine::clock::SystemClock;
+use engine::disk::{Disk, StdDisk};
+use engine::journal::{Journal, JournalOptions};
+use engine::{Engine, Lsn, checkpoint};
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use store::{Projector, ProjectorOptions, ProjectorStats, SqliteStore, Store};
+use tracing::{error, info, warn};
+
+/// A stop has so long to answer what is in flight.
+pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How often housekeeping looks whether something is due.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
+/// File in the data directory that tells the program's own commands how to reach the server.
+pub const CONTROL_FILE: &str = "control.json";
+/// Tickets brought back from the store at a time.
+const WARM_BATCH: usize = engine::limits::TICKETS_PER_RECORD_MAX;
+
+/// An engine with its threads, without ports: what a command on its own needs.
+pub struct Core {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Profiles devices may have.
+    pub profiles: Profiles,
+    /// The projector's counters.
+    pub projector: Arc<ProjectorStats>,
+    stop_projector: Arc<AtomicBool>,
+    stop_housekeeping: Arc<AtomicBool>,
+    writer: Option<JoinHandle<()>>,
+    projecting: Option<JoinHandle<()>>,
+    housekeeping: Option<JoinHandle<()>>,
+}
+
+/// A node that serves.
+pub struct Node {
+    core: Core,
+    device: Arc<Mutex<Option<Server>>>,
+    api: Option<Server>,
+    stopping: Arc<AtomicBool>,
+    control: std::path::PathBuf,
+    /// Latency of each worker.
+    pub latency: Vec<Arc<Latency>>,
+    /// What the workers share.
+    pub shared: Arc<Shared>,
+    /// Where the device port listens.
+    pub device_addr: Option<std::net::SocketAddr>,
+    /// Where the API port listens.
+    pub api_addr: std::net::SocketAddr,
+}
+
+/// Why a node cannot start, in words for an operator.
+pub type StartError = anyhow::Error;
+
+impl Core {
+    /// Opens the data directory: checkpoint and journal, or the store alone when those are gone.
+    ///
+    /// # Errors
+    /// A directory in use, a damaged journal, a store that does not belong to it.
+    pub fn open(config: &Config) -> Result<Core, StartError> {
+        use anyhow::Context;
+        let began = Instant::now();
+        let profiles = load_profiles(config)?;
+        std::fs::create_dir_all(&config.data_dir).with_context(|| format!("create the data directory {}", config.data_dir.display()))?;
+        let disk: Arc<dyn Disk> = Arc::new(StdDisk::open(&config.data_dir.join("journal"))?);
+        let store = SqliteStore::open(&config.data_dir.join("store.sqlite")).context("open the embedded store")?;
+        let options = JournalOptions { durability: config.durability, ..JournalOptions::default() };
+        let engine = Arc::new(open_engine(disk, &store, options)?);
+        let cold = store.queries().context("open the embedded store for reading")?;
+        let mut codes = Vec::new();
+        cold.cold_codes(&mut |kind, code| codes.push((kind, code.to_vec()))).context("read the codes of cold events")?;
+        if !codes.is_empty() {
+            engine.cold_filter().rebuild(codes.len(), codes.iter().map(|(kind, code)| (*kind, code.as_slice())));
+        }
+        let (tickets, scans, _) = engine.sizes();
+        info!(tickets, scans, cold_codes = codes.len(), ms = began.elapsed().as_millis() as u64, "state loaded");
+        Core::start(config, engine, store, profiles)
+    }
+
+    fn start(config: &Config, engine: Arc<Engine>, store: SqliteStore, profiles: Profiles) -> Result<Core, StartError> {
+        let stop_projector = Arc::new(AtomicBool::new(false));
+        let stop_housekeeping = Arc::new(AtomicBool::new(false));
+        let warm_from = store.queries()?;
+        let for_writer = Arc::clone(&engine);
+        let writer = std::thread::Builder::new().name("journal".to_owned()).spawn(move || for_writer.journal().run_writer())?;
+        let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
+        let stats = projector.stats();
+        let stop = Arc::clone(&stop_projector);
+        let projecting = std::thread::Builder::new().name("projector".to_owned()).spawn(move || {
+            // The guest walks when the reply leaves; whatever is behind it gives way.
+            let _ = rustix::process::nice(10);
+            if let Err(error) = projector.run(&stop) {
+                error!(%error, "projection stopped; gates go on, a restart is needed");
+            }
+        })?;
+        let house = Housekeeper { config: config.clone(), engine: Arc::clone(&engine), store: warm_from, stop: Arc::clone(&stop_housekeeping) };
+        let housekeeping = std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || house.run())?;
+        Ok(Core {
+            engine,
+            profiles,
+            projector: stats,
+            stop_projector,
+            stop_housekeeping,
+            writer: Some(writer),
+            projecting: Some(projecting),
+            housekeeping: Some(housekeeping),
+        })
+    }
+
+    /// Stops in reverse order: projection, a last checkpoint, the journal.
+    pub fn close(mut self) {
+        self.stop_housekeeping.store(true, Ordering::SeqCst);
+        join(self.housekeeping.take(), "housekeeping");
+        self.stop_projector.store(true, Ordering::SeqCst);
+        join(self.projecting.take(), "projector");
+        if !self.engine.journal().poisoned()
+            && let Err(error) = self.engine.checkpoint()
+        {
+            warn!(%error, "the last checkpoint failed; the next start reads more of the journal");
+        }
+        self.engine.journal().stop_writer();
+        join(self.writer.take(), "journal");
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>, name: &str) {
+    if thread.is_some_and(|thread| thread.join().is_err()) {
+        error!(name, "a thread had panicked");
+    }
+}
+
+fn load_profiles(config: &Config) -> Result<Profiles, StartError> {
+    use anyhow::Context;
+    let text = match &config.profiles_file {
+        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("read the profiles file {}", path.display()))?),
+        None => None,
+    };
+    Profiles::load(text.as_deref()).map_err(|mistakes| anyhow::anyhow!("device profiles:\n  - {}", mistakes.join("\n  - ")))
+}
+
+/// From checkpoint and journal; from the store where neither is there.
+fn open_engine(disk: Arc<dyn Disk>, store: &SqliteStore, options: JournalOptions) -> Result<Engine, StartError> {
+    use anyhow::Context;
+    let cursor = store.cursor().context("read the store's cursor")?;
+    let names = disk.list().context("list the data directory")?;
+    let fresh = !names.iter().any(|name| name.starts_with("journal-")) && checkpoint::list(disk.as_ref())?.is_empty();
+    if fresh && cursor > Lsn(0) {
+        warn!(cursor = cursor.0, "no journal and no checkpoint: starting from the store alone");
+        let state = store.bootstrap().context("load the state from the store")?;
+        let (engine, _) = Engine::open_from(state, disk, Arc::new(SystemClock), options)?;
+        engine.set_projected(cursor);
+        return Ok(engine);
+    }
+    let (engine, opened) = Engine::open(disk, Arc::new(SystemClock), options)?;
+    opened.damaged.iter().for_each(|problem| warn!(problem, "a checkpoint could not be used, an older one was"));
+    if let Some(cut) = &opened.recovery.cut {
+        warn!(segment = %cut.segment, byte = cut.byte, reason = %cut.reason, "a torn tail was cut: writes nobody was told of");
+    }
+    info!(checkpoint = opened.checkpoint, records = opened.recovery.records, "journal replayed");
+    engine.set_projected(cursor);
+    Ok(engine)
+}
+
+/// Checkpoints, and events that come near or go.
+struct Housekeeper {
+    config: Config,
+    engine: Arc<Engine>,
+    store: Box<dyn store::Queries>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Housekeeper {
+    fn run(&self) {
+        let mut checkpointed_at = Instant::now();
+        let mut tempered_at: Option<Instant> = None;
+        while !self.stop.load(Ordering::SeqCst) {
+            std::thread::park_timeout(HOUSEKEEPING_EVERY);
+            let records = self.engine.journal().positions().durable.0.saturating_sub(self.engine.checkpointed().0);
+            let due = checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_every_s) && records > 0;
+            if (due || records >= self.config.checkpoint_every_records) && !self.engine.journal().poisoned() {
+                checkpointed_at = Instant::now();
+                match self.engine.checkpoint() {
+                    Ok(lsn) => info!(lsn = lsn.0, ms = checkpointed_at.elapsed().as_millis() as u64, "checkpoint"),
+                    Err(error) => warn!(%error, "checkpoint failed; it is tried again"),
+                }
+            }
+            if tempered_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
+                tempered_at = Some(Instant::now());
+                self.temper();
+            }
+        }
+    }
+
+    /// Tickets of events that are not near leave the memory; those of events that come near return.
+    fn temper(&self) {
+        let (catalog, now) = (self.engine.catalog(), self.engine.now());
+        for (id, event) in catalog.events() {
+            let near = now >= event.doors_open_at.plus_ms(-self.config.hot_before_ms) && now <= event.ends_at.plus_ms(self.config.hot_after_ms);
+            let served = catalog.gates().any(|(_, gate)| gate.event == Some(id));
+            if event.cold && (near || served) {
+                if let Err(error) = self.warm(id) {
+                    warn!(event = %event.name, %error, "tickets cannot be brought back from the store; it is tried again");
+                }
+            } else if !event.cold && !near && !served && self.engine.projected() == self.engine.journal().positions().next {
+                match self.engine.cool(id) {
+                    Ok(_) => info!(event = %event.name, "tickets left the memory; they are in the store"),
+                    Err(error) => warn!(event = %event.name, %error, "tickets cannot leave the memory"),
+                }
+            }
+        }
+    }
+
+    fn warm(&self, event: engine::catalog::EventId) -> anyhow::Result<()> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let tickets = self.store.tickets_of(event, after, WARM_BATCH)?;
+            let Some((last, _)) = tickets.last() else { break };
+            after = Some(*last);
+            count += tickets.len();
+            self.engine.warm(tickets)?;
+        }
+        self.engine.set_warm(event)?;
+        info!(event = event.0, count, "tickets brought back from the store");
+        Ok(())
+    }
+}
+
+/// The journal as the HTTP layer sees it.
+struct JournalGate(Journal);
+
+impl Durable for JournalGate {
+    fn durable(&self) -> u64 {
+        self.0.positions().durable.0
+    }
+
+    fn poisoned(&self) -> bool {
+        self.0.poisoned()
+    }
+
+    fn on_advance(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.0.on_durable(wake);
+    }
+}
+
+impl Node {
+    /// Starts a node: core, demo data if asked for, ports.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving, in words.
+    pub fn start(config: &Config, demo_data: bool) -> Result<(Node, Option<String>), StartError> {
+        let core = Core::open(config)?;
+        let demo_password = if demo_data { Some(load_demo(&core, config)?) } else { None };
+        let latency: Vec<Arc<Latency>> = (0..config.workers).map(|_| Arc::new(Latency::default())).collect();
+        let shared = Arc::new(shared(&core, config)?);
+        listen_to_journal(&core, &shared, &latency);
+        let gate: Arc<dyn Durable> = Arc::new(JournalGate(core.engine.journal().clone()));
+        let device = match config.device_addr {
+            Some(addr) => Some(serve_devices(config, addr, &shared, &latency, &gate)?),
+            None => None,
+        };
+        let device_addr = device.as_ref().map(Server::local_addr);
+        let device = Arc::new(Mutex::new(device));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let token = secrets::new_key().map_err(anyhow::Error::msg)?;
+        let sources = Arc::new(sources(&core, &shared, &latency, &device));
+        let api = serve_api(config, &shared, &sources, &token, &stopping, gate)?;
+        let api_addr = api.local_addr();
+        let control = config.data_dir.join(CONTROL_FILE);
+        write_control(&control, api_addr, &token)?;
+        let node = Node { core, device, api: Some(api), stopping, control, latency, shared, device_addr, api_addr };
+        Ok((node, demo_password))
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.core.engine
+    }
+
+    /// Answers what is in flight, makes the journal durable, and stops. Bounded by `DRAIN_MAX`, and what a last
+    /// checkpoint takes.
+    pub fn stop(mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let _ = std::fs::remove_file(&self.control);
+        let device = self.device.lock().take();
+        if let Some(drained) = device.map(|server| server.drain(DRAIN_MAX))
+            && drained.forced > 0
+        {
+            warn!(connections = drained.forced, "connections were cut at the end of the drain");
+        }
+        if let Some(api) = self.api.take() {
+            api.drain(Duration::from_secs(1));
+        }
+        self.core.close();
+        info!("stopped");
+    }
+}
+
+fn shared(core: &Core, config: &Config) -> Result<Shared, StartError> {
+    let queries = SqliteStore::open(&config.data_dir.join("store.sqlite"))?.queries()?;
+    let cold = ColdLookups::start(Box::new(move |kind, code| {
+        queries.find_code(kind, code).map_err(|error| {
+            warn!(%error, "a look-up in the store failed");
+            Unfound
+        })
+    }))?;
+    Ok(Shared {
+        engine: Arc::clone(&core.engine),
+        profiles: core.profiles.clone(),
+        limiter: Limiter::default(),
+        cold,
+        bell: Arc::new(Bell::default()),
+        metrics: crate::metrics::PortMetrics::default(),
+        last_seen: parking_lot::RwLock::default(),
+        registration_secret: config.registration_secret.as_ref().map(|secret| secrets::hash(secret.as_bytes())),
+        registration_auto_approve: config.registration_auto_approve,
+    })
+}
+
+/// After each sync: latencies are noted, streams are told; after a failure, people are.
+fn listen_to_journal(core: &Core, shared: &Arc<Shared>, latency: &[Arc<Latency>]) {
+    let (bell, latency) = (Arc::clone(&shared.bell), latency.to_vec());
+    let journal = core.engine.journal().clone();
+    core.engine.journal().on_durable(Box::new(move || {
+        let durable = journal.positions().durable;
+        latency.iter().for_each(|worker| worker.durable(durable));
+        bell.ring();
+    }));
+}
+
+fn serve_devices(config: &Config, addr: std::net::SocketAddr, shared: &Arc<Shared>, latency: &[Arc<Latency>], gate: &Arc<dyn Durable>) -> Result<Server, StartError> {
+    use anyhow::Context;
+    let (shared, latency) = (Arc::clone(shared), latency.to_vec());
+    let options = ServerOptions { name: "device", addr, workers: config.workers, limits: config.limits };
+    http::start(options, Arc::clone(gate), move |worker| Port::new(Arc::clone(&shared), Arc::clone(&latency[worker])))
+        .with_context(|| format!("listen on the device port {addr}"))
+}
+
+fn serve_api(config: &Config, shared: &Arc<Shared>, sources: &Arc<Sources>, token: &str, stopping: &Arc<AtomicBool>, gate: Arc<dyn Durable>) -> Result<Server, StartError> {
+    use anyhow::Context;
+    let mut limits = http::Limits::default();
+    limits.body_bytes_max = limits.body_bytes_max.max(crate::ops::CHANGE_BODY_BYTES_MAX);
+    let options = ServerOptions { name: "api", addr: config.admin_addr, workers: 1, limits };
+    let (shared, sources, stopping, token) = (Arc::clone(shared), Arc::clone(sources), Arc::clone(stopping), secrets::hash(token.as_bytes()));
+    http::start(options, gate, move |_| Ops::new(Arc::clone(&shared), Arc::clone(&sources), token, Arc::clone(&stopping)))
+        .with_context(|| format!("listen on the API port {}", config.admin_addr))
+}
+
+fn sources(core: &Core, shared: &Arc<Shared>, latency: &[Arc<Latency>], device: &Arc<Mutex<Option<Server>>>) -> Sources {
+    let device = Arc::clone(device);
+    Sources {
+        engine: Arc::clone(&core.engine),
+        profiles: core.profiles.clone(),
+        port: Arc::clone(shared),
+        http: Box::new(move || device.lock().as_ref().map(Server::stats)),
+        latency: latency.to_vec(),
+        projector: Arc::clone(&core.projector),
+    }
+}
+
+/// Address and token for the program's own commands; only its user can read it.
+fn write_control(path: &Path, addr: std::net::SocketAddr, token: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let _ = std::fs::remove_file(path);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{}", serde_json::json!({"addr": addr.to_string(), "token": token}))
+}
+
+/// Demo data at the first start; what happened since is kept. Gives the operator's password.
+fn load_demo(core: &Core, config: &Config) -> Result<String, StartError> {
+    let engine = &core.engine;
+    let catalog = engine.catalog();
+    if catalog.events().next().is_some() && !demo::is_demo(&catalog) {
+        anyhow::bail!("--demo: the data directory {} holds other events; choose another with --data-dir", config.data_dir.display());
+    }
+    let known = |name: &str| core.profiles.contains(name);
+    if !demo::is_demo(&catalog) {
+        for entity in demo::entities(&catalog, engine.now(), &known).map_err(anyhow::Error::msg)? {
+            engine.put(None, entity)?;
+        }
+    }
+    if engine.sizes().0 == 0 {
+        let (_, outcomes) = engine.add_tickets(demo::tickets(&engine.catalog(), engine.now()).map_err(anyhow::Error::msg)?, false)?;
+        anyhow::ensure!(outcomes.iter().all(Result::is_ok), "a demo ticket was refused");
+    }
+    let password = match &config.demo_password {
+        Some(password) => password.clone(),
+        None => secrets::new_key().map_err(anyhow::Error::msg)?[..12].to_owned(),
+    };
+    let lsn = engine.put(None, demo::operator(&password).map_err(anyhow::Error::msg)?)?;
+    engine.journal().wait_durable(lsn, DRAIN_MAX).map_err(|error| anyhow::anyhow!("demo data: {error}"))?;
+    Ok(password)
+}

@@ -1,0 +1,168 @@
+//! Holds the lines the compiler does not: who may know what, how files begin, how long functions are, what the
+//! documents name.
+
+use std::path::{Path, PathBuf};
+
+const FUNCTION_LINES_MAX: usize = 70;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn files(under: &str, extension: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(under)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if path.extension().is_some_and(|own| own == extension) {
+                let short = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                found.push((short, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> Vec<(String, String)> {
+    ["engine", "api", "bench", "load-tests"].iter().flat_map(|folder| files(folder, "rs")).collect()
+}
+
+fn fail_on(problems: Vec<String>) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+/// The code of a file without its tests.
+fn product(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or(text)
+}
+
+#[test]
+fn every_file_says_what_it_owns() {
+    fail_on(sources().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(name, _)| format!("{name}: line 1 is not //!")).collect());
+}
+
+#[test]
+fn nobody_imports_what_it_must_not_know() {
+    // (files whose path begins so, words they may not have, why)
+    let lines: &[(&str, &[&str], &str)] = &[
+        ("engine/core/src", &["tokio", "rusqlite", "std::net", "httparse", "simd_json"], "the engine knows no network, SQL, HTTP or async runtime"),
+        ("engine/core/src/decide.rs", &["Mutex", "std::fs", "SystemTime", "Instant"], "decide is pure"),
+        ("engine/core/src/state.rs", &["Mutex", "std::fs", "SystemTime", "Instant"], "apply depends on the record alone"),
+        ("engine/store/src", &["tokio", "std::net", "httparse"], "the store knows no network stack"),
+        ("api/src/http", &["engine::", "serde", "crate::port", "crate::profile"], "http knows no ticket"),
+        ("api/src/body", &["tokio", "crate::http", "crate::port"], "bodies know no socket"),
+        ("api/src/profile", &["tokio", "crate::http", "crate::port"], "profiles know no socket"),
+        ("load-tests/src", &["engine::", "api::", "store::"], "the load program speaks HTTP only"),
+    ];
+    let mut problems = Vec::new();
+    for (name, text) in sources() {
+        for (prefix, words, why) in lines.iter().filter(|(prefix, _, _)| name.starts_with(prefix)) {
+            let code = product(&text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            for word in words.iter().filter(|word| code.contains(**word)) {
+                problems.push(format!("{name} names {word}: {why} ({prefix})"));
+            }
+        }
+    }
+    fail_on(problems);
+}
+
+#[test]
+fn only_the_disk_touches_the_file_system_in_the_engine() {
+    let outside = |name: &str| name.starts_with("engine/core/src") && name != "engine/core/src/disk.rs";
+    let problems = sources().into_iter().filter(|(name, text)| outside(name) && product(text).contains("std::fs")).map(|(name, _)| format!("{name}: std::fs")).collect();
+    fail_on(problems);
+}
+
+#[test]
+fn no_function_is_longer_than_seventy_lines() {
+    let mut problems = Vec::new();
+    for (name, text) in sources() {
+        let lines: Vec<&str> = text.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let indent = line.len() - code.len();
+            let is_fn = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(crate) fn ", "pub(super) fn "].iter().any(|word| code.starts_with(word));
+            if !is_fn || code.ends_with(';') {
+                continue;
+            }
+            let close = format!("{}}}", " ".repeat(indent));
+            let length = lines[start..].iter().position(|line| **line == close).unwrap_or(0);
+            if length > FUNCTION_LINES_MAX {
+                problems.push(format!("{name}:{} has {length} lines", start + 1));
+            }
+        }
+    }
+    fail_on(problems);
+}
+
+#[test]
+fn nothing_is_left_over() {
+    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["db", "g!("].concat(), ["#[ig", "nore"].concat(), ["FIX", "ME"].concat()];
+    let mut problems = Vec::new();
+    for (name, text) in sources() {
+        for word in words.iter().filter(|word| text.contains(word.as_str())) {
+            problems.push(format!("{name}: {word}"));
+        }
+    }
+    fail_on(problems);
+}
+
+#[test]
+fn migrations_are_numbered_and_paired() {
+    let names: Vec<String> = files("migrations", "sql").into_iter().map(|(name, _)| name).collect();
+    assert!(!names.is_empty());
+    for name in &names {
+        let other = if name.ends_with(".up.sql") { name.replace(".up.sql", ".down.sql") } else { name.replace(".down.sql", ".up.sql") };
+        assert!(names.contains(&other), "{name} has no {other}");
+    }
+    let mut ups: Vec<&String> = names.iter().filter(|name| name.ends_with(".up.sql")).collect();
+    ups.sort();
+    for (n, name) in ups.iter().enumerate() {
+        let file = name.rsplit('/').next().unwrap();
+        assert!(file.starts_with(&format!("{:04}_", n + 1)), "{name} should have the number {:04}", n + 1);
+    }
+}
+
+#[test]
+fn the_documents_name_what_is_there() {
+    let mut problems = Vec::new();
+    for document in ["README.md", "ARCHITECTURE.md", "STYLE.md"] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            let is_path = word.contains('/') && !word.contains(' ') && ["engine/", "api/", "bench/", "load-tests/", "migrations/"].iter().any(|own| word.starts_with(own));
+            if is_path && !word.contains(['{', '*', '<', '…']) && !root().join(word).exists() {
+                problems.push(format!("{document} names {word}, which is not there"));
+            }
+        }
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("http") && !link.starts_with('#') && !root().join(link.split('#').next().unwrap()).exists() {
+                problems.push(format!("{document} links to {link}, which is not there"));
+            }
+        }
+    }
+    fail_on(problems);
+}
+
+#[test]
+fn every_invariant_has_its_test() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let all: String = sources().into_iter().map(|(_, text)| text).collect();
+    let rows: Vec<&str> = map.lines().filter(|line| line.starts_with("| A") || line.starts_with("| J") || line.starts_with("| P") || line.starts_with("| H") || line.starts_with("| S")).collect();
+    assert!(rows.len() >= 12, "the table of invariants is missing");
+    let mut problems = Vec::new();
+    for row in rows {
+        let tests: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            problems.push(format!("no test is named in: {row}"));
+        }
+        for test in tests.into_iter().filter(|test| !all.contains(&format!("fn {test}("))) {
+            problems.push(format!("the test {test} is not there: {row}"));
+        }
+    }
+    fail_on(problems);
+}

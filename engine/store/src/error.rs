@@ -1,0 +1,97 @@
+//! Errors of the store: what was tried and what is wrong. Knows no driver: its error is carried as a source.
+
+use engine::Lsn;
+
+/// What the store's functions give.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Why the store did not do what it was asked. Nothing of a failed batch remains.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database said no: away, locked, full, damaged. Trying again may help.
+    #[error("failed to {action}: {source}")]
+    Database {
+        /// What was tried, in the present tense.
+        action: &'static str,
+        /// The database's answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A newer program wrote this database.
+    #[error(
+        "the database has schema version {found}, this program knows versions up to {known}; use the newer program, or go back with its own down migrations first"
+    )]
+    NewerSchema {
+        /// Version in the database.
+        found: u32,
+        /// Newest version this program knows.
+        known: u32,
+    },
+    /// No such schema version.
+    #[error("there is no schema version {wanted}; this program knows 0 to {known}")]
+    NoSuchSchema {
+        /// The version asked for.
+        wanted: u32,
+        /// Newest version this program knows.
+        known: u32,
+    },
+    /// The rows are of a form this program does not read.
+    #[error("the rows have format {found}, this program reads format {known}")]
+    Format {
+        /// Format in the database.
+        found: i64,
+        /// The format this program reads.
+        known: i64,
+    },
+    /// A record is missing between the cursor and the batch, or within the batch.
+    #[error("record {found} cannot follow record {after}: the records between them are missing")]
+    Gap {
+        /// The last record before it.
+        after: Lsn,
+        /// The record that came.
+        found: Lsn,
+    },
+    /// Another process changed the cursor.
+    #[error("another process writes to this database: its cursor is no longer {expected}")]
+    NotAlone {
+        /// Where this process had left it.
+        expected: Lsn,
+    },
+    /// Tickets do not continue the numbers the store knows.
+    #[error("record {lsn} numbers its tickets from {first}, but {expected} is next: not the same journal")]
+    TicketNumbers {
+        /// The record.
+        lsn: Lsn,
+        /// Its first number.
+        first: u32,
+        /// The number that is next.
+        expected: u32,
+    },
+    /// A row cannot be read back.
+    #[error("{row} is damaged: {problem}")]
+    Damaged {
+        /// Which row.
+        row: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+// === impl StoreError ===
+
+impl StoreError {
+    pub(crate) fn damaged(row: impl Into<String>, problem: impl ToString) -> StoreError {
+        StoreError::Damaged { row: row.into(), problem: problem.to_string() }
+    }
+}
+
+/// Says what was tried when a database call fails.
+pub(crate) trait WhileDoing<T> {
+    fn while_doing(self, action: &'static str) -> StoreResult<T>;
+}
+
+impl<T> WhileDoing<T> for Result<T, rusqlite::Error> {
+    fn while_doing(self, action: &'static str) -> StoreResult<T> {
+        self.map_err(|source| StoreError::Database { action, source: Box::new(source) })
+    }
+}

@@ -1,0 +1,122 @@
+//! What questions ask for and get: plain data. Knows no database.
+
+use engine::catalog::{DeviceId, Direction, EventId, GateId, OperatorId, TypeId};
+use engine::clock::Time;
+use engine::decision::{Reason, ScanKind, Verdict};
+use engine::record::PassageOutcome;
+use engine::ticket::{CodeKind, TicketId};
+use engine::{Lsn, OWN_SCAN_ID_PREFIX};
+
+/// The order of a page, by LSN: the order decisions were made in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// For people: what happened last.
+    #[default]
+    NewestFirst,
+    /// For exports.
+    OldestFirst,
+}
+
+/// Which scans of the access log. Every field that is set must fit; `default()` is all, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct ScanFilter {
+    /// Of the ticket's event, or the gate's where the code is unknown.
+    pub event: Option<EventId>,
+    /// By this device.
+    pub device: Option<DeviceId>,
+    /// At this gate.
+    pub gate: Option<GateId>,
+    /// Refused for this reason.
+    pub reason: Option<Reason>,
+    /// Of this ticket.
+    pub ticket: Option<TicketId>,
+    /// Of this code, whatever it came from.
+    pub code: Option<Vec<u8>>,
+    /// Decided at this moment or later; an offline scan counts as decided when it was made.
+    pub since: Option<Time>,
+    /// Decided before this moment.
+    pub until: Option<Time>,
+    /// The order of the page.
+    pub order: Order,
+}
+
+/// One line of the access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanRow {
+    /// Where it stands in the journal.
+    pub lsn: Lsn,
+    /// When it was decided.
+    pub decided_at: Time,
+    /// The device's own time.
+    pub scanned_at: Option<Time>,
+    /// Who asked.
+    pub device: DeviceId,
+    /// Where.
+    pub gate: GateId,
+    /// The ticket's event, or the gate's.
+    pub event: Option<EventId>,
+    /// The ticket, where the code is known.
+    pub ticket: Option<TicketId>,
+    /// The ticket's type.
+    pub type_id: Option<TypeId>,
+    /// The id the device gave; empty: see [`ScanRow::scan_id`].
+    pub given_id: String,
+    /// What the code came from.
+    pub code_kind: CodeKind,
+    /// The code.
+    pub code: Vec<u8>,
+    /// How the scan came to be.
+    pub kind: ScanKind,
+    /// Admit or deny.
+    pub verdict: Verdict,
+    /// The refusal that was overridden.
+    pub overridden: Option<Reason>,
+    /// Who overrode it.
+    pub operator: Option<OperatorId>,
+    /// Why, in words.
+    pub note: Option<String>,
+    /// The way of the passage.
+    pub direction: Direction,
+    /// People admitted.
+    pub people: u16,
+    /// Entries left afterwards; `None` is unlimited, or no ticket.
+    pub remaining: Option<u16>,
+    /// What would have been refused had the device not shown green.
+    pub conflict: Option<Reason>,
+    /// What became of the admission.
+    pub outcome: PassageOutcome,
+    /// When that was reported.
+    pub outcome_at: Option<Time>,
+    /// How often it was presented again without an id.
+    pub repeats: u32,
+}
+
+/// One change by a person or the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Where it stands in the journal.
+    pub lsn: Lsn,
+    /// When.
+    pub at: Time,
+    /// Who; `None` is the program itself.
+    pub operator: Option<OperatorId>,
+    /// What was done, such as `put_gate` or `ticket_status`.
+    pub action: String,
+    /// To what, by name or number.
+    pub subject: String,
+    /// The rest, as JSON without secrets.
+    pub details: String,
+}
+
+// === impl ScanRow ===
+
+impl ScanRow {
+    /// The id under which the device finds the scan again: its own, or the one the engine made.
+    pub fn scan_id(&self) -> String {
+        if self.given_id.is_empty() {
+            format!("{OWN_SCAN_ID_PREFIX}{}", self.lsn)
+        } else {
+            self.given_id.clone()
+        }
+    }
+}

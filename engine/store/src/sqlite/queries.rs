@@ -1,0 +1,237 @@
+//! Questions to the SQLite projection, on a connection that can only read. Knows SQL; changes nothing.
+
+use super::{bootstrap, count_rows, cursor, scan_rows, ticket_rows};
+use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::rows::{AuditRow, Order, ScanFilter, ScanRow};
+use crate::store::Queries;
+use crate::words::Word;
+
+use engine::Lsn;
+use engine::catalog::{Catalog, EventId, OperatorId};
+use engine::clock::Time;
+use engine::counts::Counts;
+use engine::ticket::{CodeKind, Ticket, TicketId};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Params, params_from_iter};
+use std::sync::Arc;
+
+/// Words of a search that are looked at.
+const SEARCH_WORDS_MAX: usize = 8;
+
+/// Questions on one connection.
+pub(super) struct SqliteQueries {
+    connection: Connection,
+}
+
+// === impl SqliteQueries ===
+
+impl SqliteQueries {
+    pub(super) fn new(connection: Connection) -> SqliteQueries {
+        SqliteQueries { connection }
+    }
+
+    fn tickets(&self, rest: &str, values: impl Params) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let sql = format!("SELECT {} FROM tickets {rest}", ticket_rows::COLUMNS);
+        let mut statement = self.connection.prepare_cached(&sql).while_doing("look for tickets")?;
+        let mut rows = statement.query(values).while_doing("look for tickets")?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().while_doing("look for tickets")? {
+            found.push(ticket_rows::read(row)?);
+        }
+        Ok(found)
+    }
+}
+
+impl Queries for SqliteQueries {
+    fn cursor(&self) -> StoreResult<Lsn> {
+        cursor(&self.connection)
+    }
+
+    fn catalog(&self) -> StoreResult<Arc<Catalog>> {
+        Ok(bootstrap::shadow(&self.connection)?.state.catalog)
+    }
+
+    fn find_code(&self, kind: CodeKind, code: &[u8]) -> StoreResult<Option<(TicketId, Ticket)>> {
+        let rest = "WHERE id IN (SELECT ticket FROM codes WHERE code = ?1 AND kind = ?2) \
+                    ORDER BY cold DESC, id DESC LIMIT 1";
+        Ok(self.tickets(rest, (code, kind.word()))?.pop())
+    }
+
+    fn ticket(&self, id: TicketId) -> StoreResult<Option<(TicketId, Ticket)>> {
+        Ok(self.tickets("WHERE id = ?1", [id.0])?.pop())
+    }
+
+    fn cold_codes(&self, each: &mut dyn FnMut(CodeKind, &[u8])) -> StoreResult<u64> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id, codes FROM tickets WHERE cold = 1")
+            .while_doing("read cold codes")?;
+        let mut rows = statement.query([]).while_doing("read cold codes")?;
+        let mut count = 0;
+        while let Some(row) = rows.next().while_doing("read cold codes")? {
+            let packed: &[u8] =
+                row.get_ref(1).and_then(|packed| Ok(packed.as_blob()?)).while_doing("read cold codes")?;
+            let codes = ticket_rows::unpack(packed).ok_or_else(|| {
+                let id: u32 = row.get(0).unwrap_or_default();
+                StoreError::damaged(format!("ticket {id}"), "its codes do not add up")
+            })?;
+            count += codes.len() as u64;
+            codes.into_iter().for_each(|(kind, code)| each(kind, code));
+        }
+        Ok(count)
+    }
+
+    fn tickets_of(
+        &self,
+        event: EventId,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let after = after.map_or(-1, |after| i64::from(after.0));
+        self.tickets("WHERE event = ?1 AND id > ?2 ORDER BY id LIMIT ?3", (event.0, after, limit as i64))
+    }
+
+    fn search_tickets(&self, text: &str, limit: usize) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let mut values = Vec::new();
+        let words = by_words(text, &mut values);
+        let Some(words) = words else { return Ok(Vec::new()) };
+        let codes = by_codes(text.trim(), &mut values);
+        values.push(Value::Integer(limit as i64));
+        let rest = format!("WHERE id IN ({words} UNION {codes}) ORDER BY id LIMIT ?{}", values.len());
+        self.tickets(&rest, params_from_iter(values))
+    }
+
+    fn scans(&self, filter: &ScanFilter, after: Option<Lsn>, limit: usize) -> StoreResult<Vec<ScanRow>> {
+        let (conditions, mut values) = conditions(filter, after);
+        values.push(Value::Integer(limit as i64));
+        let order = if filter.order == Order::NewestFirst { "DESC" } else { "ASC" };
+        let sql = format!(
+            "SELECT {} FROM scans {conditions} ORDER BY lsn {order} LIMIT ?{}",
+            scan_rows::COLUMNS,
+            values.len()
+        );
+        let mut statement = self.connection.prepare_cached(&sql).while_doing("read the access log")?;
+        let mut rows = statement.query(params_from_iter(values)).while_doing("read the access log")?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().while_doing("read the access log")? {
+            found.push(scan_rows::read(row)?);
+        }
+        Ok(found)
+    }
+
+    fn counts(&self) -> StoreResult<Counts> {
+        // One transaction: counts of two cursors do not add up.
+        let reading = self.connection.unchecked_transaction().while_doing("begin to read counts")?;
+        count_rows::read(&reading)
+    }
+
+    fn audit(&self, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>> {
+        let before = before.map_or(i64::MAX, |before| before.0 as i64);
+        self.connection
+            .prepare_cached(
+                "SELECT lsn, at, operator, action, subject, details FROM audit \
+                 WHERE lsn < ?1 ORDER BY lsn DESC LIMIT ?2",
+            )
+            .and_then(|mut statement| {
+                let rows = statement.query_map([before, limit as i64], |row| {
+                    Ok(AuditRow {
+                        lsn: Lsn(row.get::<_, i64>(0)? as u64),
+                        at: Time(row.get(1)?),
+                        operator: row.get::<_, Option<u32>>(2)?.map(OperatorId),
+                        action: row.get(3)?,
+                        subject: row.get(4)?,
+                        details: row.get(5)?,
+                    })
+                })?;
+                rows.collect()
+            })
+            .while_doing("read the audit")
+    }
+}
+
+/// A condition for each field of the filter that is set. Only fixed text goes into the SQL.
+fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
+    let number = |number: Option<u32>| number.map(|number| Value::Integer(i64::from(number)));
+    let time = |time: Option<Time>| time.map(|time| Value::Integer(time.0));
+    let beyond = if filter.order == Order::NewestFirst { "lsn <" } else { "lsn >" };
+    let wanted = [
+        ("event =", number(filter.event.map(|event| event.0))),
+        ("device =", number(filter.device.map(|device| device.0))),
+        ("gate =", number(filter.gate.map(|gate| gate.0))),
+        ("reason =", filter.reason.map(|reason| Value::Text(reason.word().to_owned()))),
+        ("ticket =", number(filter.ticket.map(|ticket| ticket.0))),
+        ("code =", filter.code.clone().map(Value::Blob)),
+        ("decided_at >=", time(filter.since)),
+        ("decided_at <", time(filter.until)),
+        (beyond, after.map(|after| Value::Integer(after.0 as i64))),
+    ];
+    let mut sql = String::new();
+    let mut values = Vec::new();
+    for (condition, value) in wanted {
+        if let Some(value) = value {
+            values.push(value);
+            let joint = if sql.is_empty() { "WHERE" } else { "AND" };
+            sql.push_str(&format!("{joint} {condition} ?{} ", values.len()));
+        }
+    }
+    (sql, values)
+}
+
+/// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word.
+fn by_words(text: &str, values: &mut Vec<Value>) -> Option<String> {
+    let mut words: Vec<String> = ticket_rows::words_in(text).collect();
+    // The longest word first: it finds the fewest tickets, and the others only look at those.
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    words.truncate(SEARCH_WORDS_MAX);
+    let mut sql = String::new();
+    for word in words {
+        let end = format!("{word}{}", char::MAX);
+        values.extend([Value::Text(word), Value::Text(end)]);
+        let range = format!("word >= ?{} AND word < ?{}", values.len() - 1, values.len());
+        if sql.is_empty() {
+            sql = format!("SELECT ticket FROM ticket_words AS first WHERE {range}");
+        } else {
+            sql.push_str(&format!(" AND ticket IN (SELECT ticket FROM ticket_words WHERE {range})"));
+        }
+    }
+    (!sql.is_empty()).then_some(sql)
+}
+
+/// Tickets that have a code which begins with the text, or a card whose number does in hexadecimal.
+fn by_codes(text: &str, values: &mut Vec<Value>) -> String {
+    let mut range = |kind: CodeKind, begin: Vec<u8>| {
+        let end = after_prefix(&begin);
+        values.extend([Value::Text(kind.word().to_owned()), Value::Blob(begin)]);
+        let mut sql = format!(
+            "SELECT ticket FROM codes WHERE kind = ?{} AND code >= ?{}",
+            values.len() - 1,
+            values.len()
+        );
+        if let Some(end) = end {
+            values.push(Value::Blob(end));
+            sql.push_str(&format!(" AND code < ?{}", values.len()));
+        }
+        sql
+    };
+    let optical = range(CodeKind::Optical, text.as_bytes().to_vec());
+    match hexadecimal(text) {
+        Some(card) => format!("{optical} UNION {}", range(CodeKind::Card, card)),
+        None => optical,
+    }
+}
+
+/// The first bytes that come after all that begin with `prefix`; `None`: there are none.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    if text.is_empty() || !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}

@@ -1,0 +1,199 @@
+//! Rows of the access log and of the answers kept for retries. Knows how a scan is written and read; knows no rule.
+
+use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::rows::ScanRow;
+use crate::words::Word;
+use engine::Lsn;
+use engine::catalog::{DeviceId, EventId, GateId, OperatorId, TypeId};
+use engine::clock::Time;
+use engine::decision::Verdict;
+use engine::record::{PassageOutcome, ScanRecord};
+use engine::scans::KeptScan;
+use engine::ticket::TicketId;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// The columns [`read`] wants, in its order.
+pub(super) const COLUMNS: &str = "lsn, decided_at, scanned_at, device, gate, event, ticket, type_id, scan_id, \
+     code_kind, code, kind, verdict, reason, attention, overridden, operator, note, direction, people, remaining, \
+     conflict, outcome, outcome_at, repeats";
+
+const INSERT: &str = "INSERT INTO scans (lsn, decided_at, scanned_at, device, gate, event, ticket, type_id, \
+     scan_id, code_kind, code, kind, verdict, reason, attention, overridden, operator, note, direction, people, \
+     remaining, conflict, outcome, repeats) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
+     ?22, 'open', 0)";
+
+/// Writes a scan into the access log.
+pub(super) fn insert(
+    connection: &Connection,
+    lsn: Lsn,
+    scan: &ScanRecord<'_>,
+    event: Option<EventId>,
+) -> StoreResult<()> {
+    let answer = &scan.answer;
+    let facts = answer.ticket.as_ref();
+    let (verdict, attention) = match answer.verdict {
+        Verdict::Admit { attention } => ("admit", attention),
+        Verdict::Deny(_) => ("deny", None),
+    };
+    connection
+        .prepare_cached(INSERT)
+        .and_then(|mut statement| {
+            statement.execute(params![
+                lsn.0 as i64,
+                answer.at.0,
+                scan.scanned_at.map(|at| at.0),
+                scan.device.0,
+                answer.gate.0,
+                event.map(|event| event.0),
+                facts.map(|facts| facts.ticket.0),
+                facts.map(|facts| facts.type_id.0),
+                scan.scan_id,
+                scan.code_kind.word(),
+                scan.code,
+                answer.kind.word(),
+                verdict,
+                answer.verdict.denial().map(Word::word),
+                attention.map(Word::word),
+                answer.overridden.map(Word::word),
+                scan.overriding.map(|own| own.operator.0),
+                scan.overriding.map(|own| own.note),
+                answer.direction.word(),
+                answer.people,
+                facts.and_then(|facts| facts.remaining),
+                scan.conflict.map(Word::word),
+            ])
+        })
+        .map(drop)
+        .while_doing("write a scan")
+}
+
+/// Keeps a scan's answer, as the engine keeps it.
+pub(super) fn keep(connection: &Connection, kept: &KeptScan) -> StoreResult<()> {
+    let answer = postcard::to_allocvec(kept).expect("an answer has no type that cannot be written");
+    connection
+        .prepare_cached("INSERT INTO kept_scans (lsn, decided_at, answer) VALUES (?1, ?2, ?3)")
+        .and_then(|mut statement| statement.execute(params![kept.lsn as i64, kept.answer.at.0, answer]))
+        .map(drop)
+        .while_doing("keep an answer")
+}
+
+/// The oldest kept scans from an LSN on: LSN and time of each, at most `limit`.
+pub(super) fn kept_page(connection: &Connection, from: u64, limit: usize) -> StoreResult<Vec<(u64, Time)>> {
+    connection
+        .prepare_cached("SELECT lsn, decided_at FROM kept_scans WHERE lsn >= ?1 ORDER BY lsn LIMIT ?2")
+        .and_then(|mut statement| {
+            let rows = statement.query_map(params![from as i64, limit as i64], |row| {
+                Ok((row.get::<_, i64>(0)? as u64, Time(row.get(1)?)))
+            })?;
+            rows.collect()
+        })
+        .while_doing("look up the oldest kept answers")
+}
+
+/// Removes the answers before an LSN.
+pub(super) fn forget(connection: &Connection, from: u64) -> StoreResult<()> {
+    connection
+        .prepare_cached("DELETE FROM kept_scans WHERE lsn < ?1")
+        .and_then(|mut statement| statement.execute([from as i64]))
+        .map(drop)
+        .while_doing("forget old answers")
+}
+
+/// The kept scan at an LSN.
+pub(super) fn kept(connection: &Connection, lsn: u64) -> StoreResult<Option<KeptScan>> {
+    let answer: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT answer FROM kept_scans WHERE lsn = ?1")
+        .and_then(|mut statement| statement.query_row([lsn as i64], |row| row.get(0)).optional())
+        .while_doing("read a kept answer")?;
+    answer.map(|answer| decode(lsn, &answer)).transpose()
+}
+
+/// Gives every kept scan from an LSN on to `each`, oldest first.
+pub(super) fn each_kept(
+    connection: &Connection,
+    from: u64,
+    each: &mut dyn FnMut(KeptScan),
+) -> StoreResult<()> {
+    // An answer never changes, what became of the admission does: that is in the access log.
+    let mut statement = connection
+        .prepare(
+            "SELECT kept_scans.lsn, answer, outcome FROM kept_scans JOIN scans ON scans.lsn = kept_scans.lsn \
+             WHERE kept_scans.lsn >= ?1 ORDER BY kept_scans.lsn",
+        )
+        .while_doing("read kept answers")?;
+    let mut rows = statement.query([from as i64]).while_doing("read kept answers")?;
+    while let Some(row) = rows.next().while_doing("read kept answers")? {
+        let lsn = row.get::<_, i64>(0).while_doing("read a kept answer")? as u64;
+        let answer = row.get_ref(1).while_doing("read a kept answer")?;
+        let answer = answer.as_blob().map_err(|error| StoreError::damaged(name(lsn), error))?;
+        let outcome = PassageOutcome::read(&row.get::<_, String>(2).while_doing("read an outcome")?)?;
+        each(KeptScan { outcome, ..decode(lsn, answer)? });
+    }
+    Ok(())
+}
+
+fn decode(lsn: u64, answer: &[u8]) -> StoreResult<KeptScan> {
+    postcard::from_bytes(answer).map_err(|error| StoreError::damaged(name(lsn), error))
+}
+
+fn name(lsn: u64) -> String {
+    format!("the kept answer of scan {lsn}")
+}
+
+/// Reads a line of the access log from a row of [`COLUMNS`].
+pub(super) fn read(row: &Row<'_>) -> StoreResult<ScanRow> {
+    let lsn = Lsn(row.get::<_, i64>(0).while_doing("read a scan")? as u64);
+    read_scan(row, lsn).map_err(|error| match error {
+        StoreError::Damaged { problem, .. } => StoreError::damaged(format!("scan {lsn}"), problem),
+        other => other,
+    })
+}
+
+fn read_scan(row: &Row<'_>, lsn: Lsn) -> StoreResult<ScanRow> {
+    let verdict = match (text(row, 12)?, optional(row, 13)?) {
+        ("admit", _) => Verdict::Admit { attention: optional(row, 14)? },
+        ("deny", Some(reason)) => Verdict::Deny(reason),
+        (other, _) => return Err(StoreError::damaged("", format!("verdict '{other}'"))),
+    };
+    Ok(ScanRow {
+        lsn,
+        decided_at: Time(get(row, 1)?),
+        scanned_at: get::<Option<i64>>(row, 2)?.map(Time),
+        device: DeviceId(get(row, 3)?),
+        gate: GateId(get(row, 4)?),
+        event: get::<Option<u32>>(row, 5)?.map(EventId),
+        ticket: get::<Option<u32>>(row, 6)?.map(TicketId),
+        type_id: get::<Option<u32>>(row, 7)?.map(TypeId),
+        given_id: get(row, 8)?,
+        code_kind: Word::read(text(row, 9)?)?,
+        code: get(row, 10)?,
+        kind: Word::read(text(row, 11)?)?,
+        verdict,
+        overridden: optional(row, 15)?,
+        operator: get::<Option<u32>>(row, 16)?.map(OperatorId),
+        note: get(row, 17)?,
+        direction: Word::read(text(row, 18)?)?,
+        people: get(row, 19)?,
+        remaining: get(row, 20)?,
+        conflict: optional(row, 21)?,
+        outcome: Word::read(text(row, 22)?)?,
+        outcome_at: get::<Option<i64>>(row, 23)?.map(Time),
+        repeats: get(row, 24)?,
+    })
+}
+
+fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, column: usize) -> StoreResult<T> {
+    row.get(column).map_err(|error| StoreError::damaged("", error))
+}
+
+fn text<'r>(row: &'r Row<'_>, column: usize) -> StoreResult<&'r str> {
+    let value = row.get_ref(column).map_err(|error| StoreError::damaged("", error))?;
+    value.as_str().map_err(|error| StoreError::damaged("", error))
+}
+
+fn optional<T: Word>(row: &Row<'_>, column: usize) -> StoreResult<Option<T>> {
+    let value = row.get_ref(column).map_err(|error| StoreError::damaged("", error))?;
+    let word = value.as_str_or_null().map_err(|error| StoreError::damaged("", error))?;
+    word.map(T::read).transpose()
+}

@@ -1,0 +1,263 @@
+//! Rows of tickets, their codes and their words. Knows how a ticket is written and read back exactly; knows no rule.
+
+use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::words::Word;
+use engine::Lsn;
+use engine::catalog::{EventId, GateId, TypeId, ZoneId};
+use engine::clock::Time;
+use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus, TicketUse};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// The columns [`read`] wants, in its order.
+pub(super) const COLUMNS: &str = "id, type_id, status, status_at, specimen, valid_from, valid_until, \
+     reference, holder, order_ref, seat, codes, \
+     used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at";
+
+const PUT: &str = "INSERT INTO tickets (id, type_id, status, status_at, specimen, valid_from, valid_until, \
+     reference, holder, order_ref, seat, codes, \
+     used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at, lsn, event, cold) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
+     ?22, ?23, ?24) \
+     ON CONFLICT (id) DO UPDATE SET (status, status_at, used, inside, day_used, day, presence, first_gate, \
+     last_gate, first_at, last_at, lsn, cold) = (excluded.status, excluded.status_at, excluded.used, \
+     excluded.inside, excluded.day_used, excluded.day, excluded.presence, excluded.first_gate, \
+     excluded.last_gate, excluded.first_at, excluded.last_at, excluded.lsn, excluded.cold) \
+     WHERE lsn < excluded.lsn";
+
+/// Where a ticket is besides here.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub event: Option<EventId>,
+    pub cold: bool,
+}
+
+/// Writes a ticket, new or come back. What never changes in a ticket (type, texts, codes) is written once.
+pub(super) fn put(
+    connection: &Connection,
+    lsn: Lsn,
+    id: TicketId,
+    ticket: &Ticket,
+    place: Place,
+) -> StoreResult<()> {
+    let (details, usage) = (&ticket.details, &ticket.usage);
+    connection
+        .prepare_cached(PUT)
+        .and_then(|mut statement| {
+            statement.execute(params![
+                id.0,
+                ticket.type_id.0,
+                ticket.status.word(),
+                ticket.status_at.0,
+                ticket.specimen,
+                bound(ticket.valid_from, Time::MIN),
+                bound(ticket.valid_until, Time::MAX),
+                details.reference(),
+                details.holder(),
+                details.order(),
+                details.seat(),
+                pack(details),
+                usage.used,
+                usage.inside,
+                usage.day_used,
+                usage.day,
+                usage.presence.0,
+                usage.first_gate.0,
+                usage.last_gate.0,
+                usage.first_at.0,
+                usage.last_at.0,
+                lsn.0 as i64,
+                place.event.map(|event| event.0),
+                place.cold,
+            ])
+        })
+        .while_doing("write a ticket")?;
+    for (kind, code) in details.codes() {
+        execute(
+            connection,
+            "INSERT OR IGNORE INTO codes (code, kind, ticket) VALUES (?1, ?2, ?3)",
+            params![code, kind.word(), id.0],
+        )
+        .while_doing("write a code")?;
+    }
+    for word in words_of(details) {
+        execute(
+            connection,
+            "INSERT OR IGNORE INTO ticket_words (word, ticket) VALUES (?1, ?2)",
+            params![word, id.0],
+        )
+        .while_doing("write a word of a ticket")?;
+    }
+    Ok(())
+}
+
+/// What a ticket in the engine's memory has done; `None`: it is cold, or there is no such ticket.
+pub(super) fn hot_usage(connection: &Connection, id: TicketId) -> StoreResult<Option<TicketUse>> {
+    connection
+        .prepare_cached(
+            "SELECT used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at \
+             FROM tickets WHERE id = ?1 AND cold = 0",
+        )
+        .and_then(|mut statement| statement.query_row([id.0], |row| read_usage(row, 0)).optional())
+        .while_doing("read what a ticket has done")
+}
+
+/// Writes what a ticket has done.
+pub(super) fn set_usage(
+    connection: &Connection,
+    lsn: Lsn,
+    id: TicketId,
+    usage: &TicketUse,
+) -> StoreResult<()> {
+    let row = params![
+        id.0,
+        lsn.0 as i64,
+        usage.used,
+        usage.inside,
+        usage.day_used,
+        usage.day,
+        usage.presence.0,
+        usage.first_gate.0,
+        usage.last_gate.0,
+        usage.first_at.0,
+        usage.last_at.0,
+    ];
+    execute(
+        connection,
+        "UPDATE tickets SET lsn = ?2, used = ?3, inside = ?4, day_used = ?5, day = ?6, presence = ?7, \
+         first_gate = ?8, last_gate = ?9, first_at = ?10, last_at = ?11 WHERE id = ?1 AND lsn < ?2",
+        row,
+    )
+    .while_doing("write what a ticket has done")
+}
+
+/// Writes where a ticket stands in its life.
+pub(super) fn set_status(
+    connection: &Connection,
+    lsn: Lsn,
+    id: TicketId,
+    status: TicketStatus,
+    at: Time,
+) -> StoreResult<()> {
+    execute(
+        connection,
+        "UPDATE tickets SET lsn = ?2, status = ?3, status_at = ?4 WHERE id = ?1 AND lsn < ?2",
+        params![id.0, lsn.0 as i64, status.word(), at.0],
+    )
+    .while_doing("write a ticket's status")
+}
+
+/// Marks the hot tickets of an event in a run of numbers as cold; gives what each has done.
+pub(super) fn cool(
+    connection: &Connection,
+    lsn: Lsn,
+    event: EventId,
+    first: TicketId,
+    count: u32,
+) -> StoreResult<Vec<TicketUse>> {
+    // RETURNING gives the row after the change, and the change is not in what a ticket has done.
+    connection
+        .prepare_cached(
+            "UPDATE tickets SET cold = 1, lsn = ?1 WHERE event = ?2 AND id >= ?3 AND id < ?4 AND cold = 0 \
+             RETURNING used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at",
+        )
+        .and_then(|mut statement| {
+            let end = i64::from(first.0) + i64::from(count);
+            let rows = statement
+                .query_map(params![lsn.0 as i64, event.0, first.0, end], |row| read_usage(row, 0))?;
+            rows.collect()
+        })
+        .while_doing("mark tickets as cold")
+}
+
+/// Reads a ticket from a row of [`COLUMNS`].
+pub(super) fn read(row: &Row<'_>) -> StoreResult<(TicketId, Ticket)> {
+    let id = TicketId(row.get(0).while_doing("read a ticket")?);
+    let ticket = read_ticket(row).map_err(|error| match error {
+        StoreError::Damaged { problem, .. } => StoreError::damaged(format!("ticket {}", id.0), problem),
+        other => other,
+    })?;
+    Ok((id, ticket))
+}
+
+fn read_ticket(row: &Row<'_>) -> StoreResult<Ticket> {
+    let text = |column: usize| -> StoreResult<&str> {
+        let value = row.get_ref(column).while_doing("read a ticket")?;
+        value.as_str().map_err(|error| StoreError::damaged("", error))
+    };
+    let packed = row.get_ref(11).while_doing("read a ticket")?;
+    let packed = packed.as_blob().map_err(|error| StoreError::damaged("", error))?;
+    let codes = unpack(packed).ok_or_else(|| StoreError::damaged("", "its codes do not add up"))?;
+    let texts = [text(7)?, text(8)?, text(9)?, text(10)?];
+    Details::check(&texts, &codes).map_err(|problem| StoreError::damaged("", problem))?;
+    let rest = || -> rusqlite::Result<Ticket> {
+        Ok(Ticket {
+            type_id: TypeId(row.get(1)?),
+            status: TicketStatus::Active,
+            status_at: Time(row.get(3)?),
+            specimen: row.get(4)?,
+            valid_from: row.get::<_, Option<i64>>(5)?.map_or(Time::MIN, Time),
+            valid_until: row.get::<_, Option<i64>>(6)?.map_or(Time::MAX, Time),
+            usage: read_usage(row, 12)?,
+            details: Details::new(texts[0], texts[1], texts[2], texts[3], &codes),
+        })
+    };
+    let ticket = rest().map_err(|error| StoreError::damaged("", error))?;
+    Ok(Ticket { status: TicketStatus::read(text(2)?)?, ..ticket })
+}
+
+/// Reads what a ticket has done, from nine columns starting at `at`.
+fn read_usage(row: &Row<'_>, at: usize) -> rusqlite::Result<TicketUse> {
+    Ok(TicketUse {
+        used: row.get(at)?,
+        inside: row.get(at + 1)?,
+        day_used: row.get(at + 2)?,
+        day: row.get(at + 3)?,
+        presence: ZoneId(row.get(at + 4)?),
+        first_gate: GateId(row.get(at + 5)?),
+        last_gate: GateId(row.get(at + 6)?),
+        first_at: Time(row.get(at + 7)?),
+        last_at: Time(row.get(at + 8)?),
+    })
+}
+
+/// "Left to the type" is NULL, so that nobody has to know the engine's first and last moment.
+fn bound(time: Time, open: Time) -> Option<i64> {
+    (time != open).then_some(time.0)
+}
+
+fn pack(details: &Details) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for (kind, code) in details.codes() {
+        packed.push(kind.word().as_bytes()[0]);
+        packed.push(code.len() as u8);
+        packed.extend_from_slice(code);
+    }
+    packed
+}
+
+/// The codes of a packed column; `None` when the lengths do not add up.
+pub(super) fn unpack(mut packed: &[u8]) -> Option<Vec<(CodeKind, &[u8])>> {
+    let mut codes = Vec::new();
+    while !packed.is_empty() {
+        let (head, rest) = packed.split_at_checked(2)?;
+        let kind = CodeKind::of_word(std::str::from_utf8(&head[..1]).ok()?)?;
+        let (code, rest) = rest.split_at_checked(usize::from(head[1]))?;
+        codes.push((kind, code));
+        packed = rest;
+    }
+    Some(codes)
+}
+
+/// The words a ticket is found by.
+fn words_of(details: &Details) -> impl Iterator<Item = String> + '_ {
+    [details.holder(), details.reference(), details.order()].into_iter().flat_map(words_in)
+}
+
+/// Words of a text, as they are compared.
+pub(super) fn words_in(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split_whitespace().map(str::to_lowercase)
+}
+
+fn execute(connection: &Connection, sql: &str, row: impl rusqlite::Params) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute(row).map(drop)
+}

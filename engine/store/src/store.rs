@@ -1,0 +1,120 @@
+//! The one trait in front of every database, and the trait of its questions. Knows records and state; knows no SQL.
+
+use crate::error::StoreResult;
+use crate::rows::{AuditRow, ScanFilter, ScanRow};
+use engine::Lsn;
+use engine::catalog::{Catalog, EventId};
+use engine::counts::Counts;
+use engine::record::Record;
+use engine::state::State;
+use engine::ticket::{CodeKind, Ticket, TicketId};
+use std::sync::Arc;
+
+/// A projection. One thread owns it for writing; questions go through [`Store::queries`].
+pub trait Store: Send {
+    /// The last record applied; 0: none. One row read.
+    ///
+    /// # Errors
+    /// The database is away.
+    fn cursor(&self) -> StoreResult<Lsn>;
+
+    /// The key scan ids are hashed with, which is drawn once per journal: it tells whose records these are. `None`
+    /// while nothing was applied. One row read.
+    ///
+    /// # Errors
+    /// The database is away.
+    fn salt(&self) -> StoreResult<Option<[u8; 16]>>;
+
+    /// Applies records: rows and cursor in one transaction, durable when this returns. Records up to the cursor are
+    /// skipped, so a batch may be given again after any failure. Best with hundreds of records: a batch costs one
+    /// commit.
+    ///
+    /// # Errors
+    /// A gap before or within the batch, a record that does not fit the rows, the database is away. Nothing of the
+    /// batch remains then.
+    fn apply(&mut self, batch: &[(Lsn, Record<'_>)]) -> StoreResult<()>;
+
+    /// The state of a node at [`Store::cursor`], for one that has neither journal nor checkpoint: byte for byte what
+    /// `engine::checkpoint::image` gives of the engine at that record. Reads every hot ticket and kept scan.
+    ///
+    /// # Errors
+    /// The database is away, or a row cannot be read back.
+    fn bootstrap(&self) -> StoreResult<State>;
+
+    /// A connection of its own for questions: it never waits for a batch and no batch waits for it.
+    ///
+    /// # Errors
+    /// The database is away.
+    fn queries(&self) -> StoreResult<Box<dyn Queries>>;
+}
+
+/// Questions to a projection. Each sees the rows of whole batches only.
+pub trait Queries: Send {
+    /// The last record these questions see.
+    ///
+    /// # Errors
+    /// The database is away; so for every question.
+    fn cursor(&self) -> StoreResult<Lsn>;
+
+    /// The catalog at the cursor.
+    ///
+    /// # Errors
+    /// As `find_code`.
+    fn catalog(&self) -> StoreResult<Arc<Catalog>>;
+
+    /// The ticket that has this code: one of a cold event first, of several the newest. Two index look-ups.
+    ///
+    /// # Errors
+    /// The database is away, or the row cannot be read back.
+    fn find_code(&self, kind: CodeKind, code: &[u8]) -> StoreResult<Option<(TicketId, Ticket)>>;
+
+    /// The ticket of a number, hot or cold. One row read.
+    ///
+    /// # Errors
+    /// As `find_code`.
+    fn ticket(&self, id: TicketId) -> StoreResult<Option<(TicketId, Ticket)>>;
+
+    /// Gives every code of every cold ticket to `each`; how many there are. To fill the filter in front of the store.
+    ///
+    /// # Errors
+    /// As `find_code`; some codes may have been given before.
+    fn cold_codes(&self, each: &mut dyn FnMut(CodeKind, &[u8])) -> StoreResult<u64>;
+
+    /// Tickets of an event by number, those after `after`, at most `limit`: for warming and export.
+    ///
+    /// # Errors
+    /// As `find_code`.
+    fn tickets_of(
+        &self,
+        event: EventId,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>>;
+
+    /// Tickets found by the beginnings of words: every word of `text` begins a word of the holder, the reference or
+    /// the order. A text that begins a code finds its ticket too; a card's number is written in hexadecimal.
+    /// Tickets in the order of their numbers, at most `limit`.
+    ///
+    /// # Errors
+    /// As `find_code`.
+    fn search_tickets(&self, text: &str, limit: usize) -> StoreResult<Vec<(TicketId, Ticket)>>;
+
+    /// The access log: scans that fit, those after `after` in the filter's order, at most `limit`. With a code,
+    /// ticket or device an index is used; with times alone all scans between them are sorted.
+    ///
+    /// # Errors
+    /// The database is away, or a row cannot be read back.
+    fn scans(&self, filter: &ScanFilter, after: Option<Lsn>, limit: usize) -> StoreResult<Vec<ScanRow>>;
+
+    /// Head counts and tallies at the cursor. The engine has newer ones.
+    ///
+    /// # Errors
+    /// The database is away.
+    fn counts(&self) -> StoreResult<Counts>;
+
+    /// Who changed what, newest first, those before `before`, at most `limit`.
+    ///
+    /// # Errors
+    /// The database is away.
+    fn audit(&self, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>>;
+}
