@@ -7,7 +7,12 @@ use std::path::PathBuf;
 /// Ticket validation for large venues: answers "may this guest pass?" at the turnstile, never admits a ticket
 /// twice, never loses a decision.
 #[derive(Parser, Debug)]
-#[command(name = "gatehouse", version, max_term_width = 110, after_help = "First steps:\n  gatehouse serve --demo                 a node with demo data on http://127.0.0.1:8080\n  gatehouse import venue venue.toml      your events, gates, ticket types and devices\n  gatehouse import tickets --event ID list.csv\n\nSettings: flag > environment (GATEHOUSE_…) > file (TOML) > default; gatehouse print-config shows them all.")]
+#[command(
+    name = "gatehouse",
+    version,
+    max_term_width = 110,
+    after_help = "First steps:\n  gatehouse serve --demo                 a node with demo data on http://127.0.0.1:8080\n  gatehouse import venue venue.toml      your events, gates, ticket types and devices\n  gatehouse import tickets --event ID list.csv\n\nSettings: flag > environment (GATEHOUSE_…) > file (TOML) > default; gatehouse print-config shows them all."
+)]
 pub struct Cli {
     /// Settings every command takes.
     #[command(flatten)]
@@ -118,7 +123,9 @@ pub enum Command {
 #[derive(Subcommand, Debug)]
 pub enum Import {
     /// A list of tickets: CSV or NDJSON, `-` is standard input.
-    #[command(after_help = "Columns (CSV, first line) or fields (NDJSON):\n  code, more_codes (by |), card (RFID, hex), ticket_id, type, holder, order, seat,\n  valid_from, valid_until (RFC 3339), status, specimen\nA row needs a code or card, and a type of the event.")]
+    #[command(
+        after_help = "Columns (CSV, first line) or fields (NDJSON):\n  code, more_codes (by |), card (RFID, hex), ticket_id, type, holder, order, seat,\n  valid_from, valid_until (RFC 3339), status, specimen\nA row needs a code or card, and a type of the event."
+    )]
     Tickets(ImportTickets),
     /// Events, zones, gates, ticket types and devices from a TOML file; all or nothing.
     Venue {

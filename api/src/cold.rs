@@ -45,7 +45,9 @@ impl ColdLookups {
         let waiting = Arc::new(Waiting::default());
         let (queue, keys) = sync_channel(QUEUE_MAX);
         let for_thread = Arc::clone(&waiting);
-        std::thread::Builder::new().name("cold-lookups".to_owned()).spawn(move || work(&for_thread, &keys, lookup))?;
+        std::thread::Builder::new()
+            .name("cold-lookups".to_owned())
+            .spawn(move || work(&for_thread, &keys, lookup))?;
         Ok(ColdLookups { waiting, queue, asked: Arc::default(), refused: Arc::default() })
     }
 

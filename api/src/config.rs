@@ -18,35 +18,100 @@ struct Setting {
 
 /// Every setting there is. The first environment name is ours, the rest are the plan's.
 const SETTINGS: &[Setting] = &[
-    plain("data_dir", &["GATEHOUSE_DATA_DIR"], "data", "directory of journal, checkpoints and embedded store"),
+    plain(
+        "data_dir",
+        &["GATEHOUSE_DATA_DIR"],
+        "data",
+        "directory of journal, checkpoints and embedded store",
+    ),
     plain("device_addr", &["GATEHOUSE_DEVICE_ADDR"], "127.0.0.1:8080", "address of the device port"),
     plain("admin_addr", &["GATEHOUSE_ADMIN_ADDR"], "127.0.0.1:8000", "address of the API port"),
     plain("workers", &["GATEHOUSE_WORKERS"], "0", "threads of the device port; 0 is one per core"),
     plain("connections_max", &["GATEHOUSE_CONNECTIONS_MAX"], "20000", "open connections of the device port"),
-    plain("connections_per_address_max", &["GATEHOUSE_CONNECTIONS_PER_ADDRESS_MAX"], "4096", "of these from one address; readers behind one proxy share one"),
-    plain("durability", &["GATEHOUSE_DURABILITY"], "fsync", "fsync: survives a power cut; os: survives a crash of the program"),
+    plain(
+        "connections_per_address_max",
+        &["GATEHOUSE_CONNECTIONS_PER_ADDRESS_MAX"],
+        "4096",
+        "of these from one address; readers behind one proxy share one",
+    ),
+    plain(
+        "durability",
+        &["GATEHOUSE_DURABILITY"],
+        "fsync",
+        "fsync: survives a power cut; os: survives a crash of the program",
+    ),
     plain("store", &["GATEHOUSE_STORE"], "sqlite", "where history is projected to: sqlite (embedded)"),
-    secret("database_url", &["GATEHOUSE_DATABASE_URL", "DATABASE_URL"], "", "PostgreSQL URL; needs store = postgres"),
-    plain("checkpoint_every_s", &["GATEHOUSE_CHECKPOINT_EVERY_S"], "300", "seconds between checkpoints, when something changed"),
-    plain("checkpoint_every_records", &["GATEHOUSE_CHECKPOINT_EVERY_RECORDS"], "1000000", "records after which one is taken earlier"),
-    plain("hot_before_h", &["GATEHOUSE_HOT_BEFORE_H"], "48", "hours before the doors open that an event's tickets come into memory"),
+    secret(
+        "database_url",
+        &["GATEHOUSE_DATABASE_URL", "DATABASE_URL"],
+        "",
+        "PostgreSQL URL; needs store = postgres",
+    ),
+    plain(
+        "checkpoint_every_s",
+        &["GATEHOUSE_CHECKPOINT_EVERY_S"],
+        "300",
+        "seconds between checkpoints, when something changed",
+    ),
+    plain(
+        "checkpoint_every_records",
+        &["GATEHOUSE_CHECKPOINT_EVERY_RECORDS"],
+        "1000000",
+        "records after which one is taken earlier",
+    ),
+    plain(
+        "hot_before_h",
+        &["GATEHOUSE_HOT_BEFORE_H"],
+        "48",
+        "hours before the doors open that an event's tickets come into memory",
+    ),
     plain("hot_after_h", &["GATEHOUSE_HOT_AFTER_H"], "48", "hours after its end that they leave it"),
-    plain("devices_enabled", &["GATEHOUSE_DEVICES_ENABLED", "KQT300_API_ENABLED"], "true", "serve the device port at all"),
-    secret("registration_secret", &["GATEHOUSE_REGISTRATION_SECRET", "KQT300_API_SECRET"], "", "shared secret with which a device may register; empty: none may"),
-    plain("registration_auto_approve", &["GATEHOUSE_REGISTRATION_AUTO_APPROVE"], "false", "make a registered device active at once"),
+    plain(
+        "devices_enabled",
+        &["GATEHOUSE_DEVICES_ENABLED", "KQT300_API_ENABLED"],
+        "true",
+        "serve the device port at all",
+    ),
+    secret(
+        "registration_secret",
+        &["GATEHOUSE_REGISTRATION_SECRET", "KQT300_API_SECRET"],
+        "",
+        "shared secret with which a device may register; empty: none may",
+    ),
+    plain(
+        "registration_auto_approve",
+        &["GATEHOUSE_REGISTRATION_AUTO_APPROVE"],
+        "false",
+        "make a registered device active at once",
+    ),
     plain("profiles_file", &["GATEHOUSE_PROFILES_FILE"], "", "TOML file with further device profiles"),
     plain("log_format", &["GATEHOUSE_LOG_FORMAT"], "human", "human or json"),
     plain("log_level", &["GATEHOUSE_LOG_LEVEL"], "info", "error, warn, info, debug or trace"),
     plain("live", &["GATEHOUSE_LIVE"], "auto", "one-line live view: auto (on a terminal), on or off"),
     plain("environment", &["GATEHOUSE_ENVIRONMENT", "APP_ENV"], "local", "production refuses demo data"),
-    secret("demo_password", &["GATEHOUSE_DEMO_PASSWORD"], "", "password and token of admin@demo.local; empty: a random one is printed"),
+    secret(
+        "demo_password",
+        &["GATEHOUSE_DEMO_PASSWORD"],
+        "",
+        "password and token of admin@demo.local; empty: a random one is printed",
+    ),
 ];
 
-const fn plain(key: &'static str, envs: &'static [&'static str], default: &'static str, help: &'static str) -> Setting {
+const fn plain(
+    key: &'static str,
+    envs: &'static [&'static str],
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
     Setting { key, envs, default, secret: false, help }
 }
 
-const fn secret(key: &'static str, envs: &'static [&'static str], default: &'static str, help: &'static str) -> Setting {
+const fn secret(
+    key: &'static str,
+    envs: &'static [&'static str],
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
     Setting { key, envs, default, secret: true, help }
 }
 
@@ -65,7 +130,11 @@ pub struct Mistakes(pub Vec<String>);
 
 impl std::fmt::Display for Mistakes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{} in the settings:", if self.0.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", self.0.len()) })?;
+        writeln!(
+            f,
+            "{} in the settings:",
+            if self.0.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", self.0.len()) }
+        )?;
         self.0.iter().try_for_each(|mistake| writeln!(f, "  - {mistake}"))
     }
 }
@@ -137,7 +206,11 @@ struct Parser {
 ///
 /// # Errors
 /// Every mistake at once.
-pub fn load(flags: &Flags, environment: &Environment, file: Option<(&str, &str)>) -> Result<Config, Mistakes> {
+pub fn load(
+    flags: &Flags,
+    environment: &Environment,
+    file: Option<(&str, &str)>,
+) -> Result<Config, Mistakes> {
     let mut parser = Parser { resolved: Vec::new(), mistakes: Vec::new() };
     let in_file = file.map(|(name, text)| (name, parser.read_file(name, text)));
     parser.reject_unknown(environment);
@@ -160,13 +233,17 @@ impl Parser {
         };
         let mut values = BTreeMap::new();
         for (key, value) in table {
-            let known = SETTINGS.iter().any(|setting| setting.key == key || key == format!("{}_file", setting.key));
+            let known =
+                SETTINGS.iter().any(|setting| setting.key == key || key == format!("{}_file", setting.key));
             match value {
                 _ if !known => self.mistakes.push(format!("{name}: unknown key '{key}'{}", nearest(&key))),
                 toml::Value::String(text) => drop(values.insert(key, text)),
                 toml::Value::Integer(number) => drop(values.insert(key, number.to_string())),
                 toml::Value::Boolean(yes) => drop(values.insert(key, yes.to_string())),
-                other => self.mistakes.push(format!("{name}: '{key}' is a {}, not a text, number or true/false", other.type_str())),
+                other => self.mistakes.push(format!(
+                    "{name}: '{key}' is a {}, not a text, number or true/false",
+                    other.type_str()
+                )),
             }
         }
         values
@@ -175,7 +252,9 @@ impl Parser {
     fn reject_unknown(&mut self, environment: &Environment) {
         for name in environment.keys().filter(|name| name.starts_with("GATEHOUSE_")) {
             let plain = name.strip_suffix("_FILE").unwrap_or(name);
-            let known = SETTINGS.iter().any(|setting| setting.envs.contains(&name.as_str()) || setting.envs.contains(&plain));
+            let known = SETTINGS
+                .iter()
+                .any(|setting| setting.envs.contains(&name.as_str()) || setting.envs.contains(&plain));
             if !known {
                 let key = plain.trim_start_matches("GATEHOUSE_").to_lowercase();
                 self.mistakes.push(format!("environment: unknown variable {name}{}", nearest(&key)));
@@ -183,14 +262,26 @@ impl Parser {
         }
     }
 
-    fn resolve(&mut self, setting: &'static Setting, flags: &Flags, environment: &Environment, file: Option<(&str, &BTreeMap<String, String>)>) {
+    fn resolve(
+        &mut self,
+        setting: &'static Setting,
+        flags: &Flags,
+        environment: &Environment,
+        file: Option<(&str, &BTreeMap<String, String>)>,
+    ) {
         let found = flags
             .get(setting.key)
             .map(|value| (value.clone(), format!("flag --{}", setting.key.replace('_', "-"))))
             .or_else(|| self.from_environment(setting, environment))
             .or_else(|| self.from_file(setting, file));
         let (value, source) = found.unwrap_or_else(|| (setting.default.to_owned(), "default".to_owned()));
-        self.resolved.push(Resolved { key: setting.key, value, source, secret: setting.secret, help: setting.help });
+        self.resolved.push(Resolved {
+            key: setting.key,
+            value,
+            source,
+            secret: setting.secret,
+            help: setting.help,
+        });
     }
 
     fn from_environment(&mut self, setting: &Setting, environment: &Environment) -> Option<(String, String)> {
@@ -199,14 +290,20 @@ impl Parser {
                 return Some((value.clone(), format!("environment {name}")));
             }
             let named_file = format!("{name}_FILE");
-            if setting.secret && let Some(path) = environment.get(&named_file) {
+            if setting.secret
+                && let Some(path) = environment.get(&named_file)
+            {
                 return self.secret_from(path, &format!("environment {named_file}"));
             }
         }
         None
     }
 
-    fn from_file(&mut self, setting: &Setting, file: Option<(&str, &BTreeMap<String, String>)>) -> Option<(String, String)> {
+    fn from_file(
+        &mut self,
+        setting: &Setting,
+        file: Option<(&str, &BTreeMap<String, String>)>,
+    ) -> Option<(String, String)> {
         let (name, values) = file?;
         if let Some(value) = values.get(setting.key) {
             return Some((value.clone(), format!("file {name}")));
@@ -231,18 +328,25 @@ impl Parser {
         let ours = flags.contains_key("device_addr") || environment.contains_key("GATEHOUSE_DEVICE_ADDR");
         match port.parse::<u16>() {
             Ok(port) if !ours => {
-                if let Some(found) = self.resolved.iter_mut().find(|own| own.key == "device_addr" && own.source == "default") {
+                if let Some(found) =
+                    self.resolved.iter_mut().find(|own| own.key == "device_addr" && own.source == "default")
+                {
                     found.value = format!("127.0.0.1:{port}");
                     found.source = "environment KQT300_API_PORT".to_owned();
                 }
             }
             Ok(_) => {}
-            Err(_) => self.mistakes.push(format!("environment KQT300_API_PORT: '{port}' is not a port, use 1 to 65535")),
+            Err(_) => self
+                .mistakes
+                .push(format!("environment KQT300_API_PORT: '{port}' is not a port, use 1 to 65535")),
         }
     }
 
     fn text(&self, key: &str) -> (&str, &str) {
-        self.resolved.iter().find(|own| own.key == key).map_or(("", ""), |own| (own.value.as_str(), own.source.as_str()))
+        self.resolved
+            .iter()
+            .find(|own| own.key == key)
+            .map_or(("", ""), |own| (own.value.as_str(), own.source.as_str()))
     }
 
     fn parsed<T: Default>(&mut self, key: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> T {
@@ -279,10 +383,14 @@ impl Parser {
             // The plan's own name may stand in an environment that other programs share.
             "sqlite" if url.is_some() && self.text("database_url").1 != "environment DATABASE_URL" => {
                 let source = self.text("database_url").1.to_owned();
-                self.mistakes.push(format!("database_url ({source}): this version stores in the embedded sqlite only; leave it out"));
+                self.mistakes.push(format!(
+                    "database_url ({source}): this version stores in the embedded sqlite only; leave it out"
+                ));
             }
             "sqlite" => {}
-            "postgres" => self.mistakes.push("store = 'postgres': this version has the embedded store only; use sqlite".to_owned()),
+            "postgres" => self
+                .mistakes
+                .push("store = 'postgres': this version has the embedded store only; use sqlite".to_owned()),
             _ => self.parsed("store", "sqlite", |_| None),
         }
     }
@@ -298,7 +406,9 @@ impl Parser {
         let secret = self.optional("registration_secret");
         if secret.as_ref().is_some_and(|secret| secret.len() < SECRET_BYTES_MIN) {
             let source = self.text("registration_secret").1.to_owned();
-            self.mistakes.push(format!("registration_secret ({source}): needs at least {SECRET_BYTES_MIN} characters"));
+            self.mistakes.push(format!(
+                "registration_secret ({source}): needs at least {SECRET_BYTES_MIN} characters"
+            ));
         }
         let log_level = self.parsed("log_level", "error, warn, info, debug or trace", |text| {
             ["error", "warn", "info", "debug", "trace"].contains(&text).then(|| text.to_owned())
@@ -307,9 +417,15 @@ impl Parser {
             data_dir: PathBuf::from(self.text("data_dir").0),
             device_addr,
             admin_addr: self.address("admin_addr").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
-            workers: if workers == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { workers },
+            workers: if workers == 0 {
+                std::thread::available_parallelism().map_or(1, usize::from)
+            } else {
+                workers
+            },
             limits,
-            durability: self.parsed("durability", "fsync or os", parse_durability).unwrap_or(Durability::Fsync),
+            durability: self
+                .parsed("durability", "fsync or os", parse_durability)
+                .unwrap_or(Durability::Fsync),
             checkpoint_every_s: self.number("checkpoint_every_s", 1, 86_400),
             checkpoint_every_records: self.number("checkpoint_every_records", 1_000, 1_000_000_000),
             hot_before_ms: self.number("hot_before_h", 1, 8_760) as i64 * 3_600_000,
@@ -416,8 +532,20 @@ mod tests {
             ("KQT300_API_PORT", "99999"),
             ("KQT300_API_SECRET", "short"),
         ]);
-        let Mistakes(found) = load(&Flags::from([("store", "oracle".to_owned())]), &environment, file).unwrap_err();
-        for part in ["data_dri", "did you mean 'data_dir'", "live", "profiles_file", "workers = 'many'", "device_addr = '8080'", "GATEHOUSE_TYPO", "KQT300_API_PORT", "registration_secret", "store = 'oracle'"] {
+        let Mistakes(found) =
+            load(&Flags::from([("store", "oracle".to_owned())]), &environment, file).unwrap_err();
+        for part in [
+            "data_dri",
+            "did you mean 'data_dir'",
+            "live",
+            "profiles_file",
+            "workers = 'many'",
+            "device_addr = '8080'",
+            "GATEHOUSE_TYPO",
+            "KQT300_API_PORT",
+            "registration_secret",
+            "store = 'oracle'",
+        ] {
             assert!(found.iter().any(|mistake| mistake.contains(part)), "{part} is missing in {found:#?}");
         }
     }
@@ -436,7 +564,9 @@ mod tests {
 
     #[test]
     fn the_plans_names_are_understood() {
-        let config = load(&Flags::new(), &env(&[("KQT300_API_PORT", "9090"), ("APP_ENV", "production")]), None).unwrap();
+        let config =
+            load(&Flags::new(), &env(&[("KQT300_API_PORT", "9090"), ("APP_ENV", "production")]), None)
+                .unwrap();
         assert_eq!(config.device_addr.unwrap().port(), 9090);
         assert!(config.production);
     }

@@ -28,10 +28,16 @@ pub fn is_demo(catalog: &Catalog) -> bool {
 ///
 /// # Errors
 /// None but a broken demo; told in words.
-pub fn entities(catalog: &Catalog, now: Time, profiles: &dyn Fn(&str) -> bool) -> Result<Vec<Entity>, String> {
+pub fn entities(
+    catalog: &Catalog,
+    now: Time,
+    profiles: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Entity>, String> {
     let text = venue_text(now);
     let venue: Venue = toml::from_str(&text).map_err(|error| format!("demo data: {error}"))?;
-    venue::entities(&venue, catalog, profiles).map(|(entities, _)| entities).map_err(|mistakes| mistakes.join("; "))
+    venue::entities(&venue, catalog, profiles)
+        .map(|(entities, _)| entities)
+        .map_err(|mistakes| mistakes.join("; "))
 }
 
 /// The demo's operator with this password, which is also its token.
@@ -51,7 +57,8 @@ fn venue_text(now: Time) -> String {
     let stamp = |at: Time| jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_string();
     let mut text = String::new();
     for (name, title) in [(EVENT, "Demo Match"), (OTHER_EVENT, "Demo Other")] {
-        let (doors, starts, ends) = (stamp(now.plus_ms(-2 * HOUR_MS)), stamp(now), stamp(now.plus_ms(DAY_MS)));
+        let (doors, starts, ends) =
+            (stamp(now.plus_ms(-2 * HOUR_MS)), stamp(now), stamp(now.plus_ms(DAY_MS)));
         let _ = writeln!(
             text,
             "[[event]]\nname = '{name}'\ntitle = '{title}'\ntime_zone = 'UTC'\ndoors_open = '{doors}'\nstarts = '{starts}'\nends = '{ends}'"
@@ -59,10 +66,16 @@ fn venue_text(now: Time) -> String {
     }
     text.push_str("[[zone]]\nname = 'BOWL'\ncapacity = 60000\n");
     for n in 1..=40 {
-        let _ = writeln!(text, "[[gate]]\nname = 'ENTRANCE_{n:02}'\nevent = '{EVENT}'\nfrom = 'outside'\nto = 'BOWL'");
+        let _ = writeln!(
+            text,
+            "[[gate]]\nname = 'ENTRANCE_{n:02}'\nevent = '{EVENT}'\nfrom = 'outside'\nto = 'BOWL'"
+        );
     }
     for n in 1..=4 {
-        let _ = writeln!(text, "[[gate]]\nname = 'EXIT_{n:02}'\nevent = '{EVENT}'\nfrom = 'BOWL'\nto = 'outside'");
+        let _ = writeln!(
+            text,
+            "[[gate]]\nname = 'EXIT_{n:02}'\nevent = '{EVENT}'\nfrom = 'BOWL'\nto = 'outside'"
+        );
     }
     for (name, event, policy) in [
         ("STANDARD", EVENT, "entries = 1\nreentry = 'none'"),
@@ -75,9 +88,12 @@ fn venue_text(now: Time) -> String {
     }
     for n in 1..=44 {
         let gate = if n <= 40 { format!("ENTRANCE_{n:02}") } else { format!("EXIT_{:02}", n - 40) };
-        let _ = writeln!(text, "[[device]]\nname = 'KQT300_{n:03}'\ngate = '{gate}'\nkey = 'demo-key-{n:03}'");
+        let _ =
+            writeln!(text, "[[device]]\nname = 'KQT300_{n:03}'\ngate = '{gate}'\nkey = 'demo-key-{n:03}'");
     }
-    text.push_str("[[device]]\nname = 'KQT300_900'\ngate = 'ENTRANCE_01'\nkey = 'demo-key-900'\nrate_per_minute = 0\n");
+    text.push_str(
+        "[[device]]\nname = 'KQT300_900'\ngate = 'ENTRANCE_01'\nkey = 'demo-key-900'\nrate_per_minute = 0\n",
+    );
     text.push_str("[[device]]\nname = 'KQT300_800'\ngate = 'ENTRANCE_02'\nkey = 'demo-key-800'\nnumber = '800'\nprofile = 'vguang'\nheartbeat_code = 'HB'\n");
     text
 }
@@ -97,7 +113,10 @@ pub fn tickets(catalog: &Catalog, now: Time) -> Result<Vec<Ticket>, String> {
         TicketRow { holder, card, ..row(format!("DEMO-VIP-{n:04}"), "VIP") }
     });
     let staff = (1..=100).map(|n| row(format!("DEMO-STAFF-{n:03}"), "STAFF"));
-    let with_status = |code: &str, status: &str| TicketRow { status: status.to_owned(), ..row(code.to_owned(), "STANDARD") };
+    let with_status = |code: &str, status: &str| TicketRow {
+        status: status.to_owned(),
+        ..row(code.to_owned(), "STANDARD")
+    };
     let refusals = [
         with_status("DEMO-BLOCKED", "blocked"),
         with_status("DEMO-CANCELLED", "cancelled"),

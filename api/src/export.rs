@@ -4,10 +4,11 @@
 use crate::cli::{Export, ExportForm, ExportWhat};
 use crate::config::Config;
 use crate::profile::rfc3339;
+use crate::tickets::code_text;
 use anyhow::Context;
 use engine::catalog::{Catalog, EventId};
 use engine::decision::{Reason, Verdict};
-use engine::ticket::{CodeKind, Ticket, TicketId};
+use engine::ticket::{Ticket, TicketId};
 use serde_json::{Value, json};
 use std::io::{BufWriter, Write};
 use store::{Order, Queries, ScanFilter, ScanRow, SqliteStore, Store};
@@ -17,13 +18,42 @@ const PAGE: usize = 5_000;
 
 /// Columns of the access log.
 const SCAN_COLUMNS: [&str; 17] = [
-    "cursor", "decided_at", "scanned_at", "device_id", "location", "event", "scan_id", "code", "kind", "access_granted", "reason",
-    "attention", "direction", "people", "ticket", "passage", "repeats",
+    "cursor",
+    "decided_at",
+    "scanned_at",
+    "device_id",
+    "location",
+    "event",
+    "scan_id",
+    "code",
+    "kind",
+    "access_granted",
+    "reason",
+    "attention",
+    "direction",
+    "people",
+    "ticket",
+    "passage",
+    "repeats",
 ];
 /// Columns of tickets.
 const TICKET_COLUMNS: [&str; 16] = [
-    "ticket", "event", "type", "status", "ticket_id", "holder", "order", "seat", "codes", "specimen", "used", "inside", "zone",
-    "first_at", "first_gate", "last_at",
+    "ticket",
+    "event",
+    "type",
+    "status",
+    "ticket_id",
+    "holder",
+    "order",
+    "seat",
+    "codes",
+    "specimen",
+    "used",
+    "inside",
+    "zone",
+    "first_at",
+    "first_gate",
+    "last_at",
 ];
 
 /// Writes an export.
@@ -41,7 +71,9 @@ pub fn run(config: &Config, options: &Export) -> anyhow::Result<()> {
         None => None,
     };
     let output: Box<dyn Write> = match &options.output {
-        Some(path) => Box::new(std::fs::File::create(path).with_context(|| format!("create {}", path.display()))?),
+        Some(path) => {
+            Box::new(std::fs::File::create(path).with_context(|| format!("create {}", path.display()))?)
+        }
         None => Box::new(std::io::stdout()),
     };
     let mut sheet = Sheet::new(output, options.format, columns(options.what))?;
@@ -66,7 +98,11 @@ enum Sheet {
 }
 
 impl Sheet {
-    fn new(output: Box<dyn Write>, form: ExportForm, columns: &'static [&'static str]) -> anyhow::Result<Sheet> {
+    fn new(
+        output: Box<dyn Write>,
+        form: ExportForm,
+        columns: &'static [&'static str],
+    ) -> anyhow::Result<Sheet> {
         Ok(match form {
             ExportForm::Csv => {
                 let mut writer = csv::Writer::from_writer(output);
@@ -81,7 +117,8 @@ impl Sheet {
         match self {
             Sheet::Csv(writer) => writer.write_record(values.iter().map(plain))?,
             Sheet::Ndjson(writer, columns) => {
-                let object: serde_json::Map<String, Value> = columns.iter().map(|name| (*name).to_owned()).zip(values).collect();
+                let object: serde_json::Map<String, Value> =
+                    columns.iter().map(|name| (*name).to_owned()).zip(values).collect();
                 serde_json::to_writer(&mut *writer, &object)?;
                 writer.write_all(b"\n")?;
             }
@@ -108,7 +145,12 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn scans(queries: &dyn Queries, catalog: &Catalog, event: Option<EventId>, sheet: &mut Sheet) -> anyhow::Result<()> {
+fn scans(
+    queries: &dyn Queries,
+    catalog: &Catalog,
+    event: Option<EventId>,
+    sheet: &mut Sheet,
+) -> anyhow::Result<()> {
     let filter = ScanFilter { event, order: Order::OldestFirst, ..ScanFilter::default() };
     let mut after = None;
     loop {
@@ -147,8 +189,14 @@ fn scan_row(catalog: &Catalog, row: &ScanRow) -> Vec<Value> {
     ]
 }
 
-fn tickets(queries: &dyn Queries, catalog: &Catalog, event: Option<EventId>, sheet: &mut Sheet) -> anyhow::Result<()> {
-    let events: Vec<EventId> = catalog.events().map(|(id, _)| id).filter(|id| event.is_none_or(|wanted| wanted == *id)).collect();
+fn tickets(
+    queries: &dyn Queries,
+    catalog: &Catalog,
+    event: Option<EventId>,
+    sheet: &mut Sheet,
+) -> anyhow::Result<()> {
+    let events: Vec<EventId> =
+        catalog.events().map(|(id, _)| id).filter(|id| event.is_none_or(|wanted| wanted == *id)).collect();
     for event in events {
         let mut after = None;
         loop {
@@ -187,12 +235,4 @@ fn ticket_row(catalog: &Catalog, id: TicketId, ticket: &Ticket) -> Vec<Value> {
         json!(seen.then(|| catalog.gate(usage.first_gate).map(|gate| &gate.name))),
         json!(seen.then(|| rfc3339(usage.last_at))),
     ]
-}
-
-/// A code as people read it: a card's number in hexadecimal.
-fn code_text(kind: CodeKind, code: &[u8]) -> String {
-    match kind {
-        CodeKind::Optical => String::from_utf8_lossy(code).into_owned(),
-        CodeKind::Card => code.iter().map(|byte| format!("{byte:02X}")).collect(),
-    }
 }

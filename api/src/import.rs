@@ -40,7 +40,10 @@ pub fn run(target: &Target, options: &ImportTickets) -> anyhow::Result<Outcome> 
     if !options.all_or_nothing {
         return pass(target, options, options.dry_run);
     }
-    anyhow::ensure!(options.file.as_os_str() != "-", "--all-or-nothing reads the list twice: give a file, not standard input");
+    anyhow::ensure!(
+        options.file.as_os_str() != "-",
+        "--all-or-nothing reads the list twice: give a file, not standard input"
+    );
     let checked = pass(target, options, true)?;
     if options.dry_run || !checked.bad.is_empty() {
         return Ok(Outcome { added: 0, bad: checked.bad });
@@ -52,7 +55,8 @@ pub fn run(target: &Target, options: &ImportTickets) -> anyhow::Result<Outcome> 
 fn pass(target: &Target, options: &ImportTickets, dry_run: bool) -> anyhow::Result<Outcome> {
     let (input, bytes) = open(options)?;
     let progress = progress_bar(bytes, dry_run);
-    let rows = tickets::read(progress.wrap_read(input), options.encoding.as_deref()).map_err(anyhow::Error::msg)?;
+    let rows =
+        tickets::read(progress.wrap_read(input), options.encoding.as_deref()).map_err(anyhow::Error::msg)?;
     let mut outcome = Outcome::default();
     let mut seen: HashMap<Box<str>, u64> = HashMap::new();
     let mut batch = Batch { body: Vec::new(), lines: Vec::new() };
@@ -108,7 +112,13 @@ fn first_time(seen: &mut HashMap<Box<str>, u64>, line: u64, row: TicketRow) -> R
     Ok(row)
 }
 
-fn send(target: &Target, options: &ImportTickets, dry_run: bool, batch: &mut Batch, outcome: &mut Outcome) -> anyhow::Result<()> {
+fn send(
+    target: &Target,
+    options: &ImportTickets,
+    dry_run: bool,
+    batch: &mut Batch,
+    outcome: &mut Outcome,
+) -> anyhow::Result<()> {
     if batch.lines.is_empty() {
         return Ok(());
     }

@@ -50,7 +50,10 @@ pub fn verify(dir: &Path) -> anyhow::Result<u8> {
             let (first, last) = (found.first.unwrap_or_default(), found.last.unwrap_or_default());
             println!("{} records in {} segments, positions {first} to {last}", found.records, found.segments);
             if let Some(torn) = &found.torn {
-                println!("a torn tail in {} at byte {}: the next start cuts it; nobody was told of what it held", torn.segment, torn.byte);
+                println!(
+                    "a torn tail in {} at byte {}: the next start cuts it; nobody was told of what it held",
+                    torn.segment, torn.byte
+                );
             }
             unreadable.iter().for_each(|(lsn, error)| println!("record {lsn}: {error}"));
             Ok(u8::from(!unreadable.is_empty()))
@@ -63,6 +66,10 @@ pub fn verify(dir: &Path) -> anyhow::Result<u8> {
 }
 
 fn open(dir: &Path) -> anyhow::Result<StdDisk> {
-    anyhow::ensure!(dir.is_dir(), "{} is not a directory; the segments of a node are in its data directory, under journal", dir.display());
+    anyhow::ensure!(
+        dir.is_dir(),
+        "{} is not a directory; the segments of a node are in its data directory, under journal",
+        dir.display()
+    );
     Ok(StdDisk::read_only(dir)?)
 }

@@ -49,11 +49,17 @@ fn settings(cli: &Cli) -> Result<Config, config::Mistakes> {
     let file = match &cli.settings.config {
         Some(path) => match std::fs::read_to_string(path) {
             Ok(text) => Some((path.display().to_string(), text)),
-            Err(error) => return Err(config::Mistakes(vec![format!("--config {}: {error}", path.display())])),
+            Err(error) => {
+                return Err(config::Mistakes(vec![format!("--config {}: {error}", path.display())]));
+            }
         },
         None => None,
     };
-    config::load(&cli.settings.flags(), &environment, file.as_ref().map(|(name, text)| (name.as_str(), text.as_str())))
+    config::load(
+        &cli.settings.flags(),
+        &environment,
+        file.as_ref().map(|(name, text)| (name.as_str(), text.as_str())),
+    )
 }
 
 fn run(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
@@ -78,7 +84,9 @@ fn run(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
         Command::Journal(JournalCommand::Inspect { dir }) => inspect::print(dir),
         Command::Journal(JournalCommand::Verify { dir }) => inspect::verify(dir),
         Command::Healthcheck => Ok(healthcheck(config)),
-        Command::User(UserCommand::Add { email, role, password_file }) => add_user(config, email, role, password_file.as_deref()),
+        Command::User(UserCommand::Add { email, role, password_file }) => {
+            add_user(config, email, role, password_file.as_deref())
+        }
         Command::Ticket { status, code } => set_status(config, *status, code),
         Command::Version => {
             println!("gatehouse {}", env!("CARGO_PKG_VERSION"));
@@ -135,7 +143,9 @@ async fn stop_asked((terminate, interrupt): &mut Signals) {
 
 fn start_logging(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::new(&config.log_level);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colors).with_writer(std::io::stderr);
     if config.log_json { builder.json().init() } else { builder.with_target(false).init() }
 }
 
@@ -159,7 +169,11 @@ fn read(file: &Path) -> anyhow::Result<String> {
 }
 
 /// Makes one change and gives what came of it; the target is closed whatever happened.
-fn change(config: &Config, path: &str, body: &[u8]) -> anyhow::Result<Result<serde_json::Value, anyhow::Error>> {
+fn change(
+    config: &Config,
+    path: &str,
+    body: &[u8],
+) -> anyhow::Result<Result<serde_json::Value, anyhow::Error>> {
     let target = Target::find(config)?;
     let changed = target.change(path, &[], body);
     target.close();
@@ -189,7 +203,11 @@ fn import_venue(config: &Config, file: &Path) -> anyhow::Result<u8> {
             println!("new device keys, shown this once:");
         }
         for key in keys {
-            println!("  {}  {}", key["device_id"].as_str().unwrap_or_default(), key["api_key"].as_str().unwrap_or_default());
+            println!(
+                "  {}  {}",
+                key["device_id"].as_str().unwrap_or_default(),
+                key["api_key"].as_str().unwrap_or_default()
+            );
         }
     }))
 }
@@ -202,14 +220,19 @@ fn add_user(config: &Config, email: &str, role: &str, password_file: Option<&Pat
     let body = serde_json::json!({"email": email, "role": role, "password": password});
     let changed = change(config, "/api/v1/operators", body.to_string().as_bytes())?;
     Ok(told(changed, |value| {
-        println!("{email} is a {role}; the token, shown this once:\n{}", value["token"].as_str().unwrap_or_default());
+        println!(
+            "{email} is a {role}; the token, shown this once:\n{}",
+            value["token"].as_str().unwrap_or_default()
+        );
     }))
 }
 
 fn set_status(config: &Config, status: StatusWord, code: &str) -> anyhow::Result<u8> {
     let body = serde_json::json!({"code": code, "status": status.status()});
     let changed = change(config, "/api/v1/tickets/status", body.to_string().as_bytes())?;
-    Ok(told(changed, |value| println!("ticket {} is {}", value["ticket_id"].as_str().unwrap_or_default(), status.status())))
+    Ok(told(changed, |value| {
+        println!("ticket {} is {}", value["ticket_id"].as_str().unwrap_or_default(), status.status())
+    }))
 }
 
 fn healthcheck(config: &Config) -> u8 {

@@ -9,9 +9,9 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::MetricType;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,8 @@ use std::time::Instant;
 /// Profiles that are counted one by one.
 const PROFILES_MAX: usize = 64;
 /// Upper bounds of the latency buckets, in microseconds.
-const BUCKETS_US: [u64; 14] = [50, 100, 200, 350, 500, 750, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000, 500_000, 2_000_000];
+const BUCKETS_US: [u64; 14] =
+    [50, 100, 200, 350, 500, 750, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000, 500_000, 2_000_000];
 /// Scans whose latency is being measured at the most; more go unmeasured.
 const MEASURED_MAX: usize = 65_536;
 
@@ -38,12 +39,19 @@ pub struct PortMetrics {
 pub struct Faults([AtomicU64; FAULTS.len()]);
 
 /// Statuses this server answers with, besides 200.
-const FAULTS: [u16; 20] = [400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 417, 429, 431, 500, 501, 503, 505, 426, 0];
+const FAULTS: [u16; 20] =
+    [400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 417, 429, 431, 500, 501, 503, 505, 426, 0];
 
 impl Default for PortMetrics {
     fn default() -> PortMetrics {
         let zeros = || (0..PROFILES_MAX).map(|_| AtomicU64::new(0)).collect();
-        PortMetrics { admits: zeros(), denials: zeros(), same: AtomicU64::new(0), repeats: AtomicU64::new(0), faults: Faults(std::array::from_fn(|_| AtomicU64::new(0))) }
+        PortMetrics {
+            admits: zeros(),
+            denials: zeros(),
+            same: AtomicU64::new(0),
+            repeats: AtomicU64::new(0),
+            faults: Faults(std::array::from_fn(|_| AtomicU64::new(0))),
+        }
     }
 }
 
@@ -165,7 +173,12 @@ struct Writer<'a, 'e> {
 }
 
 impl Writer<'_, '_> {
-    fn counters(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Vec<(&'static str, String)>, u64)>) -> std::fmt::Result {
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Vec<(&'static str, String)>, u64)>,
+    ) -> std::fmt::Result {
         let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (labels, value) in values {
             let counter = ConstCounter::new(value);
@@ -199,34 +212,71 @@ impl Collector for Page {
 impl Page {
     fn scans(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
         let metrics = &self.0.port.metrics;
-        let by_profile = |list: &[AtomicU64], decision: &'static str| -> Vec<(Vec<(&'static str, String)>, u64)> {
-            self.0
-                .profiles
-                .iter()
-                .map(|(id, profile)| (vec![("profile", profile.name().to_owned()), ("decision", decision.to_owned())], list[id.0 as usize % PROFILES_MAX].load(Ordering::Relaxed)))
-                .collect()
-        };
+        let by_profile =
+            |list: &[AtomicU64], decision: &'static str| -> Vec<(Vec<(&'static str, String)>, u64)> {
+                self.0
+                    .profiles
+                    .iter()
+                    .map(|(id, profile)| {
+                        (
+                            vec![("profile", profile.name().to_owned()), ("decision", decision.to_owned())],
+                            list[id.0 as usize % PROFILES_MAX].load(Ordering::Relaxed),
+                        )
+                    })
+                    .collect()
+            };
         let mut all = by_profile(&metrics.admits, "admit");
         all.extend(by_profile(&metrics.denials, "deny"));
-        writer.counters("profile_scans", "Scans decided since the start, by device profile and decision", all)?;
-        writer.counter("same_id_scans", "Scans answered again by their id", metrics.same.load(Ordering::Relaxed))?;
-        writer.counter("repeated_scans", "Scans answered again within the repeat window", metrics.repeats.load(Ordering::Relaxed))?;
-        let faults = FAULTS.iter().zip(&metrics.faults.0).map(|(status, count)| (vec![("status", status.to_string())], count.load(Ordering::Relaxed)));
-        writer.counters("faults", "Requests of the device port not answered with a decision, by status; 0 is any other", faults)
+        writer.counters(
+            "profile_scans",
+            "Scans decided since the start, by device profile and decision",
+            all,
+        )?;
+        writer.counter(
+            "same_id_scans",
+            "Scans answered again by their id",
+            metrics.same.load(Ordering::Relaxed),
+        )?;
+        writer.counter(
+            "repeated_scans",
+            "Scans answered again within the repeat window",
+            metrics.repeats.load(Ordering::Relaxed),
+        )?;
+        let faults = FAULTS
+            .iter()
+            .zip(&metrics.faults.0)
+            .map(|(status, count)| (vec![("status", status.to_string())], count.load(Ordering::Relaxed)));
+        writer.counters(
+            "faults",
+            "Requests of the device port not answered with a decision, by status; 0 is any other",
+            faults,
+        )
     }
 
     fn counts(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
         let counts = self.0.engine.counts();
         let catalog = self.0.engine.catalog();
-        let denials = REASONS.iter().map(|reason| (vec![("reason", reason.code().to_owned())], counts.denied(*reason)));
+        let denials =
+            REASONS.iter().map(|reason| (vec![("reason", reason.code().to_owned())], counts.denied(*reason)));
         writer.counters("denials", "Refusals by reason, over the life of this node", denials)?;
         let by_gate = |pick: fn(&engine::counts::Tally) -> u64| {
-            let named = catalog.gates().map(|(id, gate)| (vec![("gate", gate.name.clone())], counts.gates.get(id.index()).map_or(0, pick)));
+            let named = catalog.gates().map(|(id, gate)| {
+                (vec![("gate", gate.name.clone())], counts.gates.get(id.index()).map_or(0, pick))
+            });
             named.collect::<Vec<_>>()
         };
         writer.counters("gate_admits", "Scans that admitted, by gate", by_gate(|tally| tally.admits))?;
-        writer.counters("gate_denials", "Scans that were refused, by gate", by_gate(|tally| tally.denials))?;
-        let mut metric = writer.encoder.encode_descriptor("zone_people", "People inside each zone now", None, MetricType::Gauge)?;
+        writer.counters(
+            "gate_denials",
+            "Scans that were refused, by gate",
+            by_gate(|tally| tally.denials),
+        )?;
+        let mut metric = writer.encoder.encode_descriptor(
+            "zone_people",
+            "People inside each zone now",
+            None,
+            MetricType::Gauge,
+        )?;
         for (id, zone) in catalog.zones().skip(1) {
             let inside = counts.zones.get(id.index()).copied().unwrap_or(0);
             ConstGauge::new(inside).encode(metric.encode_family(&[("zone", zone.name.as_str())])?)?;
@@ -240,25 +290,57 @@ impl Page {
         let sync = journal.sync_stats();
         writer.gauge("journal_next_lsn", "Last position given out", at.next.0 as i64)?;
         writer.gauge("journal_written_lsn", "Last position written", at.written.0 as i64)?;
-        writer.gauge("journal_durable_lsn", "Last position that survives a power cut", at.durable.0 as i64)?;
-        writer.gauge("journal_poisoned", "1: a write or sync failed, nothing is admitted until a restart", i64::from(journal.poisoned()))?;
-        writer.gauge("journal_pending_bytes", "Bytes that wait for the writer", journal.pending_bytes() as i64)?;
+        writer.gauge(
+            "journal_durable_lsn",
+            "Last position that survives a power cut",
+            at.durable.0 as i64,
+        )?;
+        writer.gauge(
+            "journal_poisoned",
+            "1: a write or sync failed, nothing is admitted until a restart",
+            i64::from(journal.poisoned()),
+        )?;
+        writer.gauge(
+            "journal_pending_bytes",
+            "Bytes that wait for the writer",
+            journal.pending_bytes() as i64,
+        )?;
         writer.gauge("journal_disk_bytes", "Bytes of the journal's segments", journal.disk_bytes() as i64)?;
         writer.counter("journal_syncs", "Syncs of the journal", sync.syncs)?;
         writer.counter("journal_records", "Records written to the journal", sync.records)?;
-        writer.gauge("checkpoint_lsn", "Position of the newest checkpoint", self.0.engine.checkpointed().0 as i64)
+        writer.gauge(
+            "checkpoint_lsn",
+            "Position of the newest checkpoint",
+            self.0.engine.checkpointed().0 as i64,
+        )
     }
 
     fn behind(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
         let engine = &self.0.engine;
         let (tickets, scans, early) = engine.sizes();
         let durable = engine.journal().positions().durable;
-        writer.gauge("projected_lsn", "Position up to which the store has everything", engine.projected().0 as i64)?;
-        writer.gauge("projection_lag_records", "Durable records the store does not have yet", durable.0 as i64 - engine.projected().0 as i64)?;
-        writer.counter("projection_errors", "Batches the store refused", self.0.projector.snapshot().errors)?;
+        writer.gauge(
+            "projected_lsn",
+            "Position up to which the store has everything",
+            engine.projected().0 as i64,
+        )?;
+        writer.gauge(
+            "projection_lag_records",
+            "Durable records the store does not have yet",
+            durable.0 as i64 - engine.projected().0 as i64,
+        )?;
+        writer.counter(
+            "projection_errors",
+            "Batches the store refused",
+            self.0.projector.snapshot().errors,
+        )?;
         writer.gauge("tickets", "Tickets in memory", tickets as i64)?;
         writer.gauge("scans_kept", "Answers kept for retries", scans as i64)?;
-        writer.counter("scans_forgotten_early", "Answers forgotten before their time because too many are kept", early)?;
+        writer.counter(
+            "scans_forgotten_early",
+            "Answers forgotten before their time because too many are kept",
+            early,
+        )?;
         let (codes, asked, maybe) = engine.cold_filter().stats();
         writer.gauge("cold_codes", "Codes in the filter in front of the store", codes as i64)?;
         writer.counter("cold_filter_asked", "Unknown codes the filter was asked about", asked)?;
@@ -272,7 +354,8 @@ impl Page {
     }
 
     fn latency(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
-        let mut merged: Histogram<u64> = Histogram::new_with_bounds(1, 60_000_000, 2).expect("fixed bounds that are good");
+        let mut merged: Histogram<u64> =
+            Histogram::new_with_bounds(1, 60_000_000, 2).expect("fixed bounds that are good");
         for worker in &self.0.latency {
             let _ = merged.add(&*worker.all.lock());
         }
@@ -284,8 +367,17 @@ impl Page {
             below = up_to;
         }
         buckets.push((f64::MAX, merged.len() - below));
-        let sum_s = merged.iter_recorded().map(|value| value.value_iterated_to() as f64 * value.count_at_value() as f64).sum::<f64>() / 1e6;
-        let mut metric = writer.encoder.encode_descriptor("scan_seconds", "From the engine's first sight of a scan to the moment its reply may leave", None, MetricType::Histogram)?;
+        let sum_s = merged
+            .iter_recorded()
+            .map(|value| value.value_iterated_to() as f64 * value.count_at_value() as f64)
+            .sum::<f64>()
+            / 1e6;
+        let mut metric = writer.encoder.encode_descriptor(
+            "scan_seconds",
+            "From the engine's first sight of a scan to the moment its reply may leave",
+            None,
+            MetricType::Histogram,
+        )?;
         metric.encode_histogram::<[(&str, &str); 0]>(sum_s, merged.len(), &buckets, None)
     }
 }
@@ -293,12 +385,20 @@ impl Page {
 fn http_layer(writer: &mut Writer<'_, '_>, http: &http::Stats) -> std::fmt::Result {
     writer.gauge("connections", "Open connections of the device port", http.connections_open() as i64)?;
     writer.counter("connections_opened", "Connections of the device port", http.connections_opened)?;
-    writer.counter("connections_refused", "Connections closed at once because a cap was reached", http.connections_refused)?;
+    writer.counter(
+        "connections_refused",
+        "Connections closed at once because a cap was reached",
+        http.connections_refused,
+    )?;
     writer.counter("requests", "Requests of the device port", http.requests)?;
     writer.counter("request_bytes", "Bytes received by the device port", http.bytes_in)?;
     writer.counter("reply_bytes", "Bytes sent by the device port", http.bytes_out)?;
     writer.counter("panics", "Requests whose handler panicked; each is a bug", http.panics)?;
-    writer.counter("undurable", "Replies that became unavailable because the journal failed or was late", http.undurable)?;
+    writer.counter(
+        "undurable",
+        "Replies that became unavailable because the journal failed or was late",
+        http.undurable,
+    )?;
     let timeouts = [
         ("head", http.timeouts_head),
         ("body", http.timeouts_body),

@@ -77,28 +77,46 @@ impl Core {
         use anyhow::Context;
         let began = Instant::now();
         let profiles = load_profiles(config)?;
-        std::fs::create_dir_all(&config.data_dir).with_context(|| format!("create the data directory {}", config.data_dir.display()))?;
+        std::fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("create the data directory {}", config.data_dir.display()))?;
         let disk: Arc<dyn Disk> = Arc::new(StdDisk::open(&config.data_dir.join("journal"))?);
-        let store = SqliteStore::open(&config.data_dir.join("store.sqlite")).context("open the embedded store")?;
+        let store =
+            SqliteStore::open(&config.data_dir.join("store.sqlite")).context("open the embedded store")?;
         let options = JournalOptions { durability: config.durability, ..JournalOptions::default() };
         let engine = Arc::new(open_engine(disk, &store, options)?);
         let cold = store.queries().context("open the embedded store for reading")?;
         let mut codes = Vec::new();
-        cold.cold_codes(&mut |kind, code| codes.push((kind, code.to_vec()))).context("read the codes of cold events")?;
+        cold.cold_codes(&mut |kind, code| codes.push((kind, code.to_vec())))
+            .context("read the codes of cold events")?;
         if !codes.is_empty() {
-            engine.cold_filter().rebuild(codes.len(), codes.iter().map(|(kind, code)| (*kind, code.as_slice())));
+            engine
+                .cold_filter()
+                .rebuild(codes.len(), codes.iter().map(|(kind, code)| (*kind, code.as_slice())));
         }
         let (tickets, scans, _) = engine.sizes();
-        info!(tickets, scans, cold_codes = codes.len(), ms = began.elapsed().as_millis() as u64, "state loaded");
+        info!(
+            tickets,
+            scans,
+            cold_codes = codes.len(),
+            ms = began.elapsed().as_millis() as u64,
+            "state loaded"
+        );
         Core::start(config, engine, store, profiles)
     }
 
-    fn start(config: &Config, engine: Arc<Engine>, store: SqliteStore, profiles: Profiles) -> Result<Core, StartError> {
+    fn start(
+        config: &Config,
+        engine: Arc<Engine>,
+        store: SqliteStore,
+        profiles: Profiles,
+    ) -> Result<Core, StartError> {
         let stop_projector = Arc::new(AtomicBool::new(false));
         let stop_housekeeping = Arc::new(AtomicBool::new(false));
         let warm_from = store.queries()?;
         let for_writer = Arc::clone(&engine);
-        let writer = std::thread::Builder::new().name("journal".to_owned()).spawn(move || for_writer.journal().run_writer())?;
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || for_writer.journal().run_writer())?;
         let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
         let stats = projector.stats();
         let stop = Arc::clone(&stop_projector);
@@ -109,8 +127,14 @@ impl Core {
                 error!(%error, "projection stopped; gates go on, a restart is needed");
             }
         })?;
-        let house = Housekeeper { config: config.clone(), engine: Arc::clone(&engine), store: warm_from, stop: Arc::clone(&stop_housekeeping) };
-        let housekeeping = std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || house.run())?;
+        let house = Housekeeper {
+            config: config.clone(),
+            engine: Arc::clone(&engine),
+            store: warm_from,
+            stop: Arc::clone(&stop_housekeeping),
+        };
+        let housekeeping =
+            std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || house.run())?;
         Ok(Core {
             engine,
             profiles,
@@ -148,18 +172,27 @@ fn join(thread: Option<JoinHandle<()>>, name: &str) {
 fn load_profiles(config: &Config) -> Result<Profiles, StartError> {
     use anyhow::Context;
     let text = match &config.profiles_file {
-        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("read the profiles file {}", path.display()))?),
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .with_context(|| format!("read the profiles file {}", path.display()))?,
+        ),
         None => None,
     };
-    Profiles::load(text.as_deref()).map_err(|mistakes| anyhow::anyhow!("device profiles:\n  - {}", mistakes.join("\n  - ")))
+    Profiles::load(text.as_deref())
+        .map_err(|mistakes| anyhow::anyhow!("device profiles:\n  - {}", mistakes.join("\n  - ")))
 }
 
 /// From checkpoint and journal; from the store where neither is there.
-fn open_engine(disk: Arc<dyn Disk>, store: &SqliteStore, options: JournalOptions) -> Result<Engine, StartError> {
+fn open_engine(
+    disk: Arc<dyn Disk>,
+    store: &SqliteStore,
+    options: JournalOptions,
+) -> Result<Engine, StartError> {
     use anyhow::Context;
     let cursor = store.cursor().context("read the store's cursor")?;
     let names = disk.list().context("list the data directory")?;
-    let fresh = !names.iter().any(|name| name.starts_with("journal-")) && checkpoint::list(disk.as_ref())?.is_empty();
+    let fresh =
+        !names.iter().any(|name| name.starts_with("journal-")) && checkpoint::list(disk.as_ref())?.is_empty();
     if fresh && cursor > Lsn(0) {
         warn!(cursor = cursor.0, "no journal and no checkpoint: starting from the store alone");
         let state = store.bootstrap().context("load the state from the store")?;
@@ -168,7 +201,10 @@ fn open_engine(disk: Arc<dyn Disk>, store: &SqliteStore, options: JournalOptions
         return Ok(engine);
     }
     let (engine, opened) = Engine::open(disk, Arc::new(SystemClock), options)?;
-    opened.damaged.iter().for_each(|problem| warn!(problem, "a checkpoint could not be used, an older one was"));
+    opened
+        .damaged
+        .iter()
+        .for_each(|problem| warn!(problem, "a checkpoint could not be used, an older one was"));
     if let Some(cut) = &opened.recovery.cut {
         warn!(segment = %cut.segment, byte = cut.byte, reason = %cut.reason, "a torn tail was cut: writes nobody was told of");
     }
@@ -191,12 +227,16 @@ impl Housekeeper {
         let mut tempered_at: Option<Instant> = None;
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(HOUSEKEEPING_EVERY);
-            let records = self.engine.journal().positions().durable.0.saturating_sub(self.engine.checkpointed().0);
-            let due = checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_every_s) && records > 0;
+            let records =
+                self.engine.journal().positions().durable.0.saturating_sub(self.engine.checkpointed().0);
+            let due = checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_every_s)
+                && records > 0;
             if (due || records >= self.config.checkpoint_every_records) && !self.engine.journal().poisoned() {
                 checkpointed_at = Instant::now();
                 match self.engine.checkpoint() {
-                    Ok(lsn) => info!(lsn = lsn.0, ms = checkpointed_at.elapsed().as_millis() as u64, "checkpoint"),
+                    Ok(lsn) => {
+                        info!(lsn = lsn.0, ms = checkpointed_at.elapsed().as_millis() as u64, "checkpoint")
+                    }
                     Err(error) => warn!(%error, "checkpoint failed; it is tried again"),
                 }
             }
@@ -211,13 +251,18 @@ impl Housekeeper {
     fn temper(&self) {
         let (catalog, now) = (self.engine.catalog(), self.engine.now());
         for (id, event) in catalog.events() {
-            let near = now >= event.doors_open_at.plus_ms(-self.config.hot_before_ms) && now <= event.ends_at.plus_ms(self.config.hot_after_ms);
+            let near = now >= event.doors_open_at.plus_ms(-self.config.hot_before_ms)
+                && now <= event.ends_at.plus_ms(self.config.hot_after_ms);
             let served = catalog.gates().any(|(_, gate)| gate.event == Some(id));
             if event.cold && (near || served) {
                 if let Err(error) = self.warm(id) {
                     warn!(event = %event.name, %error, "tickets cannot be brought back from the store; it is tried again");
                 }
-            } else if !event.cold && !near && !served && self.engine.projected() == self.engine.journal().positions().next {
+            } else if !event.cold
+                && !near
+                && !served
+                && self.engine.projected() == self.engine.journal().positions().next
+            {
                 match self.engine.cool(id) {
                     Ok(_) => info!(event = %event.name, "tickets left the memory; they are in the store"),
                     Err(error) => warn!(event = %event.name, %error, "tickets cannot leave the memory"),
@@ -283,7 +328,8 @@ impl Node {
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
         write_control(&control, api_addr, &token)?;
-        let node = Node { core, device, api: Some(api), stopping, control, latency, shared, device_addr, api_addr };
+        let node =
+            Node { core, device, api: Some(api), stopping, control, latency, shared, device_addr, api_addr };
         Ok((node, demo_password))
     }
 
@@ -327,7 +373,10 @@ fn shared(core: &Core, config: &Config) -> Result<Shared, StartError> {
         bell: Arc::new(Bell::default()),
         metrics: crate::metrics::PortMetrics::default(),
         last_seen: parking_lot::RwLock::default(),
-        registration_secret: config.registration_secret.as_ref().map(|secret| secrets::hash(secret.as_bytes())),
+        registration_secret: config
+            .registration_secret
+            .as_ref()
+            .map(|secret| secrets::hash(secret.as_bytes())),
         registration_auto_approve: config.registration_auto_approve,
     })
 }
@@ -343,25 +392,48 @@ fn listen_to_journal(core: &Core, shared: &Arc<Shared>, latency: &[Arc<Latency>]
     }));
 }
 
-fn serve_devices(config: &Config, addr: std::net::SocketAddr, shared: &Arc<Shared>, latency: &[Arc<Latency>], gate: &Arc<dyn Durable>) -> Result<Server, StartError> {
+fn serve_devices(
+    config: &Config,
+    addr: std::net::SocketAddr,
+    shared: &Arc<Shared>,
+    latency: &[Arc<Latency>],
+    gate: &Arc<dyn Durable>,
+) -> Result<Server, StartError> {
     use anyhow::Context;
     let (shared, latency) = (Arc::clone(shared), latency.to_vec());
     let options = ServerOptions { name: "device", addr, workers: config.workers, limits: config.limits };
-    http::start(options, Arc::clone(gate), move |worker| Port::new(Arc::clone(&shared), Arc::clone(&latency[worker])))
-        .with_context(|| format!("listen on the device port {addr}"))
+    http::start(options, Arc::clone(gate), move |worker| {
+        Port::new(Arc::clone(&shared), Arc::clone(&latency[worker]))
+    })
+    .with_context(|| format!("listen on the device port {addr}"))
 }
 
-fn serve_api(config: &Config, shared: &Arc<Shared>, sources: &Arc<Sources>, token: &str, stopping: &Arc<AtomicBool>, gate: Arc<dyn Durable>) -> Result<Server, StartError> {
+fn serve_api(
+    config: &Config,
+    shared: &Arc<Shared>,
+    sources: &Arc<Sources>,
+    token: &str,
+    stopping: &Arc<AtomicBool>,
+    gate: Arc<dyn Durable>,
+) -> Result<Server, StartError> {
     use anyhow::Context;
     let mut limits = http::Limits::default();
     limits.body_bytes_max = limits.body_bytes_max.max(crate::ops::CHANGE_BODY_BYTES_MAX);
     let options = ServerOptions { name: "api", addr: config.admin_addr, workers: 1, limits };
-    let (shared, sources, stopping, token) = (Arc::clone(shared), Arc::clone(sources), Arc::clone(stopping), secrets::hash(token.as_bytes()));
-    http::start(options, gate, move |_| Ops::new(Arc::clone(&shared), Arc::clone(&sources), token, Arc::clone(&stopping)))
-        .with_context(|| format!("listen on the API port {}", config.admin_addr))
+    let (shared, sources, stopping, token) =
+        (Arc::clone(shared), Arc::clone(sources), Arc::clone(stopping), secrets::hash(token.as_bytes()));
+    http::start(options, gate, move |_| {
+        Ops::new(Arc::clone(&shared), Arc::clone(&sources), token, Arc::clone(&stopping))
+    })
+    .with_context(|| format!("listen on the API port {}", config.admin_addr))
 }
 
-fn sources(core: &Core, shared: &Arc<Shared>, latency: &[Arc<Latency>], device: &Arc<Mutex<Option<Server>>>) -> Sources {
+fn sources(
+    core: &Core,
+    shared: &Arc<Shared>,
+    latency: &[Arc<Latency>],
+    device: &Arc<Mutex<Option<Server>>>,
+) -> Sources {
     let device = Arc::clone(device);
     Sources {
         engine: Arc::clone(&core.engine),
@@ -387,7 +459,10 @@ fn load_demo(core: &Core, config: &Config) -> Result<String, StartError> {
     let engine = &core.engine;
     let catalog = engine.catalog();
     if catalog.events().next().is_some() && !demo::is_demo(&catalog) {
-        anyhow::bail!("--demo: the data directory {} holds other events; choose another with --data-dir", config.data_dir.display());
+        anyhow::bail!(
+            "--demo: the data directory {} holds other events; choose another with --data-dir",
+            config.data_dir.display()
+        );
     }
     let known = |name: &str| core.profiles.contains(name);
     if !demo::is_demo(&catalog) {
@@ -396,7 +471,10 @@ fn load_demo(core: &Core, config: &Config) -> Result<String, StartError> {
         }
     }
     if engine.sizes().0 == 0 {
-        let (_, outcomes) = engine.add_tickets(demo::tickets(&engine.catalog(), engine.now()).map_err(anyhow::Error::msg)?, false)?;
+        let (_, outcomes) = engine.add_tickets(
+            demo::tickets(&engine.catalog(), engine.now()).map_err(anyhow::Error::msg)?,
+            false,
+        )?;
         anyhow::ensure!(outcomes.iter().all(Result::is_ok), "a demo ticket was refused");
     }
     let password = match &config.demo_password {

@@ -33,7 +33,12 @@ type Refused = (u16, &'static str, String);
 
 impl Ops {
     /// The API port's service.
-    pub fn new(port: Arc<crate::port::Shared>, sources: Arc<Sources>, local_token: [u8; 32], stopping: Arc<AtomicBool>) -> Ops {
+    pub fn new(
+        port: Arc<crate::port::Shared>,
+        sources: Arc<Sources>,
+        local_token: [u8; 32],
+        stopping: Arc<AtomicBool>,
+    ) -> Ops {
         let engine = Arc::clone(&port.engine);
         Ops { port: Port::new(port, Arc::new(Latency::default())), engine, sources, local_token, stopping }
     }
@@ -41,10 +46,21 @@ impl Ops {
     fn change(&self, request: &Request<'_, Memo>, reply: &mut Reply) -> Result<Value, Refused> {
         let operator = self.operator(request)?;
         let (value, wait) = match request.path {
-            "/api/v1/venue" => put_venue(&self.engine, operator, text(request.body)?, &|name| self.sources.profiles.contains(name))?,
+            "/api/v1/venue" => put_venue(&self.engine, operator, text(request.body)?, &|name| {
+                self.sources.profiles.contains(name)
+            })?,
             "/api/v1/tickets/import" => {
-                let event = parameter(request.query, "event").ok_or((400, "malformed_request", "event: which event? add ?event=NAME".to_owned()))?;
-                import_rows(&self.engine, event, request.body, parameter(request.query, "dry_run") == Some("1"))?
+                let event = parameter(request.query, "event").ok_or((
+                    400,
+                    "malformed_request",
+                    "event: which event? add ?event=NAME".to_owned(),
+                ))?;
+                import_rows(
+                    &self.engine,
+                    event,
+                    request.body,
+                    parameter(request.query, "dry_run") == Some("1"),
+                )?
             }
             "/api/v1/tickets/status" => set_status(&self.engine, operator, request.body)?,
             "/api/v1/operators" => add_operator(&self.engine, operator, request.body)?,
@@ -56,13 +72,21 @@ impl Ops {
 
     fn operator(&self, request: &Request<'_, Memo>) -> Result<Option<OperatorId>, Refused> {
         let header = request.headers.get("Authorization").unwrap_or_default();
-        let token = header.strip_prefix(b"Bearer ").ok_or((401, "invalid_token", "a token is needed: Authorization: Bearer <token>".to_owned()))?;
+        let token = header.strip_prefix(b"Bearer ").ok_or((
+            401,
+            "invalid_token",
+            "a token is needed: Authorization: Bearer <token>".to_owned(),
+        ))?;
         let hash = secrets::hash(token);
         if hash == self.local_token {
             return Ok(None);
         }
         let catalog = self.engine.catalog();
-        let id = catalog.operator_keyed(&hash).ok_or((401, "invalid_token", "this token belongs to no operator".to_owned()))?;
+        let id = catalog.operator_keyed(&hash).ok_or((
+            401,
+            "invalid_token",
+            "this token belongs to no operator".to_owned(),
+        ))?;
         match catalog.operator(id) {
             Some(operator) if operator.role >= Role::Manager => Ok(Some(id)),
             _ => Err((403, "not_allowed", "this takes a manager".to_owned())),
@@ -100,7 +124,9 @@ impl Service for Ops {
                 }
                 Next::Reply
             }
-            "/api/access/latest" | "/api/access/poll" | "/api/access/stream" | "/api/access/health" => self.port.call(request, reply),
+            "/api/access/latest" | "/api/access/poll" | "/api/access/stream" | "/api/access/health" => {
+                self.port.call(request, reply)
+            }
             _ if request.path.starts_with("/api/v1/") && request.method == Method::Post => {
                 match self.change(request, reply) {
                     Ok(value) => write(reply, &value),
@@ -116,7 +142,14 @@ impl Service for Ops {
     }
 
     fn undurable(&self, reply: &mut Reply) {
-        refuse(reply, &(503, "unavailable", "the change could not be made durable; ask again whether it was made".to_owned()));
+        refuse(
+            reply,
+            &(
+                503,
+                "unavailable",
+                "the change could not be made durable; ask again whether it was made".to_owned(),
+            ),
+        );
     }
 
     fn fault(&self, fault: &Fault<'_>, reply: &mut Reply) {
@@ -149,7 +182,9 @@ fn text(body: &[u8]) -> Result<&str, Refused> {
 }
 
 fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
-    query?.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+    query?
+        .split('&')
+        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
 }
 
 fn engine_error(error: &EngineError) -> Refused {
@@ -166,22 +201,29 @@ fn engine_error(error: &EngineError) -> Refused {
 pub type Changed = Result<(Value, u64), Refused>;
 
 /// Puts a venue file into the catalog, all or nothing.
-pub fn put_venue(engine: &Engine, operator: Option<OperatorId>, text: &str, profiles: &dyn Fn(&str) -> bool) -> Changed {
+pub fn put_venue(
+    engine: &Engine,
+    operator: Option<OperatorId>,
+    text: &str,
+    profiles: &dyn Fn(&str) -> bool,
+) -> Changed {
     let venue: Venue = toml::from_str(text).map_err(|error| (400, "malformed_request", error.to_string()))?;
-    let (entities, keys) =
-        venue::entities(&venue, &engine.catalog(), profiles).map_err(|mistakes| (400, "malformed_request", mistakes.join("\n")))?;
+    let (entities, keys) = venue::entities(&venue, &engine.catalog(), profiles)
+        .map_err(|mistakes| (400, "malformed_request", mistakes.join("\n")))?;
     let (count, mut wait) = (entities.len(), 0);
     for entity in entities {
         wait = engine.put(operator, entity).map_err(|error| engine_error(&error))?.0;
     }
-    let keys: Vec<Value> = keys.into_iter().map(|(device, key)| json!({"device_id": device, "api_key": key})).collect();
+    let keys: Vec<Value> =
+        keys.into_iter().map(|(device, key)| json!({"device_id": device, "api_key": key})).collect();
     Ok((json!({"status": "success", "entities": count, "new_keys": keys}), wait))
 }
 
 /// Adds the rows of one batch (NDJSON); tells which were not and why, by their place in the batch.
 pub fn import_rows(engine: &Engine, event: &str, body: &[u8], dry_run: bool) -> Changed {
     let catalog = engine.catalog();
-    let event = catalog.event_named(event).ok_or_else(|| (404, "not_found", unknown_event(&catalog, event)))?;
+    let event =
+        catalog.event_named(event).ok_or_else(|| (404, "not_found", unknown_event(&catalog, event)))?;
     let (mut places, mut good, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (place, line) in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
         let row = serde_json::from_slice::<TicketRow>(line).map_err(|error| error.to_string());
@@ -195,42 +237,71 @@ pub fn import_rows(engine: &Engine, event: &str, body: &[u8], dry_run: bool) -> 
     }
     let (lsn, outcomes) = engine.add_tickets(good, dry_run).map_err(|error| engine_error(&error))?;
     let added = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    errors.extend(places.into_iter().zip(outcomes).filter_map(|(place, outcome)| outcome.err().map(|error| (place, error.to_string()))));
+    errors.extend(
+        places
+            .into_iter()
+            .zip(outcomes)
+            .filter_map(|(place, outcome)| outcome.err().map(|error| (place, error.to_string()))),
+    );
     errors.sort_by_key(|(place, _)| *place);
-    let errors: Vec<Value> = errors.into_iter().map(|(place, problem)| json!({"row": place, "problem": problem})).collect();
+    let errors: Vec<Value> =
+        errors.into_iter().map(|(place, problem)| json!({"row": place, "problem": problem})).collect();
     Ok((json!({"status": "success", "added": added, "errors": errors}), lsn.0))
 }
 
 fn unknown_event(catalog: &Catalog, name: &str) -> String {
     let known: Vec<&str> = catalog.events().map(|(_, event)| event.name.as_str()).take(10).collect();
-    format!("there is no event '{name}'; there is {}", if known.is_empty() { "none yet, import a venue first".to_owned() } else { known.join(", ") })
+    format!(
+        "there is no event '{name}'; there is {}",
+        if known.is_empty() { "none yet, import a venue first".to_owned() } else { known.join(", ") }
+    )
 }
 
 /// Changes the status of the ticket that has a code: `{"code": …, "status": …}`.
 pub fn set_status(engine: &Engine, operator: Option<OperatorId>, body: &[u8]) -> Changed {
-    let value: Value = serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
     let code = value["code"].as_str().unwrap_or_default();
-    let status = tickets::status(value["status"].as_str().unwrap_or("?")).map_err(|problem| (400, "malformed_request", problem))?;
-    let (id, ticket) = engine.ticket(CodeKind::Optical, code.as_bytes()).ok_or_else(|| (404, "not_found", format!("no ticket near in time has the code '{code}'")))?;
+    let status = tickets::status(value["status"].as_str().unwrap_or("?"))
+        .map_err(|problem| (400, "malformed_request", problem))?;
+    let (id, ticket) = engine
+        .ticket(CodeKind::Optical, code.as_bytes())
+        .ok_or_else(|| (404, "not_found", format!("no ticket near in time has the code '{code}'")))?;
     let lsn = engine.set_status(operator, id, status).map_err(|error| engine_error(&error))?;
-    Ok((json!({"status": "success", "ticket_id": ticket.details.reference(), "ticket_status": status}), lsn.0))
+    Ok((
+        json!({"status": "success", "ticket_id": ticket.details.reference(), "ticket_status": status}),
+        lsn.0,
+    ))
 }
 
 /// Adds an operator and gives a token, shown once: `{"email": …, "role": …}`.
 pub fn add_operator(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Changed {
-    let value: Value = serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
     let email = value["email"].as_str().unwrap_or_default().trim();
     if !email.contains('@') {
         return Err((400, "malformed_request", format!("email: '{email}' is not an e-mail address")));
     }
-    let role: Role = serde_json::from_value(value["role"].clone())
-        .map_err(|_| (400, "malformed_request", "role: one of viewer, steward, supervisor, manager, administrator".to_owned()))?;
+    let role: Role = serde_json::from_value(value["role"].clone()).map_err(|_| {
+        (
+            400,
+            "malformed_request",
+            "role: one of viewer, steward, supervisor, manager, administrator".to_owned(),
+        )
+    })?;
     let token = secrets::new_key().map_err(|problem| (503, "unavailable", problem))?;
     let password_hash = match value["password"].as_str() {
-        Some(password) => secrets::password_hash(password).map_err(|problem| (503, "unavailable", problem))?,
+        Some(password) => {
+            secrets::password_hash(password).map_err(|problem| (503, "unavailable", problem))?
+        }
         None => String::new(),
     };
-    let operator = Operator { name: email.to_owned(), role, password_hash, token_hashes: vec![secrets::hash(token.as_bytes())] };
+    let operator = Operator {
+        name: email.to_owned(),
+        role,
+        password_hash,
+        token_hashes: vec![secrets::hash(token.as_bytes())],
+    };
     let lsn = engine.put(by, Entity::Operator(operator)).map_err(|error| engine_error(&error))?;
     Ok((json!({"status": "success", "email": email, "role": role, "token": token}), lsn.0))
 }

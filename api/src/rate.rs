@@ -58,7 +58,12 @@ fn take(window: &AtomicU64, limit: u32, now_s: u32) -> Standing {
         .fetch_update(Ordering::AcqRel, Ordering::Acquire, |packed| Some(pack(next(packed))))
         .unwrap_or_else(|packed| packed);
     let (start, count) = next(before);
-    Standing { allowed: count <= limit, limit, remaining: limit.saturating_sub(count), reset_s: start.saturating_add(WINDOW_S) }
+    Standing {
+        allowed: count <= limit,
+        limit,
+        remaining: limit.saturating_sub(count),
+        reset_s: start.saturating_add(WINDOW_S),
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,9 @@ pub fn password_hash(password: &str) -> Result<String, String> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|error| format!("no random numbers: {error}"))?;
     let salt = SaltString::encode_b64(&salt).map_err(|error| error.to_string())?;
-    let hash = argon2::Argon2::default().hash_password(password.as_bytes(), &salt).map_err(|error| error.to_string())?;
+    let hash = argon2::Argon2::default()
+        .hash_password(password.as_bytes(), &salt)
+        .map_err(|error| error.to_string())?;
     Ok(hash.to_string())
 }
 

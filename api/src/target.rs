@@ -36,11 +36,19 @@ impl Target {
         let control = config.data_dir.join(CONTROL_FILE);
         match std::fs::read_to_string(&control) {
             Ok(text) => {
-                let value: Value = serde_json::from_str(&text).with_context(|| format!("read {}", control.display()))?;
-                let (addr, token) = (value["addr"].as_str().unwrap_or_default().to_owned(), value["token"].as_str().unwrap_or_default().to_owned());
+                let value: Value =
+                    serde_json::from_str(&text).with_context(|| format!("read {}", control.display()))?;
+                let (addr, token) = (
+                    value["addr"].as_str().unwrap_or_default().to_owned(),
+                    value["token"].as_str().unwrap_or_default().to_owned(),
+                );
                 let server = Target::Server { addr, token, agent: agent() };
                 // A server that was killed leaves the file behind.
-                if server.answers() { Ok(server) } else { Ok(Target::Directory(Box::new(Core::open(config)?))) }
+                if server.answers() {
+                    Ok(server)
+                } else {
+                    Ok(Target::Directory(Box::new(Core::open(config)?)))
+                }
             }
             Err(_) => Ok(Target::Directory(Box::new(Core::open(config)?))),
         }
@@ -60,7 +68,9 @@ impl Target {
     pub fn change(&self, path: &str, query: &[(&str, &str)], body: &[u8]) -> anyhow::Result<Value> {
         match self {
             Target::Server { addr, token, agent } => {
-                let mut request = agent.post(format!("http://{addr}{path}")).header("Authorization", format!("Bearer {token}"));
+                let mut request = agent
+                    .post(format!("http://{addr}{path}"))
+                    .header("Authorization", format!("Bearer {token}"));
                 for (key, value) in query {
                     request = request.query(key, value);
                 }
@@ -72,15 +82,23 @@ impl Target {
             }
             Target::Directory(core) => {
                 let engine = &core.engine;
-                let parameter = |name: &str| query.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| *value);
+                let parameter =
+                    |name: &str| query.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| *value);
                 let changed = match path {
-                    "/api/v1/venue" => ops::put_venue(engine, None, std::str::from_utf8(body)?, &|name| core.profiles.contains(name)),
-                    "/api/v1/tickets/import" => ops::import_rows(engine, parameter("event"), body, parameter("dry_run") == "1"),
+                    "/api/v1/venue" => ops::put_venue(engine, None, std::str::from_utf8(body)?, &|name| {
+                        core.profiles.contains(name)
+                    }),
+                    "/api/v1/tickets/import" => {
+                        ops::import_rows(engine, parameter("event"), body, parameter("dry_run") == "1")
+                    }
                     "/api/v1/tickets/status" => ops::set_status(engine, None, body),
                     _ => ops::add_operator(engine, None, body),
                 };
                 let (value, wait) = changed.map_err(|(_, _, message)| anyhow::anyhow!(message))?;
-                engine.journal().wait_durable(Lsn(wait), WAIT_MAX).map_err(|error| anyhow::anyhow!("the change is not durable: {error}"))?;
+                engine
+                    .journal()
+                    .wait_durable(Lsn(wait), WAIT_MAX)
+                    .map_err(|error| anyhow::anyhow!("the change is not durable: {error}"))?;
                 Ok(value)
             }
         }

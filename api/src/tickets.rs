@@ -54,7 +54,18 @@ pub struct TicketRow {
 
 /// Columns a list may have; `code` (or `card`) and `type` it must.
 pub const COLUMNS: [&str; 12] = [
-    "code", "more_codes", "card", "ticket_id", "type", "holder", "order", "seat", "valid_from", "valid_until", "status", "specimen",
+    "code",
+    "more_codes",
+    "card",
+    "ticket_id",
+    "type",
+    "holder",
+    "order",
+    "seat",
+    "valid_from",
+    "valid_until",
+    "status",
+    "specimen",
 ];
 
 /// How a list is written.
@@ -73,7 +84,10 @@ pub type Line = (u64, Result<TicketRow, String>);
 ///
 /// # Errors
 /// When the list cannot be read at all: no known columns, an encoding this program does not know.
-pub fn read(input: impl Read + 'static, encoding: Option<&str>) -> Result<Box<dyn Iterator<Item = Line>>, String> {
+pub fn read(
+    input: impl Read + 'static,
+    encoding: Option<&str>,
+) -> Result<Box<dyn Iterator<Item = Line>>, String> {
     let mut input = decoded(input, encoding)?;
     let first = input.fill_buf().map_err(|error| format!("cannot read the list: {error}"))?;
     let form = match first.iter().find(|byte| !byte.is_ascii_whitespace()) {
@@ -116,7 +130,9 @@ fn ndjson_rows(mut input: Box<dyn BufRead>) -> impl Iterator<Item = Line> {
             match input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line) {
                 Ok(0) => return None,
                 Err(error) => return Some((number, Err(format!("cannot read: {error}")))),
-                Ok(_) if line.len() >= LINE_BYTES_MAX => return Some((number, Err(format!("longer than {LINE_BYTES_MAX} bytes")))),
+                Ok(_) if line.len() >= LINE_BYTES_MAX => {
+                    return Some((number, Err(format!("longer than {LINE_BYTES_MAX} bytes"))));
+                }
                 Ok(_) if line.iter().all(u8::is_ascii_whitespace) => {}
                 Ok(_) => return Some((number, row_of_json(&line))),
             }
@@ -134,7 +150,9 @@ const NOT_UTF8: &str = "not UTF-8; save the list as UTF-8, or name its encoding 
 fn csv_rows(mut input: Box<dyn BufRead>) -> Result<Box<dyn Iterator<Item = Line>>, String> {
     let first = input.fill_buf().map_err(|error| format!("cannot read the list: {error}"))?;
     let header_end = first.iter().position(|byte| *byte == b'\n').unwrap_or(first.len());
-    let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|d| first[..header_end].iter().filter(|byte| *byte == d).count());
+    let delimiter = [b',', b';', b'\t']
+        .into_iter()
+        .max_by_key(|d| first[..header_end].iter().filter(|byte| *byte == d).count());
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter.unwrap_or(b','))
         .flexible(true)
@@ -145,7 +163,10 @@ fn csv_rows(mut input: Box<dyn BufRead>) -> Result<Box<dyn Iterator<Item = Line>
     for needed in ["code", "type"] {
         let card_instead = needed == "code" && columns.contains(&2);
         if !columns.iter().any(|column| COLUMNS[*column] == needed) && !card_instead {
-            return Err(format!("there is no column '{needed}'; the first line names the columns, of these: {}", COLUMNS.join(", ")));
+            return Err(format!(
+                "there is no column '{needed}'; the first line names the columns, of these: {}",
+                COLUMNS.join(", ")
+            ));
         }
     }
     let mut record = csv::ByteRecord::new();
@@ -155,7 +176,9 @@ fn csv_rows(mut input: Box<dyn BufRead>) -> Result<Box<dyn Iterator<Item = Line>
             let line = record.position().map_or(0, csv::Position::line);
             Some((line, row_of_csv(&record, &columns)))
         }
-        Err(error) => Some((error.position().map_or(0, csv::Position::line), Err(format!("not CSV: {error}")))),
+        Err(error) => {
+            Some((error.position().map_or(0, csv::Position::line), Err(format!("not CSV: {error}"))))
+        }
     })))
 }
 
@@ -181,8 +204,18 @@ fn row_of_csv(record: &csv::ByteRecord, columns: &[usize]) -> Result<TicketRow, 
 impl TicketRow {
     fn field(&mut self, column: usize) -> &mut String {
         [
-            &mut self.code, &mut self.more_codes, &mut self.card, &mut self.ticket_id, &mut self.kind, &mut self.holder,
-            &mut self.order, &mut self.seat, &mut self.valid_from, &mut self.valid_until, &mut self.status, &mut self.specimen,
+            &mut self.code,
+            &mut self.more_codes,
+            &mut self.card,
+            &mut self.ticket_id,
+            &mut self.kind,
+            &mut self.holder,
+            &mut self.order,
+            &mut self.seat,
+            &mut self.valid_from,
+            &mut self.valid_until,
+            &mut self.status,
+            &mut self.specimen,
         ]
         .into_iter()
         .nth(column)
@@ -191,7 +224,10 @@ impl TicketRow {
 
     /// Every optical code of the row.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.code.as_str()).chain(self.more_codes.split('|')).map(str::trim).filter(|code| !code.is_empty())
+        std::iter::once(self.code.as_str())
+            .chain(self.more_codes.split('|'))
+            .map(str::trim)
+            .filter(|code| !code.is_empty())
     }
 
     /// The ticket this row describes.
@@ -199,27 +235,39 @@ impl TicketRow {
     /// # Errors
     /// What is wrong with it and what to do, in words.
     pub fn ticket(&self, catalog: &Catalog, event: EventId, now: Time) -> Result<Ticket, String> {
-        let type_id = catalog.type_named(event, self.kind.trim()).ok_or_else(|| unknown_type(catalog, event, &self.kind))?;
+        let type_id = catalog
+            .type_named(event, self.kind.trim())
+            .ok_or_else(|| unknown_type(catalog, event, &self.kind))?;
         let card = if self.card.trim().is_empty() { None } else { Some(card_bytes(self.card.trim())?) };
-        let mut codes: Vec<(CodeKind, &[u8])> = self.codes().map(|code| (CodeKind::Optical, code.as_bytes())).collect();
+        let mut codes: Vec<(CodeKind, &[u8])> =
+            self.codes().map(|code| (CodeKind::Optical, code.as_bytes())).collect();
         codes.extend(card.iter().map(|bytes| (CodeKind::Card, bytes.as_slice())));
         if codes.is_empty() {
             return Err("a ticket needs a code or a card".to_owned());
         }
         for (n, code) in codes.iter().enumerate() {
             if codes[..n].contains(code) {
-                return Err(format!("the code '{}' stands twice in this row", String::from_utf8_lossy(code.1)));
+                return Err(format!(
+                    "the code '{}' stands twice in this row",
+                    String::from_utf8_lossy(code.1)
+                ));
             }
             if code.0 == CodeKind::Optical && code.1.iter().any(u8::is_ascii_control) {
                 return Err("a code has no control characters".to_owned());
             }
         }
-        let reference = if self.ticket_id.trim().is_empty() { self.code.trim() } else { self.ticket_id.trim() };
+        let reference =
+            if self.ticket_id.trim().is_empty() { self.code.trim() } else { self.ticket_id.trim() };
         let texts = [reference, self.holder.trim(), self.order.trim(), self.seat.trim()];
         Details::check(&texts, &codes).map_err(|problem| {
-            format!("{problem} (a code has at most {CODE_BYTES_MAX} bytes, a ticket {TICKET_CODES_MAX} codes)")
+            format!(
+                "{problem} (a code has at most {CODE_BYTES_MAX} bytes, a ticket {TICKET_CODES_MAX} codes)"
+            )
         })?;
-        let (valid_from, valid_until) = (time(&self.valid_from, "valid_from", Time::MIN)?, time(&self.valid_until, "valid_until", Time::MAX)?);
+        let (valid_from, valid_until) = (
+            time(&self.valid_from, "valid_from", Time::MIN)?,
+            time(&self.valid_until, "valid_until", Time::MAX)?,
+        );
         if valid_from > valid_until {
             return Err("valid_until is before valid_from".to_owned());
         }
@@ -237,8 +285,16 @@ impl TicketRow {
 }
 
 fn unknown_type(catalog: &Catalog, event: EventId, name: &str) -> String {
-    let known: Vec<&str> = catalog.types().filter(|(_, kind)| kind.event == event).map(|(_, kind)| kind.name.as_str()).take(10).collect();
-    format!("unknown ticket type '{name}'; this event has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })
+    let known: Vec<&str> = catalog
+        .types()
+        .filter(|(_, kind)| kind.event == event)
+        .map(|(_, kind)| kind.name.as_str())
+        .take(10)
+        .collect();
+    format!(
+        "unknown ticket type '{name}'; this event has {}",
+        if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+    )
 }
 
 /// A card number in hexadecimal, first byte first.
@@ -246,15 +302,25 @@ fn unknown_type(catalog: &Catalog, event: EventId, name: &str) -> String {
 /// # Errors
 /// When it is not 1 to 10 bytes of hexadecimal.
 pub fn card_bytes(text: &str) -> Result<Vec<u8>, String> {
-    crate::body::parse_card(text, engine::catalog::CardFormat::HexBe)
-        .map_err(|_| format!("card '{text}' is not a number of 1 to 10 bytes in hexadecimal, such as 04A1B2C3D4E5F6"))
+    crate::body::parse_card(text, engine::catalog::CardFormat::HexBe).map_err(|_| {
+        format!("card '{text}' is not a number of 1 to 10 bytes in hexadecimal, such as 04A1B2C3D4E5F6")
+    })
 }
 
 fn time(text: &str, field: &str, absent: Time) -> Result<Time, String> {
     if text.trim().is_empty() {
         return Ok(absent);
     }
-    parse_time(text.trim()).ok_or_else(|| format!("{field} '{text}' is not a time such as 2026-11-23T18:00:00+01:00"))
+    parse_time(text.trim())
+        .ok_or_else(|| format!("{field} '{text}' is not a time such as 2026-11-23T18:00:00+01:00"))
+}
+
+/// A code as people read it: a card's number in hexadecimal.
+pub fn code_text(kind: CodeKind, code: &[u8]) -> String {
+    match kind {
+        CodeKind::Optical => String::from_utf8_lossy(code).into_owned(),
+        CodeKind::Card => code.iter().map(|byte| format!("{byte:02X}")).collect(),
+    }
 }
 
 /// A moment in RFC 3339.
@@ -273,7 +339,11 @@ pub fn status(text: &str) -> Result<TicketStatus, String> {
         "blocked" => TicketStatus::Blocked,
         "cancelled" => TicketStatus::Cancelled,
         "superseded" => TicketStatus::Superseded,
-        _ => return Err(format!("status '{text}' is not one of active, not_activated, blocked, cancelled, superseded")),
+        _ => {
+            return Err(format!(
+                "status '{text}' is not one of active, not_activated, blocked, cancelled, superseded"
+            ));
+        }
     })
 }
 

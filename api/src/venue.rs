@@ -3,8 +3,8 @@
 
 use crate::secrets;
 use engine::catalog::{
-    AntiPassback, CapacityRule, CardFormat, Catalog, Device, DeviceStatus, Direction, Entity, Event, FailPolicy, Gate, GateMode,
-    Reentry, TicketType, Zone,
+    AntiPassback, CapacityRule, CardFormat, Catalog, Device, DeviceStatus, Direction, Entity, Event,
+    FailPolicy, Gate, GateMode, Reentry, TicketType, Zone,
 };
 use engine::clock::Time;
 use engine::limits::REPEAT_WINDOW_MS;
@@ -195,10 +195,17 @@ pub type NewKey = (String, String);
 ///
 /// # Errors
 /// Every mistake at once.
-pub fn entities(venue: &Venue, catalog: &Catalog, profiles: &dyn Fn(&str) -> bool) -> Result<(Vec<Entity>, Vec<NewKey>), Vec<String>> {
-    let mut build = Build { catalog: catalog.clone(), entities: Vec::new(), keys: Vec::new(), mistakes: Vec::new() };
+pub fn entities(
+    venue: &Venue,
+    catalog: &Catalog,
+    profiles: &dyn Fn(&str) -> bool,
+) -> Result<(Vec<Entity>, Vec<NewKey>), Vec<String>> {
+    let mut build =
+        Build { catalog: catalog.clone(), entities: Vec::new(), keys: Vec::new(), mistakes: Vec::new() };
     venue.event.iter().for_each(|entry| build.event(entry));
-    venue.zone.iter().for_each(|entry| build.put(Entity::Zone(Zone { name: entry.name.clone(), capacity: entry.capacity, rule: entry.rule })));
+    venue.zone.iter().for_each(|entry| {
+        build.put(Entity::Zone(Zone { name: entry.name.clone(), capacity: entry.capacity, rule: entry.rule }))
+    });
     venue.gate.iter().for_each(|entry| build.gate(entry));
     venue.kind.iter().for_each(|entry| build.kind(entry));
     venue.device.iter().for_each(|entry| build.device(entry, profiles));
@@ -233,7 +240,8 @@ impl Build {
 
     fn time(&mut self, owner: &str, field: &str, text: &str) -> Time {
         crate::tickets::parse_time(text).unwrap_or_else(|| {
-            self.mistakes.push(format!("{owner}: {field} '{text}' is not a time such as 2026-11-23T18:00:00+01:00"));
+            self.mistakes
+                .push(format!("{owner}: {field} '{text}' is not a time such as 2026-11-23T18:00:00+01:00"));
             Time(0)
         })
     }
@@ -259,7 +267,10 @@ impl Build {
         let owner = format!("gate '{}'", entry.name);
         let from = self.named(&owner, "zone", &entry.from, self.catalog.zone_named(&entry.from));
         let to = self.named(&owner, "zone", &entry.to, self.catalog.zone_named(&entry.to));
-        let event = entry.event.as_ref().and_then(|name| self.named(&owner, "event", name, self.catalog.event_named(name)));
+        let event = entry
+            .event
+            .as_ref()
+            .and_then(|name| self.named(&owner, "event", name, self.catalog.event_named(name)));
         if let (Some(from), Some(to), true) = (from, to, event.is_some() == entry.event.is_some()) {
             let (name, mode, fail_policy) = (entry.name.clone(), entry.mode, entry.fail_policy);
             self.put(Entity::Gate(Gate { name, event, from, to, mode, fail_policy }));
@@ -270,10 +281,15 @@ impl Build {
         let owner = format!("ticket type '{}'", entry.name);
         let before = self.mistakes.len();
         let event = self.named(&owner, "event", &entry.event, self.catalog.event_named(&entry.event));
-        let gates: Vec<_> =
-            entry.gates.iter().filter_map(|name| self.named(&owner, "gate", name, self.catalog.gate_named(name))).collect();
-        let valid_from = entry.valid_from.as_ref().map_or(Time::MIN, |text| self.time(&owner, "valid_from", text));
-        let valid_until = entry.valid_until.as_ref().map_or(Time::MAX, |text| self.time(&owner, "valid_until", text));
+        let gates: Vec<_> = entry
+            .gates
+            .iter()
+            .filter_map(|name| self.named(&owner, "gate", name, self.catalog.gate_named(name)))
+            .collect();
+        let valid_from =
+            entry.valid_from.as_ref().map_or(Time::MIN, |text| self.time(&owner, "valid_from", text));
+        let valid_until =
+            entry.valid_until.as_ref().map_or(Time::MAX, |text| self.time(&owner, "valid_until", text));
         let Some(event) = event.filter(|_| self.mistakes.len() == before) else { return };
         self.put(Entity::Type(TicketType {
             name: entry.name.clone(),
@@ -292,7 +308,10 @@ impl Build {
     fn device(&mut self, entry: &DeviceEntry, profiles: &dyn Fn(&str) -> bool) {
         let owner = format!("device '{}'", entry.name);
         let before = self.mistakes.len();
-        let gate = entry.gate.as_ref().and_then(|name| self.named(&owner, "gate", name, self.catalog.gate_named(name)));
+        let gate = entry
+            .gate
+            .as_ref()
+            .and_then(|name| self.named(&owner, "gate", name, self.catalog.gate_named(name)));
         if !profiles(&entry.profile) {
             self.mistakes.push(format!("{owner}: there is no profile '{}'", entry.profile));
         }
@@ -320,7 +339,8 @@ impl Build {
             sources: entry.sources.clone(),
             shows_name: entry.shows_name,
             repeat_window_ms: entry.repeat_window_ms,
-            config_version: known.map_or(1, |known| known.config_version + u32::from(known.settings != entry.settings)),
+            config_version: known
+                .map_or(1, |known| known.config_version + u32::from(known.settings != entry.settings)),
             settings: entry.settings.clone(),
         }));
     }

@@ -35,9 +35,40 @@ impl Random {
 }
 
 const TOKENS: [&str; 34] = [
-    "\"", "\\", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "\\udc00", "null", "true", "-", "0", "01",
-    "1e400", "99999999999999999999", "\u{0}", "\u{1f}", "é", "\u{85}", " ", "\\n", "\"qr_data\":\"T\",",
-    "\"people\":2,", "\"scan_id\":null,", "[[[[[[[[", ".5", "E+", "\u{feff}", "\\ude00", "1234567890123456789x", "/",
+    "\"",
+    "\\",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\\u",
+    "\\ud800",
+    "\\udc00",
+    "null",
+    "true",
+    "-",
+    "0",
+    "01",
+    "1e400",
+    "99999999999999999999",
+    "\u{0}",
+    "\u{1f}",
+    "é",
+    "\u{85}",
+    " ",
+    "\\n",
+    "\"qr_data\":\"T\",",
+    "\"people\":2,",
+    "\"scan_id\":null,",
+    "[[[[[[[[",
+    ".5",
+    "E+",
+    "\u{feff}",
+    "\\ude00",
+    "1234567890123456789x",
+    "/",
 ];
 
 fn mutated(random: &mut Random) -> Vec<u8> {
@@ -112,7 +143,11 @@ fn same_fields(fields: &Fields<'_>, value: &serde_json::Value, text: &str) {
     assert_eq!(fields.scan_id, theirs("scan_id").or(theirs("nonce")), "{text}");
     let code = theirs("qr_data").or(theirs("vgdecoderesult")).or(theirs("vgdecoderresult"));
     assert_eq!(fields.code, code.map(|code| code.trim_end_matches(['\r', '\n', ' '])), "{text}");
-    assert_eq!(fields.people.map(u64::from), value.get("people").and_then(|people| people.as_u64()), "{text}");
+    assert_eq!(
+        fields.people.map(u64::from),
+        value.get("people").and_then(|people| people.as_u64()),
+        "{text}"
+    );
 }
 
 #[test]
@@ -129,7 +164,10 @@ fn sixty_thousand_mutations_are_read_alike_by_both_readers_and_by_another_librar
         cases += 1;
     }
     println!("{taken} of {cases} taken");
-    assert!(taken > cases / 20 && taken < cases * 19 / 20, "{taken} of {cases}: the mutations test one side only");
+    assert!(
+        taken > cases / 20 && taken < cases * 19 / 20,
+        "{taken} of {cases}: the mutations test one side only"
+    );
 }
 
 fn any_value() -> impl Strategy<Value = serde_json::Value> {
@@ -240,13 +278,15 @@ fn a_mistake_is_told_with_its_field() {
 
 #[test]
 fn lengths_are_those_of_the_engine() {
-    for (field, most) in [("qr_data", 255), ("scan_id", 128), ("nonce", 128), ("location", 128), ("device_id", 128)]
+    for (field, most) in
+        [("qr_data", 255), ("scan_id", 128), ("nonce", 128), ("location", 128), ("device_id", 128)]
     {
         let body = |len: usize| format!(r#"{{"card_uid":"","qr_data":"A","{field}":"{}"}}"#, "x".repeat(len));
-        let body = |len| body(len).replace(r#""card_uid":"","#, "").replace(
-            if field == "qr_data" { r#""qr_data":"A","# } else { "\u{0}" },
-            "",
-        );
+        let body = |len| {
+            body(len)
+                .replace(r#""card_uid":"","#, "")
+                .replace(if field == "qr_data" { r#""qr_data":"A","# } else { "\u{0}" }, "")
+        };
         assert!(parse_scan(body(most).as_bytes(), &mut Scratch::default()).is_ok(), "{field}");
         assert_eq!(refused(&body(most + 1)).field, Some(field));
     }

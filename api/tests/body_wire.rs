@@ -15,7 +15,12 @@ fn every_variant_of_the_field_is_read() {
     let text = Wire::Text;
     check("vgdecoderesult=TICKET-0001&&devicenumber=001&&otherparams=", text, "TICKET-0001", Some("001"));
     check("vgdecoderesult=TICKET-0001&&devicenumber=001", text, "TICKET-0001", Some("001"));
-    check("vgdecoderesult=TICKET-0001&&devicenumber=001&&otherparams=a&&b=c", text, "TICKET-0001", Some("001"));
+    check(
+        "vgdecoderesult=TICKET-0001&&devicenumber=001&&otherparams=a&&b=c",
+        text,
+        "TICKET-0001",
+        Some("001"),
+    );
     check("vgdecoderesult=TICKET-0001&devicenumber=001", text, "TICKET-0001", Some("001"));
     check("vgdecoderesult=TICKET-0001&devicenumber=001&otherparams=", text, "TICKET-0001", Some("001"));
     check("vgdecoderresult=TICKET-0001&&devicenumber=001", text, "TICKET-0001", Some("001"));
@@ -39,12 +44,23 @@ fn what_a_reader_appends_is_cut_off() {
 
 #[test]
 fn a_code_cannot_say_which_device_scanned_it() {
-    for inner in ["X&&devicenumber=900", "X&devicenumber=900", "X&&devicenumber=900&&otherparams=", "Xdevicenumber900"]
+    for inner in
+        ["X&&devicenumber=900", "X&devicenumber=900", "X&&devicenumber=900&&otherparams=", "Xdevicenumber900"]
     {
-        check(&format!("vgdecoderesult={inner}&&devicenumber=001&&otherparams="), Wire::Text, inner, Some("001"));
+        check(
+            &format!("vgdecoderesult={inner}&&devicenumber=001&&otherparams="),
+            Wire::Text,
+            inner,
+            Some("001"),
+        );
         check(&format!("vgdecoderesult={inner}&devicenumber=001"), Wire::Text, inner, Some("001"));
     }
-    check("vgdecoderesultXdevicenumber9devicenumber001otherparams", Wire::Text, "Xdevicenumber9", Some("001"));
+    check(
+        "vgdecoderesultXdevicenumber9devicenumber001otherparams",
+        Wire::Text,
+        "Xdevicenumber9",
+        Some("001"),
+    );
 }
 
 #[test]

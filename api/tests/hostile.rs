@@ -769,8 +769,12 @@ fn a_drain_that_takes_too_long_cuts_off() {
 fn a_second_server_on_the_same_port_is_refused() {
     let _alone = alone();
     let bench = Bench::quick();
-    let options =
-        api::http::ServerOptions { name: "test", addr: bench.server.local_addr(), workers: 1, limits: quick_limits() };
+    let options = api::http::ServerOptions {
+        name: "test",
+        addr: bench.server.local_addr(),
+        workers: 1,
+        limits: quick_limits(),
+    };
     let service = bench.service.clone();
     let second = api::http::start(options, bench.journal.clone(), move |_| service.clone());
     assert_eq!(second.err().map(|error| error.kind()), Some(std::io::ErrorKind::AddrInUse));

@@ -13,7 +13,9 @@ fn files(under: &str, extension: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(under)];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        for entry in
+            std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() && name != "target" && !name.starts_with('.') {
@@ -43,16 +45,30 @@ fn product(text: &str) -> &str {
 
 #[test]
 fn every_file_says_what_it_owns() {
-    fail_on(sources().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(name, _)| format!("{name}: line 1 is not //!")).collect());
+    fail_on(
+        sources()
+            .into_iter()
+            .filter(|(_, text)| !text.starts_with("//!"))
+            .map(|(name, _)| format!("{name}: line 1 is not //!"))
+            .collect(),
+    );
 }
 
 #[test]
 fn nobody_imports_what_it_must_not_know() {
     // (files whose path begins so, words they may not have, why)
     let lines: &[(&str, &[&str], &str)] = &[
-        ("engine/core/src", &["tokio", "rusqlite", "std::net", "httparse", "simd_json"], "the engine knows no network, SQL, HTTP or async runtime"),
+        (
+            "engine/core/src",
+            &["tokio", "rusqlite", "std::net", "httparse", "simd_json"],
+            "the engine knows no network, SQL, HTTP or async runtime",
+        ),
         ("engine/core/src/decide.rs", &["Mutex", "std::fs", "SystemTime", "Instant"], "decide is pure"),
-        ("engine/core/src/state.rs", &["Mutex", "std::fs", "SystemTime", "Instant"], "apply depends on the record alone"),
+        (
+            "engine/core/src/state.rs",
+            &["Mutex", "std::fs", "SystemTime", "Instant"],
+            "apply depends on the record alone",
+        ),
         ("engine/store/src", &["tokio", "std::net", "httparse"], "the store knows no network stack"),
         ("api/src/http", &["engine::", "serde", "crate::port", "crate::profile"], "http knows no ticket"),
         ("api/src/body", &["tokio", "crate::http", "crate::port"], "bodies know no socket"),
@@ -62,7 +78,11 @@ fn nobody_imports_what_it_must_not_know() {
     let mut problems = Vec::new();
     for (name, text) in sources() {
         for (prefix, words, why) in lines.iter().filter(|(prefix, _, _)| name.starts_with(prefix)) {
-            let code = product(&text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            let code = product(&text)
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect::<Vec<_>>()
+                .join("\n");
             for word in words.iter().filter(|word| code.contains(**word)) {
                 problems.push(format!("{name} names {word}: {why} ({prefix})"));
             }
@@ -74,7 +94,11 @@ fn nobody_imports_what_it_must_not_know() {
 #[test]
 fn only_the_disk_touches_the_file_system_in_the_engine() {
     let outside = |name: &str| name.starts_with("engine/core/src") && name != "engine/core/src/disk.rs";
-    let problems = sources().into_iter().filter(|(name, text)| outside(name) && product(text).contains("std::fs")).map(|(name, _)| format!("{name}: std::fs")).collect();
+    let problems = sources()
+        .into_iter()
+        .filter(|(name, text)| outside(name) && product(text).contains("std::fs"))
+        .map(|(name, _)| format!("{name}: std::fs"))
+        .collect();
     fail_on(problems);
 }
 
@@ -86,7 +110,9 @@ fn no_function_is_longer_than_seventy_lines() {
         for (start, line) in lines.iter().enumerate() {
             let code = line.trim_start();
             let indent = line.len() - code.len();
-            let is_fn = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(crate) fn ", "pub(super) fn "].iter().any(|word| code.starts_with(word));
+            let is_fn = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(crate) fn ", "pub(super) fn "]
+                .iter()
+                .any(|word| code.starts_with(word));
             if !is_fn || code.ends_with(';') {
                 continue;
             }
@@ -102,7 +128,13 @@ fn no_function_is_longer_than_seventy_lines() {
 
 #[test]
 fn nothing_is_left_over() {
-    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["db", "g!("].concat(), ["#[ig", "nore"].concat(), ["FIX", "ME"].concat()];
+    let words = [
+        ["to", "do!("].concat(),
+        ["unimple", "mented!("].concat(),
+        ["db", "g!("].concat(),
+        ["#[ig", "nore"].concat(),
+        ["FIX", "ME"].concat(),
+    ];
     let mut problems = Vec::new();
     for (name, text) in sources() {
         for word in words.iter().filter(|word| text.contains(word.as_str())) {
@@ -117,7 +149,11 @@ fn migrations_are_numbered_and_paired() {
     let names: Vec<String> = files("migrations", "sql").into_iter().map(|(name, _)| name).collect();
     assert!(!names.is_empty());
     for name in &names {
-        let other = if name.ends_with(".up.sql") { name.replace(".up.sql", ".down.sql") } else { name.replace(".down.sql", ".up.sql") };
+        let other = if name.ends_with(".up.sql") {
+            name.replace(".up.sql", ".down.sql")
+        } else {
+            name.replace(".down.sql", ".up.sql")
+        };
         assert!(names.contains(&other), "{name} has no {other}");
     }
     let mut ups: Vec<&String> = names.iter().filter(|name| name.ends_with(".up.sql")).collect();
@@ -134,13 +170,20 @@ fn the_documents_name_what_is_there() {
     for document in ["README.md", "ARCHITECTURE.md", "STYLE.md"] {
         let text = std::fs::read_to_string(root().join(document)).unwrap();
         for word in text.split('`').skip(1).step_by(2) {
-            let is_path = word.contains('/') && !word.contains(' ') && ["engine/", "api/", "bench/", "load-tests/", "migrations/"].iter().any(|own| word.starts_with(own));
+            let is_path = word.contains('/')
+                && !word.contains(' ')
+                && ["engine/", "api/", "bench/", "load-tests/", "migrations/"]
+                    .iter()
+                    .any(|own| word.starts_with(own));
             if is_path && !word.contains(['{', '*', '<', '…']) && !root().join(word).exists() {
                 problems.push(format!("{document} names {word}, which is not there"));
             }
         }
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if !link.starts_with("http") && !link.starts_with('#') && !root().join(link.split('#').next().unwrap()).exists() {
+            if !link.starts_with("http")
+                && !link.starts_with('#')
+                && !root().join(link.split('#').next().unwrap()).exists()
+            {
                 problems.push(format!("{document} links to {link}, which is not there"));
             }
         }
@@ -152,7 +195,16 @@ fn the_documents_name_what_is_there() {
 fn every_invariant_has_its_test() {
     let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let all: String = sources().into_iter().map(|(_, text)| text).collect();
-    let rows: Vec<&str> = map.lines().filter(|line| line.starts_with("| A") || line.starts_with("| J") || line.starts_with("| P") || line.starts_with("| H") || line.starts_with("| S")).collect();
+    let rows: Vec<&str> = map
+        .lines()
+        .filter(|line| {
+            line.starts_with("| A")
+                || line.starts_with("| J")
+                || line.starts_with("| P")
+                || line.starts_with("| H")
+                || line.starts_with("| S")
+        })
+        .collect();
     assert!(rows.len() >= 12, "the table of invariants is missing");
     let mut problems = Vec::new();
     for row in rows {

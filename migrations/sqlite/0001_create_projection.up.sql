@@ -131,31 +131,33 @@ CREATE TABLE ticket_words (
 -- The access log: every decision, refusals included. It names no holder.
 
 CREATE TABLE scans (
-    lsn        INTEGER PRIMARY KEY,
-    decided_at INTEGER NOT NULL,
-    scanned_at INTEGER,
-    device     INTEGER NOT NULL,
-    gate       INTEGER NOT NULL,
-    event      INTEGER,
-    ticket     INTEGER,
-    type_id    INTEGER,
-    scan_id    TEXT    NOT NULL,        -- '' where the device gave none
-    code_kind  TEXT    NOT NULL,
-    code       BLOB    NOT NULL,
-    kind       TEXT    NOT NULL,
-    verdict    TEXT    NOT NULL,
-    reason     TEXT,
-    attention  TEXT,
-    overridden TEXT,
-    operator   INTEGER,
-    note       TEXT,
-    direction  TEXT    NOT NULL,
-    people     INTEGER NOT NULL,
-    remaining  INTEGER,
-    conflict   TEXT,
-    outcome    TEXT    NOT NULL,
-    outcome_at INTEGER,
-    repeats    INTEGER NOT NULL
+    lsn         INTEGER PRIMARY KEY,
+    decided_at  INTEGER NOT NULL,       -- an offline scan: when it was made
+    recorded_at INTEGER NOT NULL,       -- when it reached the engine
+    scanned_at  INTEGER,
+    device      INTEGER NOT NULL,
+    gate        INTEGER NOT NULL,
+    event       INTEGER,
+    ticket      INTEGER,
+    type_id     INTEGER,
+    specimen    INTEGER NOT NULL,
+    scan_id     TEXT    NOT NULL,       -- '' where the device gave none
+    code_kind   TEXT    NOT NULL,
+    code        BLOB    NOT NULL,
+    kind        TEXT    NOT NULL,
+    verdict     TEXT    NOT NULL,
+    reason      TEXT,
+    attention   TEXT,
+    overridden  TEXT,
+    operator    INTEGER,
+    note        TEXT,
+    direction   TEXT    NOT NULL,
+    people      INTEGER NOT NULL,
+    remaining   INTEGER,
+    conflict    TEXT,
+    outcome     TEXT    NOT NULL,
+    outcome_at  INTEGER,
+    repeats     INTEGER NOT NULL
 ) STRICT;
 
 -- Each of these costs a part of every scan: no more without a question that needs it.
@@ -166,9 +168,9 @@ CREATE INDEX scans_ticket ON scans (ticket) WHERE ticket IS NOT NULL;
 
 -- Answers kept for retries, removed when they expire. Only this table repeats a holder's name.
 CREATE TABLE kept_scans (
-    lsn        INTEGER PRIMARY KEY,
-    decided_at INTEGER NOT NULL,
-    answer     BLOB    NOT NULL
+    lsn         INTEGER PRIMARY KEY,
+    recorded_at INTEGER NOT NULL,
+    answer      BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE repeats (

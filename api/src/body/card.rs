@@ -27,12 +27,13 @@ pub fn parse_card(uid: &str, format: CardFormat) -> Result<Vec<u8>, BodyError> {
 }
 
 fn hex(uid: &str) -> Result<Vec<u8>, BodyError> {
-    let wrong = |problem: &str| BodyError::of("card_uid", format!("{problem}; send hexadecimal such as 04A1B2C3"));
+    let wrong =
+        |problem: &str| BodyError::of("card_uid", format!("{problem}; send hexadecimal such as 04A1B2C3"));
     let mut digits = Vec::with_capacity(2 * CARD_BYTES_MAX);
     for character in uid.chars().filter(|character| !matches!(character, ' ' | ':' | '-')) {
-        let digit = character
-            .to_digit(16)
-            .ok_or_else(|| wrong("has a character that is no hexadecimal digit (or the card format is wrong)"))?;
+        let digit = character.to_digit(16).ok_or_else(|| {
+            wrong("has a character that is no hexadecimal digit (or the card format is wrong)")
+        })?;
         if digits.len() == 2 * CARD_BYTES_MAX {
             return Err(wrong("has more than 10 bytes"));
         }
@@ -45,17 +46,15 @@ fn hex(uid: &str) -> Result<Vec<u8>, BodyError> {
 }
 
 fn decimal(uid: &str) -> Result<Vec<u8>, BodyError> {
-    let number = uid
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| uid.parse::<u64>().ok())
-        .flatten()
-        .ok_or_else(|| {
-            BodyError::of(
-                "card_uid",
-                "must be a decimal number up to 18446744073709551615 (or the card format is wrong)",
-            )
-        })?;
+    let number =
+        uid.bytes().all(|byte| byte.is_ascii_digit()).then(|| uid.parse::<u64>().ok()).flatten().ok_or_else(
+            || {
+                BodyError::of(
+                    "card_uid",
+                    "must be a decimal number up to 18446744073709551615 (or the card format is wrong)",
+                )
+            },
+        )?;
     let len = match number {
         0..=0xFFFF_FFFF => 4,
         0x1_0000_0000..=0xFF_FFFF_FFFF_FFFF => 7,

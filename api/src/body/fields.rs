@@ -251,7 +251,9 @@ impl<'a> Fields<'a> {
         match (self.code, self.card_uid) {
             (Some(code), None) => Ok(Presented::Code(code)),
             (None, Some(uid)) => Ok(Presented::Card(uid)),
-            (None, None) => Err(Field::Code.wrong("is missing; send the scanned code (or card_uid for a card)")),
+            (None, None) => {
+                Err(Field::Code.wrong("is missing; send the scanned code (or card_uid for a card)"))
+            }
             (Some(_), Some(_)) => Err(Field::CardUid.wrong("comes with a code; send one of them")),
         }
     }
@@ -284,16 +286,22 @@ fn checked(field: Field, text: &str) -> Result<&str, BodyError> {
     if text.len() > bytes_max {
         return Err(field.wrong(format!("has {} bytes, {bytes_max} is the most", text.len())));
     }
-    let ascii_control = |byte: u8| byte < b' ' || byte == 0x7F;
-    if text.bytes().any(ascii_control) || (!text.is_ascii() && text.chars().any(char::is_control)) {
+    if holds_control(text) {
         return Err(field.wrong("holds a control character; send printable text"));
     }
     Ok(text)
 }
 
+/// Looks at every byte without stopping early: the loop runs many bytes at a time.
+fn holds_control(text: &str) -> bool {
+    let ascii_control = |found: bool, byte: u8| found | (byte < b' ') | (byte == 0x7F);
+    text.bytes().fold(false, ascii_control) || (!text.is_ascii() && text.chars().any(char::is_control))
+}
+
 /// Without the line end or space a reader may be set to append.
 pub(super) fn trimmed(text: &str) -> &str {
-    text.trim_end_matches(['\r', '\n', ' '])
+    let appended = text.bytes().rev().take_while(|byte| matches!(byte, b'\r' | b'\n' | b' ')).count();
+    &text[..text.len() - appended]
 }
 
 fn wrong_type(field: Field, wanted: &str, value: Scalar<'_>) -> BodyError {

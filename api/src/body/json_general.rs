@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn thirty_two_levels_are_taken_and_thirty_three_are_refused() {
-        let nested = |levels: usize| format!("{{\"x\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        let nested =
+            |levels: usize| format!("{{\"x\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
         assert!(accepts(&nested(32)));
         assert!(!accepts(&nested(33)));
         assert!(!accepts(&"[".repeat(16_000)));

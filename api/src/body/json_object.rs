@@ -82,7 +82,11 @@ fn value<'a>(nodes: &[Node<'a>]) -> Result<Value<'a>, BodyError> {
 impl<'a> Object<'a> {
     /// A value by its key; `null` counts as absent.
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
-        self.0.iter().find(|(own, _)| *own == key).map(|(_, value)| value).filter(|value| **value != Value::Null)
+        self.0
+            .iter()
+            .find(|(own, _)| *own == key)
+            .map(|(_, value)| value)
+            .filter(|value| **value != Value::Null)
     }
 
     /// A text by its key.

@@ -135,7 +135,8 @@ impl Iterator for Offline<'_> {
         };
         if self.row > OFFLINE_ROWS_MAX {
             self.rest = Rest::End;
-            let problem = format!("more than {OFFLINE_ROWS_MAX} rows; send this row and the rest in another upload");
+            let problem =
+                format!("more than {OFFLINE_ROWS_MAX} rows; send this row and the rest in another upload");
             return Some((self.row, Err(BodyError::whole(problem))));
         }
         Some((self.row, row(bytes, &mut self.scratch)))
@@ -203,7 +204,10 @@ fn element_len(bytes: &[u8]) -> Option<usize> {
 
 fn row(bytes: &[u8], scratch: &mut Scratch) -> Result<OfflineRow, BodyError> {
     if bytes.len() > ROW_BYTES_MAX {
-        return Err(BodyError::whole(format!("the row has {} bytes, {ROW_BYTES_MAX} is the most", bytes.len())));
+        return Err(BodyError::whole(format!(
+            "the row has {} bytes, {ROW_BYTES_MAX} is the most",
+            bytes.len()
+        )));
     }
     let fields = json_general::fields(bytes, scratch, Shape::Offline)?;
     let missing = |field, why: &str| BodyError::of(field, format!("is missing; {why}"));
@@ -280,7 +284,10 @@ mod tests {
             (r#"{"qr_data":"A","access_granted":true}"#, "timestamp"),
             (r#"{"qr_data":"A","timestamp":"2024-01-15T10:30:00Z"}"#, "access_granted"),
             (r#"{"timestamp":"2024-01-15T10:30:00Z","access_granted":true}"#, "qr_data"),
-            (r#"{"qr_data":"A","timestamp":"2024-01-15T10:30:00Z","access_granted":"yes"}"#, "access_granted"),
+            (
+                r#"{"qr_data":"A","timestamp":"2024-01-15T10:30:00Z","access_granted":"yes"}"#,
+                "access_granted",
+            ),
             (
                 r#"{"qr_data":"A","timestamp":"2024-01-15T10:30:00Z","access_granted":false,"reason":"x"}"#,
                 "reason",

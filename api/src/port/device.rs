@@ -37,36 +37,45 @@ impl Port {
         }
         let (lsn, mode, commands) = self.engine().take_commands(caller.id)?;
         reply.wait = lsn.0;
-        json(reply, &json!({
-            "status": "success",
-            "server_time": rfc3339(self.engine().now()),
-            "config_version": caller.device.config_version,
-            "mode": mode_word(mode),
-            "commands": commands.iter().map(command_value).collect::<Vec<_>>(),
-        }));
+        json(
+            reply,
+            &json!({
+                "status": "success",
+                "server_time": rfc3339(self.engine().now()),
+                "config_version": caller.device.config_version,
+                "mode": mode_word(mode),
+                "commands": commands.iter().map(command_value).collect::<Vec<_>>(),
+            }),
+        );
         Ok(Next::Reply)
     }
 
     /// `GET /api/kqt300/status`: this device as the server sees it.
     pub(super) fn status(&self, call: &Call<'_>, reply: &mut Reply) -> Called {
         let catalog = self.engine().catalog_guard();
-        let before = call.key(None).and_then(|key| self.device_of_key(call.request.memo, &catalog, key)).and_then(|id| self.last_seen(id));
+        let before = call
+            .key(None)
+            .and_then(|key| self.device_of_key(call.request.memo, &catalog, key))
+            .and_then(|id| self.last_seen(id));
         let caller = self.caller(call, &catalog, None, reply)?;
         let (mode, waiting) = self.engine().device_state(caller.id);
         let gate = caller.device.gate.and_then(|gate| catalog.gate(gate));
-        json(reply, &json!({
-            "status": "success",
-            "device_id": caller.device.name,
-            "device_status": caller.device.status,
-            "profile": caller.device.profile,
-            "gate": gate.map(|gate| gate.name.as_str()),
-            "gate_mode": gate.map(|gate| gate.mode),
-            "fail_policy": gate.map(|gate| gate.fail_policy),
-            "last_seen": before.map(|at| rfc3339(engine::Time(at))),
-            "config_version": caller.device.config_version,
-            "mode": mode_word(mode),
-            "commands_waiting": waiting,
-        }));
+        json(
+            reply,
+            &json!({
+                "status": "success",
+                "device_id": caller.device.name,
+                "device_status": caller.device.status,
+                "profile": caller.device.profile,
+                "gate": gate.map(|gate| gate.name.as_str()),
+                "gate_mode": gate.map(|gate| gate.mode),
+                "fail_policy": gate.map(|gate| gate.fail_policy),
+                "last_seen": before.map(|at| rfc3339(engine::Time(at))),
+                "config_version": caller.device.config_version,
+                "mode": mode_word(mode),
+                "commands_waiting": waiting,
+            }),
+        );
         Ok(Next::Reply)
     }
 
@@ -79,31 +88,54 @@ impl Port {
         let mut scratch = self.scratch.borrow_mut();
         let body = body::parse_object(call.request.body, &mut scratch)?;
         let Some(expected) = self.shared.registration_secret else {
-            return Err(Refusal::new(403, "registration_off", "no device may register here: the server has no registration secret"));
+            return Err(Refusal::new(
+                403,
+                "registration_off",
+                "no device may register here: the server has no registration secret",
+            ));
         };
         // Hashes are compared, so that the time it takes tells nothing about the secret.
         if body.text("secret")?.map(|secret| secrets::hash(secret.as_bytes())) != Some(expected) {
             return Err(Refusal::new(401, "invalid_secret", "the registration secret is wrong"));
         }
         let name = body.text("device_id")?.filter(|name| !name.is_empty() && name.len() <= NAME_BYTES_MAX);
-        let name = name.ok_or_else(|| Refusal::malformed("device_id", format!("a name of 1 to {NAME_BYTES_MAX} bytes")))?;
+        let name = name.ok_or_else(|| {
+            Refusal::malformed("device_id", format!("a name of 1 to {NAME_BYTES_MAX} bytes"))
+        })?;
         let catalog = self.engine().catalog();
         let known = catalog.device_named(name).and_then(|id| catalog.device(id));
         if known.is_some_and(|known| known.status != DeviceStatus::Pending) {
-            return Err(Refusal::new(409, "already_registered", "this device has a key; an operator can give it a new one"));
+            return Err(Refusal::new(
+                409,
+                "already_registered",
+                "this device has a key; an operator can give it a new one",
+            ));
         }
         let key = secrets::new_key().map_err(|_| Refusal::unavailable())?;
         let device = self.registered(&catalog, name.to_owned(), &key, body.text("location")?)?;
         let status = device.status;
         let name = device.name.clone();
         reply.wait = self.engine().put(None, Entity::Device(device))?.0;
-        json(reply, &json!({"status": "success", "device_id": name, "device_status": status, "api_key": key}));
+        json(
+            reply,
+            &json!({"status": "success", "device_id": name, "device_status": status, "api_key": key}),
+        );
         Ok(Next::Reply)
     }
 
-    fn registered(&self, catalog: &Catalog, name: String, key: &str, location: Option<&str>) -> Result<Device, Refusal> {
+    fn registered(
+        &self,
+        catalog: &Catalog,
+        name: String,
+        key: &str,
+        location: Option<&str>,
+    ) -> Result<Device, Refusal> {
         let gate = match location {
-            Some(gate) => Some(catalog.gate_named(gate).ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?),
+            Some(gate) => Some(
+                catalog
+                    .gate_named(gate)
+                    .ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?,
+            ),
             None => None,
         };
         Ok(Device {
@@ -112,7 +144,11 @@ impl Port {
             profile: "json-v1".to_owned(),
             key_hashes: vec![secrets::hash(key.as_bytes())],
             number: None,
-            status: if self.shared.registration_auto_approve { DeviceStatus::Active } else { DeviceStatus::Pending },
+            status: if self.shared.registration_auto_approve {
+                DeviceStatus::Active
+            } else {
+                DeviceStatus::Pending
+            },
             rate_per_minute: Some(crate::venue::RATE_PER_MINUTE),
             card_format: None,
             heartbeat_code: None,
@@ -138,7 +174,10 @@ impl Port {
         let body = body::parse_object(call.request.body, &mut scratch)?;
         let settings = settings_of(&body)?;
         let id = body.text("device_id")?.and_then(|name| catalog.device_named(name));
-        let mut device = id.and_then(|id| catalog.device(id)).cloned().ok_or_else(|| Refusal::malformed("device_id", "there is no such device"))?;
+        let mut device = id
+            .and_then(|id| catalog.device(id))
+            .cloned()
+            .ok_or_else(|| Refusal::malformed("device_id", "there is no such device"))?;
         device.settings = settings;
         device.config_version += 1;
         let value = config_value(&device);
@@ -168,27 +207,46 @@ impl Port {
 }
 
 fn settings_of(body: &Object<'_>) -> Result<BTreeMap<String, String>, Refusal> {
-    let wanted = body.object("settings")?.ok_or_else(|| Refusal::malformed("settings", "an object of texts"))?;
+    let wanted =
+        body.object("settings")?.ok_or_else(|| Refusal::malformed("settings", "an object of texts"))?;
     let mut settings = BTreeMap::new();
     for (key, value) in &wanted.0 {
-        let Value::Text(text) = value else { return Err(Refusal::malformed("settings", "every value is a text")) };
+        let Value::Text(text) = value else {
+            return Err(Refusal::malformed("settings", "every value is a text"));
+        };
         if key.len() > NAME_BYTES_MAX || text.len() > SETTING_BYTES_MAX || settings.len() == SETTINGS_MAX {
-            return Err(Refusal::malformed("settings", format!("at most {SETTINGS_MAX}, of at most {SETTING_BYTES_MAX} bytes each")));
+            return Err(Refusal::malformed(
+                "settings",
+                format!("at most {SETTINGS_MAX}, of at most {SETTING_BYTES_MAX} bytes each"),
+            ));
         }
         settings.insert((*key).to_owned(), (*text).to_owned());
     }
     Ok(settings)
 }
 
-fn addressed(catalog: &Catalog, device: Option<&str>, location: Option<&str>) -> Result<Vec<DeviceId>, Refusal> {
+fn addressed(
+    catalog: &Catalog,
+    device: Option<&str>,
+    location: Option<&str>,
+) -> Result<Vec<DeviceId>, Refusal> {
     if let Some(name) = device {
-        let id = catalog.device_named(name).ok_or_else(|| Refusal::malformed("device_id", "there is no such device"))?;
+        let id = catalog
+            .device_named(name)
+            .ok_or_else(|| Refusal::malformed("device_id", "there is no such device"))?;
         return Ok(vec![id]);
     }
-    let gate = location.ok_or_else(|| Refusal::malformed("device_id", "say which device, or with location which gate"))?;
-    let gate = catalog.gate_named(gate).ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?;
-    let at_gate: Vec<DeviceId> = catalog.devices().filter(|(_, device)| device.gate == Some(gate)).map(|(id, _)| id).collect();
-    if at_gate.is_empty() { Err(Refusal::malformed("location", "no device stands at this gate")) } else { Ok(at_gate) }
+    let gate = location
+        .ok_or_else(|| Refusal::malformed("device_id", "say which device, or with location which gate"))?;
+    let gate =
+        catalog.gate_named(gate).ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?;
+    let at_gate: Vec<DeviceId> =
+        catalog.devices().filter(|(_, device)| device.gate == Some(gate)).map(|(id, _)| id).collect();
+    if at_gate.is_empty() {
+        Err(Refusal::malformed("location", "no device stands at this gate"))
+    } else {
+        Ok(at_gate)
+    }
 }
 
 fn command_of(action: Option<&str>, message: Option<&str>) -> Result<(Command, i64), Refusal> {
@@ -200,10 +258,17 @@ fn command_of(action: Option<&str>, message: Option<&str>) -> Result<(Command, i
         Some("reload") => (Command::Reload, MODE_LIVES_MS),
         Some("message") => {
             let text = message.filter(|text| !text.is_empty() && text.len() <= MESSAGE_BYTES_MAX);
-            let text = text.ok_or_else(|| Refusal::malformed("message", format!("a text of 1 to {MESSAGE_BYTES_MAX} bytes")))?;
+            let text = text.ok_or_else(|| {
+                Refusal::malformed("message", format!("a text of 1 to {MESSAGE_BYTES_MAX} bytes"))
+            })?;
             (Command::Message(text.to_owned()), MESSAGE_LIVES_MS)
         }
-        _ => return Err(Refusal::malformed("action", "one of unlock, lock, release, emergency_open, reload, message")),
+        _ => {
+            return Err(Refusal::malformed(
+                "action",
+                "one of unlock, lock, release, emergency_open, reload, message",
+            ));
+        }
     })
 }
 

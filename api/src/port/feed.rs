@@ -5,6 +5,7 @@ use super::device::command_words;
 use super::{Call, Called, Port, Refusal, json};
 use crate::http::{Flow, Next, Reply, Source};
 use crate::profile::rfc3339;
+use crate::tickets::code_text;
 use engine::catalog::{Catalog, DeviceId, Role};
 use engine::decision::{Reason, Verdict};
 use engine::journal::{JournalError, Reader};
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 /// Bytes of the journal read for one piece of an answer.
 const READ_BYTES: usize = 32 * 1024;
+/// Pieces read in a row for one answer, where the records between are of no interest to the listener.
+const READS_MAX: usize = 64;
 /// Scans in one answer of a poll.
 const POLL_SCANS_MAX: usize = 500;
 /// Kept scans that `latest` looks through.
@@ -78,11 +81,34 @@ struct Tail {
 impl Tail {
     fn new(engine: &Arc<Engine>, after: Lsn, audience: Audience) -> Tail {
         let after = Lsn(after.0.min(engine.journal().positions().durable.0));
-        Tail { reader: engine.journal().reader(after), engine: Arc::clone(engine), audience, cursor: after, records: Vec::new() }
+        Tail {
+            reader: engine.journal().reader(after),
+            engine: Arc::clone(engine),
+            audience,
+            cursor: after,
+            records: Vec::new(),
+        }
     }
 
-    /// Events after the cursor, as many as one piece holds. What the journal no longer has is skipped, not invented.
+    /// Events after the cursor: those of the first piece that has any. Empty with the cursor behind the journal's
+    /// end means: there is more to look through.
     fn read(&mut self) -> Vec<(Lsn, Value)> {
+        for _ in 0..READS_MAX {
+            let events = self.read_piece();
+            if !events.is_empty() || !self.behind() {
+                return events;
+            }
+        }
+        Vec::new()
+    }
+
+    /// Are there records after the cursor?
+    fn behind(&self) -> bool {
+        self.engine.journal().positions().durable > self.cursor
+    }
+
+    /// One piece of the journal. What it no longer has is skipped, not invented.
+    fn read_piece(&mut self) -> Vec<(Lsn, Value)> {
         self.records.clear();
         match self.reader.read(READ_BYTES, &mut self.records) {
             Ok(()) => {}
@@ -122,17 +148,30 @@ impl Port {
         let audience = self.audience(call, reply)?;
         let catalog = self.engine().catalog_guard();
         let device = match call.query("device_id") {
-            Some(name) => Some(catalog.device_named(name).ok_or_else(|| Refusal::malformed("device_id", "there is no such device"))?),
+            Some(name) => Some(
+                catalog
+                    .device_named(name)
+                    .ok_or_else(|| Refusal::malformed("device_id", "there is no such device"))?,
+            ),
             None => None,
         };
         let gate = match call.query("location") {
-            Some(name) => Some(catalog.gate_named(name).ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?),
+            Some(name) => Some(
+                catalog
+                    .gate_named(name)
+                    .ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?,
+            ),
             None => None,
         };
         let durable = self.engine().journal().positions().durable;
         let newest = self.engine().latest_scan(device, gate, LATEST_LOOK_AT).filter(|lsn| *lsn <= durable);
-        let scan = newest.and_then(|lsn| Tail::new(self.engine(), Lsn(lsn.0 - 1), audience).read().into_iter().find(|(own, _)| *own == lsn));
-        json(reply, &json!({"status": "success", "cursor": durable.0.to_string(), "scan": scan.map(|(_, value)| value)}));
+        let scan = newest.and_then(|lsn| {
+            Tail::new(self.engine(), Lsn(lsn.0 - 1), audience).read().into_iter().find(|(own, _)| *own == lsn)
+        });
+        json(
+            reply,
+            &json!({"status": "success", "cursor": durable.0.to_string(), "scan": scan.map(|(_, value)| value)}),
+        );
         Ok(Next::Reply)
     }
 
@@ -143,12 +182,16 @@ impl Port {
         let after = cursor_of(call.query("after"), durable)?;
         let wait_s = match call.query("wait") {
             None => 0,
-            Some(text) => text.parse::<u64>().ok().filter(|wait| *wait <= POLL_WAIT_S_MAX).ok_or_else(|| Refusal::malformed("wait", format!("0 to {POLL_WAIT_S_MAX} seconds")))?,
+            Some(text) => text
+                .parse::<u64>()
+                .ok()
+                .filter(|wait| *wait <= POLL_WAIT_S_MAX)
+                .ok_or_else(|| Refusal::malformed("wait", format!("0 to {POLL_WAIT_S_MAX} seconds")))?,
         };
         let mut tail = Tail::new(self.engine(), after, audience);
         let events = tail.read();
         poll_value(reply, &tail, events.clone());
-        if !events.is_empty() || wait_s == 0 || self.engine().journal().positions().durable > tail.cursor {
+        if !events.is_empty() || wait_s == 0 || tail.behind() {
             return Ok(Next::Reply);
         }
         let mut later = Reply::default();
@@ -171,14 +214,22 @@ impl Port {
         let after = cursor_of(header.or(call.query("after")), durable)?;
         stream_head(reply);
         let tail = Tail::new(self.engine(), after, audience);
-        Ok(Next::Stream(Box::new(Events { tail, bell: Arc::clone(&self.shared.bell), comment: None, begun: false })))
+        Ok(Next::Stream(Box::new(Events {
+            tail,
+            bell: Arc::clone(&self.shared.bell),
+            comment: None,
+            begun: false,
+        })))
     }
 }
 
 fn cursor_of(text: Option<&str>, newest: Lsn) -> Result<Lsn, Refusal> {
     match text {
         None => Ok(newest),
-        Some(text) => text.parse().map(Lsn).map_err(|_| Refusal::malformed("cursor", "send a cursor as it was received, or none")),
+        Some(text) => text
+            .parse()
+            .map(Lsn)
+            .map_err(|_| Refusal::malformed("cursor", "send a cursor as it was received, or none")),
     }
 }
 
@@ -236,7 +287,7 @@ impl Source for Events {
             self.comment = None;
             return Poll::Ready(Flow::More);
         }
-        if self.engine_has_more() {
+        if self.tail.behind() {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -247,13 +298,6 @@ impl Source for Events {
             return Poll::Ready(Flow::More);
         }
         Poll::Pending
-    }
-}
-
-impl Events {
-    /// Records this listener does not see may lie between the cursor and those it does.
-    fn engine_has_more(&self) -> bool {
-        self.tail.engine.journal().positions().durable > self.tail.cursor
     }
 }
 
@@ -318,7 +362,8 @@ fn event_value(catalog: &Catalog, lsn: Lsn, record: &Record<'_>, audience: Audie
 fn scan_value(catalog: &Catalog, lsn: Lsn, scan: &ScanRecord<'_>, audience: Audience) -> Value {
     let answer = &scan.answer;
     let own = audience == Audience::Operator || audience == Audience::Device(scan.device);
-    let scan_id = if scan.scan_id.is_empty() { format!("{OWN_SCAN_ID_PREFIX}{lsn}") } else { scan.scan_id.to_owned() };
+    let scan_id =
+        if scan.scan_id.is_empty() { format!("{OWN_SCAN_ID_PREFIX}{lsn}") } else { scan.scan_id.to_owned() };
     let attention = match answer.verdict {
         Verdict::Admit { attention } => attention.map(Reason::code),
         Verdict::Deny(_) => None,
@@ -336,10 +381,10 @@ fn scan_value(catalog: &Catalog, lsn: Lsn, scan: &ScanRecord<'_>, audience: Audi
         "reason": answer.verdict.denial().map(Reason::code),
         "attention": attention,
         "people": answer.people,
-        "qr_data": own.then(|| String::from_utf8_lossy(scan.code).into_owned()),
+        "qr_data": own.then(|| code_text(scan.code_kind, scan.code)),
         "ticket_id": answer.ticket.as_ref().filter(|_| own).map(|facts| facts.label.reference()),
         "ticket_type": answer.ticket.as_ref().and_then(|facts| catalog.ticket_type(facts.type_id)).map(|kind| kind.name.as_str()),
-        "customer_name": answer.ticket.as_ref().filter(|_| audience == Audience::Operator).map(|facts| facts.label.holder()),
+        "customer_name": answer.ticket.as_ref().filter(|_| audience == Audience::Operator).map(|facts| facts.label.holder()).filter(|holder| !holder.is_empty()),
         "remaining_uses": answer.ticket.as_ref().and_then(|facts| facts.remaining),
     })
 }

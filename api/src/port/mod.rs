@@ -109,7 +109,13 @@ impl Port {
     fn route(&self, request: &Request<'_, Memo>, reply: &mut Reply) -> Called {
         let (token, path) = split_token(request.path);
         let allowed = match methods_of(path) {
-            None => return Err(Refusal::new(404, "not_found", "there is no such path; the paths are listed in the device API")),
+            None => {
+                return Err(Refusal::new(
+                    404,
+                    "not_found",
+                    "there is no such path; the paths are listed in the device API",
+                ));
+            }
             Some(methods) => methods,
         };
         if request.method == Method::Options {
@@ -118,15 +124,18 @@ impl Port {
             return Ok(Next::Reply);
         }
         let asks = matches!(request.method, Method::Get | Method::Head);
-        if !(asks && allowed.starts_with("GET") || request.method == Method::Post && allowed.contains("POST")) {
+        if !(asks && allowed.starts_with("GET") || request.method == Method::Post && allowed.contains("POST"))
+        {
             let _ = reply.header("Allow", allowed);
             return Err(Refusal::new(405, "method_not_allowed", format!("this path takes {allowed}")));
         }
         let call = Call { request, token, path };
         match path {
-            "/api/access/validate" | "/api/kqt300/scan" | "/api/kqt300/card-read" | "/api/access/check" | "/api/access/test-scan" => {
-                self.scan(&call, reply)
-            }
+            "/api/access/validate"
+            | "/api/kqt300/scan"
+            | "/api/kqt300/card-read"
+            | "/api/access/check"
+            | "/api/access/test-scan" => self.scan(&call, reply),
             "/api/access/annul" | "/api/access/passed" => self.passage(&call, reply),
             "/api/access/turns" => self.turns(&call, reply),
             "/api/access/offline" => self.offline(&call, reply),
@@ -146,15 +155,23 @@ impl Port {
     // --- who asks ---
 
     /// The device behind the request's key; counts the request against its rate limit.
-    fn caller<'c>(&self, call: &Call<'_>, catalog: &'c Catalog, body_key: Option<&str>, reply: &mut Reply) -> Result<Caller<'c>, Refusal> {
+    fn caller<'c>(
+        &self,
+        call: &Call<'_>,
+        catalog: &'c Catalog,
+        body_key: Option<&str>,
+        reply: &mut Reply,
+    ) -> Result<Caller<'c>, Refusal> {
         let key = call.key(body_key).ok_or_else(|| {
             Refusal::new(401, "invalid_api_key", "no key: send api_key in the body, X-Api-Key, Authorization: Bearer, or /d/<token>/ in front of the path")
         })?;
         let id = self.device_of_key(call.request.memo, catalog, key);
         let found = id.and_then(|id| Some((id, catalog.device(id)?)));
-        let (id, device) = found.ok_or_else(|| Refusal::new(401, "invalid_api_key", "this key belongs to no device"))?;
+        let (id, device) =
+            found.ok_or_else(|| Refusal::new(401, "invalid_api_key", "this key belongs to no device"))?;
         let profile = self.shared.profiles.id_of(&device.profile);
-        reply.tag = tag_of(profile, device.gate.and_then(|gate| catalog.gate(gate)).map(|gate| gate.fail_policy));
+        reply.tag =
+            tag_of(profile, device.gate.and_then(|gate| catalog.gate(gate)).map(|gate| gate.fail_policy));
         self.admit_caller(call.request.peer, id, device, reply)?;
         Ok(Caller { id, device, profile })
     }
@@ -174,25 +191,47 @@ impl Port {
         Some(device)
     }
 
-    fn admit_caller(&self, peer: IpAddr, id: DeviceId, device: &Device, reply: &mut Reply) -> Result<(), Refusal> {
+    fn admit_caller(
+        &self,
+        peer: IpAddr,
+        id: DeviceId,
+        device: &Device,
+        reply: &mut Reply,
+    ) -> Result<(), Refusal> {
         let now = self.engine().now();
         self.seen(id, now.0);
         if let Some(limit) = device.rate_per_minute {
             let standing = self.shared.limiter.take(id, limit, u32::try_from(now.0 / 1_000).unwrap_or(0));
-            for (name, value) in [("X-RateLimit-Limit", standing.limit), ("X-RateLimit-Remaining", standing.remaining), ("X-RateLimit-Reset", standing.reset_s)] {
+            for (name, value) in [
+                ("X-RateLimit-Limit", standing.limit),
+                ("X-RateLimit-Remaining", standing.remaining),
+                ("X-RateLimit-Reset", standing.reset_s),
+            ] {
                 number_header(reply, name, value);
             }
             if !standing.allowed {
                 let wait_s = i64::from(standing.reset_s) - now.0 / 1_000;
                 number_header(reply, "Retry-After", u32::try_from(wait_s.max(1)).unwrap_or(1));
-                return Err(Refusal::new(429, "rate_limited", format!("{limit} requests a minute are allowed for this device")));
+                return Err(Refusal::new(
+                    429,
+                    "rate_limited",
+                    format!("{limit} requests a minute are allowed for this device"),
+                ));
             }
         }
         if device.status != DeviceStatus::Active {
-            return Err(Refusal::new(403, "device_not_active", format!("this device is {:?}; an operator must activate it", device.status).to_lowercase()));
+            return Err(Refusal::new(
+                403,
+                "device_not_active",
+                format!("this device is {:?}; an operator must activate it", device.status).to_lowercase(),
+            ));
         }
         if !device.sources.is_empty() && !device.sources.iter().any(|source| source.parse() == Ok(peer)) {
-            return Err(Refusal::new(403, "source_not_allowed", "this device may not speak from this address"));
+            return Err(Refusal::new(
+                403,
+                "source_not_allowed",
+                "this device may not speak from this address",
+            ));
         }
         Ok(())
     }
@@ -218,14 +257,26 @@ impl Port {
     }
 
     /// The same, for a request whose body may carry the token because its headers carry the device's key.
-    fn operator_of(&self, call: &Call<'_>, body_token: Option<&[u8]>, catalog: &Catalog, least: Role) -> Result<OperatorId, Refusal> {
+    fn operator_of(
+        &self,
+        call: &Call<'_>,
+        body_token: Option<&[u8]>,
+        catalog: &Catalog,
+        least: Role,
+    ) -> Result<OperatorId, Refusal> {
         let token = body_token.or_else(|| call.header("X-Operator-Token")).or_else(|| call.bearer()).ok_or_else(|| {
             Refusal::new(401, "invalid_token", "an operator's token is needed: Authorization: Bearer <token>, made by gatehouse user add")
         })?;
-        let id = catalog.operator_keyed(&secrets::hash(token)).ok_or_else(|| Refusal::new(401, "invalid_token", "this token belongs to no operator"))?;
+        let id = catalog
+            .operator_keyed(&secrets::hash(token))
+            .ok_or_else(|| Refusal::new(401, "invalid_token", "this token belongs to no operator"))?;
         let role = catalog.operator(id).map_or(Role::Viewer, |operator| operator.role);
         if role < least {
-            return Err(Refusal::new(403, "not_allowed", format!("this takes a {least:?}, this operator is a {role:?}").to_lowercase()));
+            return Err(Refusal::new(
+                403,
+                "not_allowed",
+                format!("this takes a {least:?}, this operator is a {role:?}").to_lowercase(),
+            ));
         }
         Ok(id)
     }
@@ -252,15 +303,24 @@ impl Port {
     fn health(&self, reply: &mut Reply) -> Next {
         let engine = self.engine();
         let (now, well) = (engine.now(), !engine.journal().poisoned());
-        let connected = self.shared.last_seen.read().iter().filter(|at| now.0 - at.load(Ordering::Relaxed) < CONNECTED_MS).count();
+        let connected = self
+            .shared
+            .last_seen
+            .read()
+            .iter()
+            .filter(|at| now.0 - at.load(Ordering::Relaxed) < CONNECTED_MS)
+            .count();
         let last = engine.with_state(|state| state.scans.newest().next().map(|scan| scan.answer.at));
         reply.status = if well { 200 } else { 503 };
-        json(reply, &serde_json::json!({
-            "status": if well { "healthy" } else { "unavailable" },
-            "timestamp": crate::profile::rfc3339(now),
-            "device_connections": connected,
-            "last_scan": last.map(crate::profile::rfc3339),
-        }));
+        json(
+            reply,
+            &serde_json::json!({
+                "status": if well { "healthy" } else { "unavailable" },
+                "timestamp": crate::profile::rfc3339(now),
+                "device_connections": connected,
+                "last_scan": last.map(crate::profile::rfc3339),
+            }),
+        );
         Next::Reply
     }
 }
@@ -322,7 +382,10 @@ impl<'r> Call<'r> {
 
     /// A parameter of the query, not decoded: ids and numbers need no escapes.
     fn query(&self, name: &str) -> Option<&'r str> {
-        self.request.query?.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+        self.request
+            .query?
+            .split('&')
+            .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
     }
 }
 
@@ -352,12 +415,16 @@ impl From<EngineError> for Refusal {
         match error {
             EngineError::ScanIdConflict => Refusal::new(409, "scan_id_conflict", message),
             EngineError::ScanIdReserved => Refusal::malformed("scan_id", message),
-            EngineError::ScanNotFound | EngineError::TicketNotFound => Refusal::new(404, "not_found", message),
+            EngineError::ScanNotFound | EngineError::TicketNotFound => {
+                Refusal::new(404, "not_found", message)
+            }
             EngineError::NotAdmitted => Refusal::new(409, "not_admitted", message),
             EngineError::PassageDecided(_) => Refusal::new(409, "passage_decided", message),
             EngineError::TooLateToAnnul => Refusal::new(409, "too_late_to_annul", message),
             EngineError::Catalog(_) => Refusal::new(400, "malformed_request", message),
-            EngineError::Unavailable(AppendError::TooLarge { .. }) => Refusal::new(413, "body_too_large", message),
+            EngineError::Unavailable(AppendError::TooLarge { .. }) => {
+                Refusal::new(413, "body_too_large", message)
+            }
             // Whatever else it is, the guest was not refused: say that we cannot decide.
             _ => Refusal::unavailable(),
         }
@@ -385,10 +452,23 @@ fn split_token(path: &str) -> (Option<&str>, &str) {
 /// The methods of a path; `None`: there is no such path.
 fn methods_of(path: &str) -> Option<&'static str> {
     Some(match path {
-        "/api/access/validate" | "/api/access/check" | "/api/access/test-scan" | "/api/access/annul" | "/api/access/passed"
-        | "/api/access/turns" | "/api/access/offline" | "/api/kqt300/heartbeat" | "/api/kqt300/register" | "/api/kqt300/scan"
-        | "/api/kqt300/card-read" | "/api/kqt300/access-control" => "POST, OPTIONS",
-        "/api/access/latest" | "/api/access/poll" | "/api/access/stream" | "/api/access/stream-test" | "/api/access/health"
+        "/api/access/validate"
+        | "/api/access/check"
+        | "/api/access/test-scan"
+        | "/api/access/annul"
+        | "/api/access/passed"
+        | "/api/access/turns"
+        | "/api/access/offline"
+        | "/api/kqt300/heartbeat"
+        | "/api/kqt300/register"
+        | "/api/kqt300/scan"
+        | "/api/kqt300/card-read"
+        | "/api/kqt300/access-control" => "POST, OPTIONS",
+        "/api/access/latest"
+        | "/api/access/poll"
+        | "/api/access/stream"
+        | "/api/access/stream-test"
+        | "/api/access/health"
         | "/api/kqt300/status" => "GET, HEAD, OPTIONS",
         "/api/kqt300/config" => "GET, HEAD, POST, OPTIONS",
         "*" => "GET, HEAD, POST, OPTIONS",

@@ -52,13 +52,16 @@ impl Port {
             let rejected = outcomes.iter().filter(|outcome| outcome["outcome"] == "rejected").count();
             let conflicts = outcomes.iter().filter(|outcome| outcome["outcome"] == "conflict").count();
             reply.wait = wait;
-            json(&mut reply, &serde_json::json!({
-                "status": if rejected == 0 { "success" } else { "partial" },
-                "accepted": outcomes.len() - rejected,
-                "rejected": rejected,
-                "conflicts": conflicts,
-                "rows": outcomes,
-            }));
+            json(
+                &mut reply,
+                &serde_json::json!({
+                    "status": if rejected == 0 { "success" } else { "partial" },
+                    "accepted": outcomes.len() - rejected,
+                    "rejected": rejected,
+                    "conflicts": conflicts,
+                    "rows": outcomes,
+                }),
+            );
             reply
         })))
     }
@@ -90,7 +93,11 @@ fn take_in(shared: &Shared, device: DeviceId, row: &Row) -> (serde_json::Value, 
     }
 }
 
-fn decide_row(shared: &Shared, device: DeviceId, row: &OfflineRow) -> Result<(String, engine::Answered), Refusal> {
+fn decide_row(
+    shared: &Shared,
+    device: DeviceId,
+    row: &OfflineRow,
+) -> Result<(String, engine::Answered), Refusal> {
     let catalog = shared.engine.catalog_guard();
     let own = catalog.device(device).ok_or_else(Refusal::unavailable)?;
     if row.device.as_ref().is_some_and(|named| *named != own.name) {

@@ -62,7 +62,10 @@ impl OwnedScan {
             direction: self.direction,
             people: self.people,
             kind: self.kind,
-            overriding: self.overriding.as_ref().map(|(operator, note)| Override { operator: *operator, note }),
+            overriding: self
+                .overriding
+                .as_ref()
+                .map(|(operator, note)| Override { operator: *operator, note }),
             shown: None,
         }
     }
@@ -137,7 +140,14 @@ impl Port {
         self.answer(&catalog, &caller, purpose, &scan, reply)
     }
 
-    fn answer(&self, catalog: &Catalog, caller: &Caller<'_>, purpose: Purpose, scan: &Scan<'_>, reply: &mut Reply) -> Called {
+    fn answer(
+        &self,
+        catalog: &Catalog,
+        caller: &Caller<'_>,
+        purpose: Purpose,
+        scan: &Scan<'_>,
+        reply: &mut Reply,
+    ) -> Called {
         let answered = match purpose {
             Purpose::Check => self.engine().check(scan),
             Purpose::Validate | Purpose::Test => self.engine().scan(scan),
@@ -154,7 +164,13 @@ impl Port {
     }
 
     /// A code that may be in the store only: looked up off the hot path, within a time budget.
-    fn answer_later(&self, caller: &Caller<'_>, purpose: Purpose, owned: OwnedScan, reply: &mut Reply) -> Next {
+    fn answer_later(
+        &self,
+        caller: &Caller<'_>,
+        purpose: Purpose,
+        owned: OwnedScan,
+        reply: &mut Reply,
+    ) -> Next {
         let shared = Arc::clone(&self.shared);
         let port = Port::new(Arc::clone(&self.shared), Arc::clone(&self.latency));
         let profile = caller.profile;
@@ -164,11 +180,15 @@ impl Port {
             let scan = owned.scan();
             let answered = match (&found, purpose) {
                 (Err(_), _) => Err(Refusal::unavailable()),
-                (Ok(ticket), Purpose::Check) => shared.engine.check_cold(&scan, ticket.as_ref()).map_err(Refusal::from),
+                (Ok(ticket), Purpose::Check) => {
+                    shared.engine.check_cold(&scan, ticket.as_ref()).map_err(Refusal::from)
+                }
                 (Ok(ticket), _) => shared.engine.scan_cold(&scan, ticket.as_ref()).map_err(Refusal::from),
             };
             match answered {
-                Ok(answered) => finish(&shared, &shared.engine.catalog(), profile, &scan, &answered, &mut reply),
+                Ok(answered) => {
+                    finish(&shared, &shared.engine.catalog(), profile, &scan, &answered, &mut reply)
+                }
                 Err(refusal) => port.refuse(&refusal, &mut reply),
             }
             reply
@@ -182,14 +202,19 @@ impl Port {
         let body = body::parse_request(call.request.body, &mut scratch)?;
         let caller = self.caller(call, &catalog, body.api_key, reply)?;
         named_right(&caller, &body)?;
-        let scan_id = body.scan_id.ok_or_else(|| Refusal::malformed("scan_id", "which scan? send the scan_id of its answer"))?;
+        let scan_id = body
+            .scan_id
+            .ok_or_else(|| Refusal::malformed("scan_id", "which scan? send the scan_id of its answer"))?;
         let (outcome, (lsn, answer)) = match call.path {
             "/api/access/annul" => ("annulled", self.engine().annul(caller.id, scan_id)?),
             _ => ("passed", self.engine().passed(caller.id, scan_id)?),
         };
         reply.wait = lsn.0;
         let gate = catalog.gate(answer.gate).map(|gate| gate.name.as_str());
-        json(reply, &serde_json::json!({"status": "success", "scan_id": scan_id, "passage": outcome, "gate": gate}));
+        json(
+            reply,
+            &serde_json::json!({"status": "success", "scan_id": scan_id, "passage": outcome, "gate": gate}),
+        );
         Ok(Next::Reply)
     }
 
@@ -202,7 +227,12 @@ impl Port {
         let gate = gate_of(&catalog, &caller, body.text("location")?)?;
         let people = body.whole("people")?.and_then(|people| i32::try_from(people).ok());
         let people = people.filter(|people| *people != 0 && people.unsigned_abs() <= TURNS_PEOPLE_MAX);
-        let people = people.ok_or_else(|| Refusal::malformed("people", format!("how many passed? 1 to {TURNS_PEOPLE_MAX}, negative for outwards")))?;
+        let people = people.ok_or_else(|| {
+            Refusal::malformed(
+                "people",
+                format!("how many passed? 1 to {TURNS_PEOPLE_MAX}, negative for outwards"),
+            )
+        })?;
         reply.wait = self.engine().turns(caller.id, gate, people)?.0;
         json(reply, &serde_json::json!({"status": "success", "people": people}));
         Ok(Next::Reply)
@@ -213,7 +243,14 @@ impl Port {
 const TURNS_PEOPLE_MAX: u32 = 10_000;
 
 /// Renders an answer and says which LSN it waits for.
-fn finish(shared: &Shared, catalog: &Catalog, profile: ProfileId, scan: &Scan<'_>, answered: &Answered, reply: &mut Reply) {
+fn finish(
+    shared: &Shared,
+    catalog: &Catalog,
+    profile: ProfileId,
+    scan: &Scan<'_>,
+    answered: &Answered,
+    reply: &mut Reply,
+) {
     shared.metrics.scan(profile, answered);
     let own_id;
     let scan_id = match scan.scan_id {
@@ -228,12 +265,18 @@ fn finish(shared: &Shared, catalog: &Catalog, profile: ProfileId, scan: &Scan<'_
     let shows_name = catalog.device(scan.device).is_some_and(|device| device.shows_name);
     reply.wait = answered.wait.0;
     reply.content_type = speaks.content_type();
-    render::answer(speaks, &Rendering { answer: &answered.answer, scan_id, catalog, shows_name }, &mut reply.body);
+    render::answer(
+        speaks,
+        &Rendering { answer: &answered.answer, scan_id, catalog, shows_name },
+        &mut reply.body,
+    );
 }
 
 /// Does the request name the device its key belongs to?
 fn named_right(caller: &Caller<'_>, body: &Fields<'_>) -> Result<(), Refusal> {
-    let other = |named: &str| Refusal::new(401, "invalid_api_key", format!("this key does not belong to the device '{named}'"));
+    let other = |named: &str| {
+        Refusal::new(401, "invalid_api_key", format!("this key does not belong to the device '{named}'"))
+    };
     if let Some(named) = body.device
         && named != caller.device.name
     {
@@ -246,22 +289,33 @@ fn named_right(caller: &Caller<'_>, body: &Fields<'_>) -> Result<(), Refusal> {
 }
 
 /// The gate: the device's own, or the named one for a device without.
-pub(super) fn gate_of(catalog: &Catalog, caller: &Caller<'_>, location: Option<&str>) -> Result<GateId, Refusal> {
+pub(super) fn gate_of(
+    catalog: &Catalog,
+    caller: &Caller<'_>,
+    location: Option<&str>,
+) -> Result<GateId, Refusal> {
     let named = match location {
         None => None,
         Some(name) => {
             let gate = catalog.gate_named(name);
-            Some(gate.ok_or_else(|| Refusal::malformed("location", format!("there is no gate '{}'", shortened(name))))?)
+            Some(gate.ok_or_else(|| {
+                Refusal::malformed("location", format!("there is no gate '{}'", shortened(name)))
+            })?)
         }
     };
     match (caller.device.gate, named) {
         (Some(own), Some(named)) if own != named => {
             let own = catalog.gate(own).map_or("", |gate| gate.name.as_str());
-            Err(Refusal::malformed("location", format!("this device stands at {own}; leave location out or send {own}")))
+            Err(Refusal::malformed(
+                "location",
+                format!("this device stands at {own}; leave location out or send {own}"),
+            ))
         }
         (Some(own), _) => Ok(own),
         (None, Some(named)) => Ok(named),
-        (None, None) => Err(Refusal::malformed("location", "this device has no gate of its own; say where it stands")),
+        (None, None) => {
+            Err(Refusal::malformed("location", "this device has no gate of its own; say where it stands"))
+        }
     }
 }
 
@@ -272,8 +326,14 @@ fn shortened(text: &str) -> String {
 /// The id the device gave: the header first, then the body.
 fn given_id<'c>(call: &Call<'c>, body: &Fields<'c>) -> Result<Option<&'c str>, Refusal> {
     let Some(header) = call.header("Idempotency-Key") else { return Ok(body.scan_id) };
-    let text = std::str::from_utf8(header).ok().filter(|text| text.len() <= engine::limits::SCAN_ID_BYTES_MAX);
-    text.map(Some).ok_or_else(|| Refusal::malformed("Idempotency-Key", format!("text of at most {} bytes", engine::limits::SCAN_ID_BYTES_MAX)))
+    let text =
+        std::str::from_utf8(header).ok().filter(|text| text.len() <= engine::limits::SCAN_ID_BYTES_MAX);
+    text.map(Some).ok_or_else(|| {
+        Refusal::malformed(
+            "Idempotency-Key",
+            format!("text of at most {} bytes", engine::limits::SCAN_ID_BYTES_MAX),
+        )
+    })
 }
 
 /// An id made of device, code and the device's own time: the same scan sent again makes the same one.
@@ -291,10 +351,17 @@ fn derived_id(caller: &Caller<'_>, code: &[u8], timestamp: Option<&str>) -> Opti
 }
 
 /// The card's bytes, for a request that speaks of a card.
-fn card_of(call: &Call<'_>, caller: &Caller<'_>, usual: Option<CardFormat>, body: &Fields<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+fn card_of(
+    call: &Call<'_>,
+    caller: &Caller<'_>,
+    usual: Option<CardFormat>,
+    body: &Fields<'_>,
+) -> Result<Option<Vec<u8>>, Refusal> {
     let on_card_path = call.path == "/api/kqt300/card-read";
     let uid = match (body.card_uid, body.code, on_card_path) {
-        (Some(_), Some(_), false) => return Err(Refusal::malformed("card_uid", "a scan is a code or a card, not both")),
+        (Some(_), Some(_), false) => {
+            return Err(Refusal::malformed("card_uid", "a scan is a code or a card, not both"));
+        }
         (Some(uid), _, _) => uid,
         (None, code, true) => code.ok_or_else(|| Refusal::malformed("card_uid", "no card was sent"))?,
         (None, _, false) => return Ok(None),

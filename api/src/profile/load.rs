@@ -95,7 +95,9 @@ pub(super) fn load(extra: Option<&str>) -> Result<Profiles, Vec<String>> {
                 match profile(&name, raw, taken) {
                     Ok(profile) => list.push(profile),
                     Err(problems) => {
-                        mistakes.extend(problems.into_iter().map(|problem| format!("profile '{name}': {problem}")));
+                        mistakes.extend(
+                            problems.into_iter().map(|problem| format!("profile '{name}': {problem}")),
+                        );
                     }
                 }
             }),
@@ -113,7 +115,8 @@ fn profile(name: &str, raw: toml::Value, taken: bool) -> Result<Profile, Vec<Str
     if taken {
         return Err(vec![format!("is built in (or there are {PROFILES_MAX}); give yours another name")]);
     }
-    let raw: RawProfile = raw.try_into().map_err(|error: toml::de::Error| vec![error.message().to_owned()])?;
+    let raw: RawProfile =
+        raw.try_into().map_err(|error: toml::de::Error| vec![error.message().to_owned()])?;
     let mut mistakes = plain_mistakes(name, &raw);
     let reply = match raw.reply {
         RawReply::Json => Ok(Reply::Json),
@@ -162,7 +165,8 @@ fn plain_mistakes(name: &str, raw: &RawProfile) -> Vec<String> {
         "heartbeat_code must be printable text without a space at its end; leave it out for none",
     );
     check(
-        raw.reply == RawReply::Templates || (raw.templates.is_none() && raw.limits.is_none() && raw.sounds.is_none()),
+        raw.reply == RawReply::Templates
+            || (raw.templates.is_none() && raw.limits.is_none() && raw.sounds.is_none()),
         "reply = \"json-v1\" has no templates, limits or sounds; leave them out or set reply = \"templates\"",
     );
     for sound in raw.sounds.iter().flat_map(|sounds| [&sounds.success, &sounds.warning, &sounds.error]) {
@@ -174,7 +178,9 @@ fn plain_mistakes(name: &str, raw: &RawProfile) -> Vec<String> {
 
 fn templates(raw: &RawProfile) -> Result<Templates, Vec<String>> {
     let Some(texts) = &raw.templates else {
-        return Err(vec!["reply = \"templates\" needs templates.allow, deny, error and heartbeat".to_owned()]);
+        return Err(vec![
+            "reply = \"templates\" needs templates.allow, deny, error and heartbeat".to_owned(),
+        ]);
     };
     let limits = limits(raw.limits.as_ref());
     let sounds = sounds(raw.sounds.as_ref());
@@ -215,7 +221,8 @@ fn unsafe_templates(templates: &Templates) -> Vec<String> {
     for (which, template) in shut {
         let problem = PROBES.iter().find_map(|probe| {
             let reply = filled(template, probe);
-            let same = (reply == filled(&templates.allow, probe)).then(|| "is the same as templates.allow".to_owned());
+            let same = (reply == filled(&templates.allow, probe))
+                .then(|| "is the same as templates.allow".to_owned());
             same.or_else(|| safety::check_shut(&reply).err())
         });
         mistakes.extend(problem.map(|problem| format!("templates.{which}: {problem}")));
@@ -237,7 +244,9 @@ fn limits(raw: Option<&RawLimits>) -> Limits {
 }
 
 fn sounds(raw: Option<&RawSounds>) -> Sounds {
-    let name = |pick: fn(&RawSounds) -> &String, default: &str| raw.map_or(default.to_owned(), |raw| pick(raw).clone());
+    let name = |pick: fn(&RawSounds) -> &String, default: &str| {
+        raw.map_or(default.to_owned(), |raw| pick(raw).clone())
+    };
     Sounds {
         success: name(|raw| &raw.success, "1"),
         warning: name(|raw| &raw.warning, "3"),
@@ -264,7 +273,11 @@ mod tests {
         ];
         for (name, default) in fields {
             let line = format!("{name} = {}\n", if name == change { value } else { default });
-            let into = if matches!(name, "allow" | "deny" | "error" | "heartbeat") { &mut templates } else { &mut text };
+            let into = if matches!(name, "allow" | "deny" | "error" | "heartbeat") {
+                &mut templates
+            } else {
+                &mut text
+            };
             into.push_str(&line);
         }
         if !fields.iter().any(|(name, _)| *name == change) {
@@ -304,7 +317,10 @@ mod tests {
                 ("'code=0000'", ""),
             ] {
                 let error = with(which, value).unwrap_err().join("\n");
-                assert!(error.contains("profile 'mine'") && error.contains(which), "{which} {value}: {error}");
+                assert!(
+                    error.contains("profile 'mine'") && error.contains(which),
+                    "{which} {value}: {error}"
+                );
                 assert!(error.contains(reason), "{which} {value}: {error}");
             }
         }
@@ -332,7 +348,9 @@ mod tests {
             [profile.two]\nreply = 'json-v1'\ncontent_type = \"a\\nb\"\ncard_format = 'hex_be'\ncards_on_scan = false\nbudget_ms = 9\n";
         let mistakes = load(Some(text)).unwrap_err();
         let all = mistakes.join("\n");
-        for part in ["'one': missing field", "'json-v1': is built in", "'two': content_type", "'two': budget_ms"] {
+        for part in
+            ["'one': missing field", "'json-v1': is built in", "'two': content_type", "'two': budget_ms"]
+        {
             assert!(all.contains(part), "{part} in {all}");
         }
     }

@@ -149,7 +149,11 @@ fn short(reason: Reason) -> &'static str {
 
 fn with_words(start: &str, words: &str, otherwise: &str) -> Line {
     let mut line = Line::new(start);
-    if words.is_empty() { line.push(otherwise) } else { line.push_name(words) };
+    if words.is_empty() {
+        line.push(otherwise)
+    } else {
+        line.push_name(words)
+    };
     line
 }
 

@@ -128,7 +128,8 @@ impl Profile {
 
     /// Is this text the device's heartbeat rather than a code? Such a text is never looked up as a ticket.
     pub fn is_heartbeat(&self, device: &Device, code: &str) -> bool {
-        let is = |sentinel: &Option<String>| sentinel.as_deref().is_some_and(|own| !own.is_empty() && own == code);
+        let is =
+            |sentinel: &Option<String>| sentinel.as_deref().is_some_and(|own| !own.is_empty() && own == code);
         is(&device.heartbeat_code) || is(&self.heartbeat_code)
     }
 }

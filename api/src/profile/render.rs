@@ -44,7 +44,14 @@ pub fn fault(profile: &Profile, status: u16, code: &str, message: &str, out: &mu
 /// Appends the reply of a server that cannot decide: neither an admission nor a refusal. A device that understands
 /// JSON is told the gate's fail policy; a reader that does not never opens by it.
 pub fn unavailable(profile: &Profile, fail_policy: FailPolicy, out: &mut Vec<u8>) {
-    fault_with(profile, 503, "unavailable", "cannot decide now; scan again in a moment", Some(fail_policy), out);
+    fault_with(
+        profile,
+        503,
+        "unavailable",
+        "cannot decide now; scan again in a moment",
+        Some(fail_policy),
+        out,
+    );
 }
 
 /// Appends the reply to a heartbeat that came as a scan. It says nothing and never opens.

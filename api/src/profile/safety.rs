@@ -47,7 +47,9 @@ pub(super) fn check_opens(reply: &str) -> Result<(), String> {
     check_common(reply)?;
     let Some(code) = code_of(reply)? else { return Ok(()) };
     if code != 0 {
-        return Err(format!("code {code:04x} does not open the gate on every reader; an admission is code=0000"));
+        return Err(format!(
+            "code {code:04x} does not open the gate on every reader; an admission is code=0000"
+        ));
     }
     let mut parts = reply.split("&&").skip(1);
     if parts.next() == Some("desc=json") {

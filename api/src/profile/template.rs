@@ -65,7 +65,9 @@ impl Template {
                 continue;
             }
             if nth == 0 || !command_over {
-                return Err("a placeholder stands before the first &&, where the reader looks for its command".into());
+                return Err(
+                    "a placeholder stands before the first &&, where the reader looks for its command".into(),
+                );
             }
             let after = match self.segments.get(nth + 1) {
                 Some(Segment::Literal(text)) => text,
@@ -124,13 +126,18 @@ fn segments(text: &str) -> Result<Vec<Segment>, String> {
             rest = &tail[1..];
             continue;
         }
-        let (name, after) =
-            tail[1..].split_once('}').ok_or("a placeholder is not closed; write {msg|json}, {msg|plain} or {sound}")?;
+        let (name, after) = tail[1..]
+            .split_once('}')
+            .ok_or("a placeholder is not closed; write {msg|json}, {msg|plain} or {sound}")?;
         let segment = match name {
             "msg|json" => Segment::MessageJson,
             "msg|plain" => Segment::MessagePlain,
             "sound" => Segment::Sound,
-            _ => return Err(format!("unknown placeholder {{{name}}}; there are {{msg|json}}, {{msg|plain}} and {{sound}}")),
+            _ => {
+                return Err(format!(
+                    "unknown placeholder {{{name}}}; there are {{msg|json}}, {{msg|plain}} and {{sound}}"
+                ));
+            }
         };
         if !literal.is_empty() {
             segments.push(Segment::Literal(std::mem::take(&mut literal)));
@@ -153,9 +160,13 @@ impl Limits {
         if !(8..=MESSAGE_BYTES_MAX).contains(&self.message_bytes) {
             return Err(format!("limits.msg_bytes must be 8 to {MESSAGE_BYTES_MAX}"));
         }
-        let good = |text: &String| (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let good = |text: &String| {
+            (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
         match self.forbid.iter().find(|text| !good(text)) {
-            Some(text) => Err(format!("limits.forbid holds '{text}'; each is 1 to 16 visible ASCII characters")),
+            Some(text) => {
+                Err(format!("limits.forbid holds '{text}'; each is 1 to 16 visible ASCII characters"))
+            }
             None => Ok(()),
         }
     }
@@ -189,7 +200,11 @@ impl Limits {
         let begins = |word: &str| {
             text.as_bytes().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
         };
-        NEVER.into_iter().chain(self.forbid.iter().map(String::as_str)).find(|word| begins(word)).map(str::len)
+        NEVER
+            .into_iter()
+            .chain(self.forbid.iter().map(String::as_str))
+            .find(|word| begins(word))
+            .map(str::len)
     }
 }
 

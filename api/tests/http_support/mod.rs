@@ -210,7 +210,8 @@ pub struct Bench {
 impl Bench {
     pub fn new(workers: usize, limits: Limits) -> Self {
         let (service, journal) = (Recorder::default(), Arc::new(Journal::default()));
-        let options = ServerOptions { name: "test", addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), workers, limits };
+        let options =
+            ServerOptions { name: "test", addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), workers, limits };
         let shared = service.clone();
         let server = start(options, journal.clone(), move |_| shared.clone()).expect("server starts");
         Self { server, service, journal }

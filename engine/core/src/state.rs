@@ -226,17 +226,30 @@ impl State {
     fn apply_passage(&mut self, passage: &PassageRecord) {
         self.scans.set_outcome(passage.scan, passage.outcome);
         let Some(kept) = self.scans.at_lsn(passage.scan) else { return };
-        if passage.outcome == PassageOutcome::Annulled && kept.answer.ticket.is_none() {
-            let (answer, owner) = (kept.answer.clone(), self.owner(&kept.answer));
-            self.counts.annul_stranger(&answer, owner);
-        }
-        let Some(after) = passage.after else { return };
-        let Some(facts) = &kept.answer.ticket else { return };
-        let Some(ticket) = self.tickets.get(facts.ticket) else { return };
-        let (id, before, owner) = (facts.ticket, ticket.usage, self.owner(&kept.answer));
         let answer = kept.answer.clone();
-        self.counts.annul(&answer, owner, before, after);
-        self.tickets.set_usage(id, after);
+        let given_back = answer.ticket.as_ref().zip(passage.after).and_then(|(facts, after)| {
+            let before = self.tickets.get(facts.ticket)?.usage;
+            self.tickets.set_usage(facts.ticket, after);
+            Some((before, after))
+        });
+        self.passage_reported(&answer, passage.outcome, given_back);
+    }
+
+    /// The part of a passage that needs neither table: counts it. `given_back` is what the ticket had done before and
+    /// has done after. `apply` calls it, and so does a projection, whose tickets and kept scans are rows.
+    pub fn passage_reported(
+        &mut self,
+        answer: &Answer,
+        outcome: PassageOutcome,
+        given_back: Option<(TicketUse, TicketUse)>,
+    ) {
+        let owner = self.owner(answer);
+        if outcome == PassageOutcome::Annulled && answer.ticket.is_none() {
+            self.counts.annul_stranger(answer, owner);
+        }
+        if let Some((before, after)) = given_back {
+            self.counts.annul(answer, owner, before, after);
+        }
     }
 
     fn apply_tickets(&mut self, first: TicketId, tickets: &[Ticket]) {

@@ -1,5 +1,5 @@
 //! Which scans' answers are still kept, as `engine::scans::ScanTable` keeps them, without the answers: only how many
-//! there are, where they begin and when the oldest were decided. Knows no database: pages are given to it.
+//! there are, where they begin and when the oldest arrived. Knows no database: pages are given to it.
 
 use engine::clock::Time;
 use engine::limits::{SCAN_RETENTION_MS, SCANS_FORGOTTEN_PER_SCAN, SCANS_KEPT_MAX};
@@ -29,7 +29,7 @@ impl Retention {
         Retention { from, kept, forgotten_early, kept_max: SCANS_KEPT_MAX, oldest: VecDeque::new() }
     }
 
-    /// A scan decided at `now` was kept: forgets what has expired, by the very rule of `ScanTable::push`. `page` gives
+    /// A scan that arrived at `now` was kept: forgets what has expired, by the very rule of `ScanTable::push`. `page` gives
     /// LSN and time of the oldest scans from an LSN on, the new one included.
     pub(crate) fn kept<E>(
         &mut self,

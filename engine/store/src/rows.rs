@@ -45,8 +45,10 @@ pub struct ScanFilter {
 pub struct ScanRow {
     /// Where it stands in the journal.
     pub lsn: Lsn,
-    /// When it was decided.
+    /// When it was decided; for an offline scan, when it was made.
     pub decided_at: Time,
+    /// When it reached the engine.
+    pub recorded_at: Time,
     /// The device's own time.
     pub scanned_at: Option<Time>,
     /// Who asked.
@@ -59,6 +61,8 @@ pub struct ScanRow {
     pub ticket: Option<TicketId>,
     /// The ticket's type.
     pub type_id: Option<TypeId>,
+    /// A ticket of tests and drills, which never counts.
+    pub specimen: bool,
     /// The id the device gave; empty: see [`ScanRow::scan_id`].
     pub given_id: String,
     /// What the code came from.

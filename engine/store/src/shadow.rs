@@ -42,12 +42,6 @@ impl Shadow {
         kept
     }
 
-    /// Notes that an annulled scan gave back what it took; `before` and `after` are the ticket's row.
-    pub(crate) fn annulled(&mut self, kept: &KeptScan, before: TicketUse, after: TicketUse) {
-        let owner = self.state.owner(&kept.answer);
-        self.state.counts.annul(&kept.answer, owner, before, after);
-    }
-
     /// Gives numbers to `count` tickets.
     pub(crate) fn number(&mut self, lsn: Lsn, first: TicketId, count: usize) -> StoreResult<()> {
         if first != self.next_ticket {

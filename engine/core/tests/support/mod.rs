@@ -6,4 +6,5 @@
 
 pub mod build;
 pub mod pausing;
+pub mod reference;
 pub mod table;

@@ -133,17 +133,14 @@ impl<'t> Writer<'t> {
 
     fn scan(&mut self, lsn: Lsn, scan: &ScanRecord<'_>) -> StoreResult<()> {
         let ticket = scan.answer.ticket.as_ref().map(|facts| facts.ticket);
-        let moved = match ticket.zip(scan.after) {
-            Some((id, after)) => self.move_ticket(lsn, id, after)?.map(|before| (before, after)),
-            None => None,
-        };
+        let moved = self.move_ticket(lsn, ticket, scan.after)?;
         let event = self.shadow.state.owner(&scan.answer).event;
         let kept = self.shadow.scanned(lsn, scan, moved);
         scan_rows::insert(self.transaction, lsn, scan, event)?;
         scan_rows::keep(self.transaction, &kept)?;
         let transaction = self.transaction;
         let retention = &mut self.shadow.retention;
-        retention.kept(kept.answer.at, &mut |from| scan_rows::kept_page(transaction, from, PAGE))?;
+        retention.kept(kept.recorded_at, &mut |from| scan_rows::kept_page(transaction, from, PAGE))?;
         if let Some(reason) = scan.conflict {
             let row = params![lsn.0 as i64, reason.word(), ticket.map(|ticket| ticket.0)];
             let sql = "INSERT INTO conflicts (lsn, reason, ticket) VALUES (?1, ?2, ?3)";
@@ -152,14 +149,18 @@ impl<'t> Writer<'t> {
         Ok(())
     }
 
-    /// Writes what a hot ticket has done and gives what it had done; `None` when it is not in memory: then the engine
-    /// changes nothing either.
-    fn move_ticket(&self, lsn: Lsn, id: TicketId, after: TicketUse) -> StoreResult<Option<TicketUse>> {
-        let before = ticket_rows::hot_usage(self.transaction, id)?;
-        if before.is_some() {
-            ticket_rows::set_usage(self.transaction, lsn, id, &after)?;
-        }
-        Ok(before)
+    /// Writes what a hot ticket has done; gives what it had done before and has done now. `None` when there is nothing
+    /// to write, or the ticket is not in memory: then the engine changes nothing either.
+    fn move_ticket(
+        &self,
+        lsn: Lsn,
+        ticket: Option<TicketId>,
+        after: Option<TicketUse>,
+    ) -> StoreResult<Option<(TicketUse, TicketUse)>> {
+        let Some((id, after)) = ticket.zip(after) else { return Ok(None) };
+        let Some(before) = ticket_rows::hot_usage(self.transaction, id)? else { return Ok(None) };
+        ticket_rows::set_usage(self.transaction, lsn, id, &after)?;
+        Ok(Some((before, after)))
     }
 
     fn passage(&mut self, lsn: Lsn, passage: &PassageRecord) -> StoreResult<()> {
@@ -169,15 +170,13 @@ impl<'t> Writer<'t> {
         self.write("write a passage", "INSERT INTO passages VALUES (?1, ?2, ?3, ?4, ?5)", row)?;
         let sql = "UPDATE scans SET outcome = ?2, outcome_at = ?3 WHERE lsn = ?1";
         self.write("note an outcome", sql, params![scan, outcome, passage.at.0])?;
-        let Some(after) = passage.after else { return Ok(()) };
         if passage.scan < self.shadow.retention.from {
             return Ok(());
         }
         let Some(kept) = scan_rows::kept(self.transaction, passage.scan)? else { return Ok(()) };
-        let Some(id) = kept.answer.ticket.as_ref().map(|facts| facts.ticket) else { return Ok(()) };
-        if let Some(before) = self.move_ticket(lsn, id, after)? {
-            self.shadow.annulled(&kept, before, after);
-        }
+        let ticket = kept.answer.ticket.as_ref().map(|facts| facts.ticket);
+        let given_back = self.move_ticket(lsn, ticket, passage.after)?;
+        self.shadow.state.passage_reported(&kept.answer, passage.outcome, given_back);
         Ok(())
     }
 
@@ -204,8 +203,11 @@ impl<'t> Writer<'t> {
             if let Some(event) = event {
                 self.set_cold(lsn, event, false)?;
             }
-            self.shadow.state.counts.presence(ticket.usage, 1);
-            ticket_rows::put(self.transaction, lsn, *id, ticket, Place { event, cold: false })?;
+            // What is in memory already stays as it is: the same tickets may come twice.
+            if ticket_rows::hot_usage(self.transaction, *id)?.is_none() {
+                self.shadow.state.counts.presence(ticket.usage, 1);
+                ticket_rows::put(self.transaction, lsn, *id, ticket, Place { event, cold: false })?;
+            }
         }
         Ok(())
     }

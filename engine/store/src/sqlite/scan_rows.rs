@@ -15,13 +15,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// The columns [`read`] wants, in its order.
 pub(super) const COLUMNS: &str = "lsn, decided_at, scanned_at, device, gate, event, ticket, type_id, scan_id, \
      code_kind, code, kind, verdict, reason, attention, overridden, operator, note, direction, people, remaining, \
-     conflict, outcome, outcome_at, repeats";
+     conflict, outcome, outcome_at, repeats, recorded_at, specimen";
 
 const INSERT: &str = "INSERT INTO scans (lsn, decided_at, scanned_at, device, gate, event, ticket, type_id, \
      scan_id, code_kind, code, kind, verdict, reason, attention, overridden, operator, note, direction, people, \
-     remaining, conflict, outcome, repeats) \
+     remaining, conflict, recorded_at, specimen, outcome, repeats) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
-     ?22, 'open', 0)";
+     ?22, ?23, ?24, 'open', 0)";
 
 /// Writes a scan into the access log.
 pub(super) fn insert(
@@ -62,6 +62,8 @@ pub(super) fn insert(
                 answer.people,
                 facts.and_then(|facts| facts.remaining),
                 scan.conflict.map(Word::word),
+                scan.recorded_at.0,
+                facts.is_some_and(|facts| facts.specimen),
             ])
         })
         .map(drop)
@@ -72,16 +74,16 @@ pub(super) fn insert(
 pub(super) fn keep(connection: &Connection, kept: &KeptScan) -> StoreResult<()> {
     let answer = postcard::to_allocvec(kept).expect("an answer has no type that cannot be written");
     connection
-        .prepare_cached("INSERT INTO kept_scans (lsn, decided_at, answer) VALUES (?1, ?2, ?3)")
-        .and_then(|mut statement| statement.execute(params![kept.lsn as i64, kept.answer.at.0, answer]))
+        .prepare_cached("INSERT INTO kept_scans (lsn, recorded_at, answer) VALUES (?1, ?2, ?3)")
+        .and_then(|mut statement| statement.execute(params![kept.lsn as i64, kept.recorded_at.0, answer]))
         .map(drop)
         .while_doing("keep an answer")
 }
 
-/// The oldest kept scans from an LSN on: LSN and time of each, at most `limit`.
+/// The oldest kept scans from an LSN on: LSN and time of arrival of each, at most `limit`.
 pub(super) fn kept_page(connection: &Connection, from: u64, limit: usize) -> StoreResult<Vec<(u64, Time)>> {
     connection
-        .prepare_cached("SELECT lsn, decided_at FROM kept_scans WHERE lsn >= ?1 ORDER BY lsn LIMIT ?2")
+        .prepare_cached("SELECT lsn, recorded_at FROM kept_scans WHERE lsn >= ?1 ORDER BY lsn LIMIT ?2")
         .and_then(|mut statement| {
             let rows = statement.query_map(params![from as i64, limit as i64], |row| {
                 Ok((row.get::<_, i64>(0)? as u64, Time(row.get(1)?)))
@@ -180,6 +182,8 @@ fn read_scan(row: &Row<'_>, lsn: Lsn) -> StoreResult<ScanRow> {
         outcome: Word::read(text(row, 22)?)?,
         outcome_at: get::<Option<i64>>(row, 23)?.map(Time),
         repeats: get(row, 24)?,
+        recorded_at: Time(get(row, 25)?),
+        specimen: get(row, 26)?,
     })
 }
 

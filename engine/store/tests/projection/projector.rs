@@ -1,0 +1,228 @@
+//! The projector: catches up, waits for a store that is away, stops when told, refuses what does not belong together.
+
+use crate::rows::Place;
+use crate::venue::*;
+use engine::catalog::{DeviceId, GateId};
+use engine::checkpoint::image;
+use engine::record::Record;
+use engine::sim_disk::SimDisk;
+use engine::state::State;
+use engine::{Engine, Lsn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use store::{
+    ProjectError, Projector, ProjectorOptions, ProjectorStats, Queries, SqliteStore, Store, StoreError,
+};
+
+/// A store that can be taken away.
+struct Flaky {
+    store: SqliteStore,
+    away: Arc<AtomicBool>,
+    /// Loses the answer of every so many batches after they were committed; 0: never.
+    lost_every: usize,
+    batches: AtomicUsize,
+}
+
+impl Flaky {
+    fn here<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Database { action: "reach the database", source: "no route".into() });
+        }
+        answer
+    }
+}
+
+impl Store for Flaky {
+    fn cursor(&self) -> Result<Lsn, StoreError> {
+        self.here(self.store.cursor())
+    }
+    fn salt(&self) -> Result<Option<[u8; 16]>, StoreError> {
+        self.here(self.store.salt())
+    }
+    fn apply(&mut self, batch: &[(Lsn, Record<'_>)]) -> Result<(), StoreError> {
+        self.here(Ok(()))?;
+        self.store.apply(batch)?;
+        let nth = self.batches.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.lost_every > 0 && nth.is_multiple_of(self.lost_every) {
+            return Err(StoreError::Database { action: "commit a batch", source: "connection reset".into() });
+        }
+        Ok(())
+    }
+    fn bootstrap(&self) -> Result<State, StoreError> {
+        self.here(self.store.bootstrap())
+    }
+    fn queries(&self) -> Result<Box<dyn Queries>, StoreError> {
+        self.store.queries()
+    }
+}
+
+/// A projector on its thread.
+struct Running {
+    stop: Arc<AtomicBool>,
+    stats: Arc<ProjectorStats>,
+    thread: JoinHandle<Result<(), ProjectError>>,
+}
+
+fn options() -> ProjectorOptions {
+    ProjectorOptions {
+        batch_records_max: 50,
+        retry_wait_min: Duration::from_millis(2),
+        retry_wait_max: Duration::from_millis(20),
+        drain_max: Duration::from_secs(5),
+        ..ProjectorOptions::default()
+    }
+}
+
+fn start(engine: &Arc<Engine>, store: Box<dyn Store>, options: ProjectorOptions) -> Running {
+    let mut projector = Projector::new(Arc::clone(engine), store, options);
+    let (stop, stats) = (Arc::new(AtomicBool::new(false)), projector.stats());
+    let told = Arc::clone(&stop);
+    Running { stop, stats, thread: std::thread::spawn(move || projector.run(&told)) }
+}
+
+impl Running {
+    fn stop(self) -> Result<(), ProjectError> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap()
+    }
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn live(node: &Node, day: &mut Day, steps: usize) {
+    for step in 0..steps {
+        day.step(node);
+        if step % 10 == 0 {
+            node.commit();
+        }
+    }
+    node.commit();
+}
+
+#[test]
+fn it_catches_up_and_then_follows() {
+    let (node, mut day, place) = (venue(), Day::new(41), Place::new());
+    live(&node, &mut day, 200);
+    let running = start(&node.engine, Box::new(place.open()), options());
+    wait_until("it catches up", || node.engine.projected().0 == node.lsn());
+    live(&node, &mut day, 200);
+    wait_until("it follows", || node.engine.projected().0 == node.lsn());
+    let snapshot = running.stats.snapshot();
+    assert_eq!((snapshot.projected.0, snapshot.records), (node.lsn(), node.lsn()));
+    assert_eq!((snapshot.errors, snapshot.failing, snapshot.last_error), (0, false, None));
+    assert!(snapshot.batches >= snapshot.records / 50);
+    running.stop().unwrap();
+    assert!(image(&place.open().bootstrap().unwrap()) == node.engine.image());
+}
+
+#[test]
+fn a_store_that_is_away_is_waited_for_and_nothing_is_lost() {
+    let (node, mut day, place) = (venue(), Day::new(42), Place::new());
+    let away = Arc::new(AtomicBool::new(true));
+    let store =
+        Flaky { store: place.open(), away: Arc::clone(&away), lost_every: 3, batches: AtomicUsize::new(0) };
+    let running = start(&node.engine, Box::new(store), options());
+    live(&node, &mut day, 100);
+    wait_until("it tries again", || running.stats.snapshot().errors > 3);
+    let snapshot = running.stats.snapshot();
+    assert!(snapshot.failing);
+    assert!(snapshot.last_error.unwrap().contains("no route"));
+    assert_eq!(node.engine.projected(), Lsn(0));
+
+    away.store(false, Ordering::SeqCst);
+    live(&node, &mut day, 200);
+    wait_until("it comes back", || node.engine.projected().0 == node.lsn());
+    wait_until("it says so", || !running.stats.snapshot().failing);
+    away.store(true, Ordering::SeqCst);
+    live(&node, &mut day, 50);
+    wait_until("it is away again", || running.stats.snapshot().failing);
+    away.store(false, Ordering::SeqCst);
+    running.stop().unwrap();
+    assert_eq!(node.engine.projected().0, node.lsn());
+    assert!(image(&place.open().bootstrap().unwrap()) == node.engine.image());
+}
+
+#[test]
+fn stopping_drains_what_is_durable() {
+    let (node, mut day, place) = (venue(), Day::new(43), Place::new());
+    live(&node, &mut day, 400);
+    start(&node.engine, Box::new(place.open()), options()).stop().unwrap();
+    assert_eq!(place.open().cursor().unwrap().0, node.lsn());
+}
+
+#[test]
+fn stopping_does_not_wait_for_a_store_that_stays_away() {
+    let (node, place) = (venue(), Place::new());
+    let away = Arc::new(AtomicBool::new(true));
+    let store = Flaky { store: place.open(), away, lost_every: 0, batches: AtomicUsize::new(0) };
+    let long_waits = ProjectorOptions {
+        retry_wait_min: Duration::from_secs(30),
+        retry_wait_max: Duration::from_secs(30),
+        drain_max: Duration::from_millis(100),
+        ..options()
+    };
+    let running = start(&node.engine, Box::new(store), long_waits);
+    wait_until("it fails", || running.stats.snapshot().failing);
+    let began = Instant::now();
+    running.stop().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn stopping_an_idle_projector_is_prompt() {
+    let (node, place) = (venue(), Place::new());
+    let running = start(&node.engine, Box::new(place.open()), ProjectorOptions::default());
+    wait_until("it catches up", || node.engine.projected().0 == node.lsn());
+    let began = Instant::now();
+    running.stop().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_journal_that_lost_its_end_is_told_and_not_skipped() {
+    let (node, mut day, place) = (venue(), Day::new(44), Place::new());
+    let mut store = place.open();
+    store.apply(&decode(&node.records(0))).unwrap();
+    let early = store.bootstrap().unwrap();
+    let cursor = early.lsn;
+    live(&node, &mut day, 30);
+    store.apply(&decode(&node.records(cursor))).unwrap();
+
+    let other = node_from(early, SimDisk::new(), START);
+    other.engine.turns(DeviceId(0), GateId(0), 1).unwrap();
+    other.commit();
+    let error = start(&other.engine, Box::new(store), options()).thread.join().unwrap().unwrap_err();
+    assert!(matches!(error, ProjectError::Ahead { .. }), "{error}");
+    assert!(!error.may_pass());
+    assert_eq!(place.open().cursor().unwrap().0, node.lsn());
+}
+
+#[test]
+fn a_store_of_another_journal_is_told_even_when_the_numbers_fit() {
+    let (node, other, place) = (venue(), venue(), Place::new());
+    place.open().apply(&decode(&node.records(0)[..5])).unwrap();
+    let projector = Projector::new(Arc::clone(&other.engine), Box::new(place.open()), options());
+    assert!(matches!(projector.check(), Err(ProjectError::Foreign { cursor: Lsn(5) })));
+    let projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+    assert_eq!(projector.check().unwrap(), Lsn(5));
+}
+
+#[test]
+fn an_older_store_than_the_journals_beginning_is_told() {
+    let (node, old, new) = (venue(), Place::new(), Place::new());
+    old.open().apply(&decode(&node.records(0)[..5])).unwrap();
+    let mut store = new.open();
+    store.apply(&decode(&node.records(0))).unwrap();
+    let other = node_from(store.bootstrap().unwrap(), SimDisk::new(), START);
+    let projector = Projector::new(Arc::clone(&other.engine), Box::new(old.open()), options());
+    let error = projector.check().unwrap_err();
+    assert!(matches!(error, ProjectError::Missing { cursor: Lsn(5), .. }), "{error}");
+}
