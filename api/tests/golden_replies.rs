@@ -5,7 +5,7 @@ mod reply_support;
 
 use api::profile::{Profile, Profiles, render};
 use engine::catalog::{Direction, FailPolicy};
-use engine::decision::{Answer, Fact, REASONS, ScanKind, Verdict};
+use engine::decision::{Answer, Fact, REASONS, ScanKind, TicketFacts, Verdict};
 use reply_support::{answered, fact_of, reply, venue};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/replies.txt");
@@ -14,7 +14,7 @@ fn admissions() -> Vec<(&'static str, Answer)> {
     let admit = Verdict::Admit { attention: None };
     let plain = answered(admit, Fact::None, "John Doe");
     let mut unlimited = answered(admit, Fact::None, "");
-    unlimited.ticket.as_mut().unwrap().remaining = None;
+    unlimited.ticket = unlimited.ticket.map(|facts| TicketFacts { remaining: None, ..facts });
     let attention = answered(Verdict::Admit { attention: Some(REASONS[15]) }, Fact::None, "John Doe");
     vec![
         ("admit", plain.clone()),
@@ -53,7 +53,7 @@ fn replies_of(profile: &Profile) -> String {
     let mut other = |what: &str, render: &dyn Fn(&mut Vec<u8>)| {
         let mut out = Vec::new();
         render(&mut out);
-        line(what, std::str::from_utf8(&out).unwrap());
+        line(what, std::str::from_utf8(&out).expect("every reply is UTF-8"));
     };
     for (status, code) in
         [(400, "malformed_request"), (401, "invalid_api_key"), (429, "rate_limited"), (503, "unavailable")]

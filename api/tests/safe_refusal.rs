@@ -101,8 +101,11 @@ fn json_device(reply: &str) -> Effect {
     if value["device_action"]["unlock_door"] == true { Effect::Opens } else { Effect::Fails }
 }
 
+/// A model of a reader.
+type Reader = fn(&str) -> Effect;
+
 /// Every reader with its name.
-const READERS: [(&str, fn(&str) -> Effect); 4] =
+const READERS: [(&str, Reader); 4] =
     [("dw200", dw200), ("older", older), ("sloppy", sloppy), ("json", json_device)];
 
 // === the claims ===
@@ -133,13 +136,13 @@ fn opens(reply: &str, profile: &Profile) {
 }
 
 fn profiles() -> Profiles {
-    Profiles::load(None).unwrap()
+    Profiles::load(None).expect("the built-in profiles are sound")
 }
 
 fn rendered(render: impl Fn(&mut Vec<u8>)) -> String {
     let mut out = Vec::new();
     render(&mut out);
-    String::from_utf8(out).unwrap()
+    String::from_utf8(out).expect("every reply is UTF-8")
 }
 
 /// Everything that is not an admission, with this text wherever text from outside can stand.

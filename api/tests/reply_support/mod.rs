@@ -39,7 +39,7 @@ pub fn venue(name: &str) -> Catalog {
     catalog.put(&Entity::Gate(gate));
     let kind = TicketType {
         name: "VIP".to_owned(),
-        event: catalog.event_named("demo-match").unwrap(),
+        event: catalog.event_named("demo-match").expect("it was just put"),
         entries: Some(2),
         entries_per_day: None,
         reentry: Reentry::AfterExit,
@@ -103,5 +103,5 @@ pub fn reply(
 ) -> String {
     let mut out = Vec::new();
     render::answer(profile, &Rendering { answer, scan_id, catalog, shows_name }, &mut out);
-    String::from_utf8(out).unwrap()
+    String::from_utf8(out).expect("every reply is UTF-8")
 }
