@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use store::{Projector, ProjectorOptions, ProjectorStats, SqliteStore, Store};
+use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, SqliteStore, Store};
 use tracing::{error, info, warn};
 
 /// A stop has so long to answer what is in flight.
@@ -110,6 +110,7 @@ impl Core {
         store: SqliteStore,
         profiles: Profiles,
     ) -> Result<Core, StartError> {
+        use anyhow::Context;
         let stop_projector = Arc::new(AtomicBool::new(false));
         let stop_housekeeping = Arc::new(AtomicBool::new(false));
         let warm_from = store.queries()?;
@@ -118,6 +119,13 @@ impl Core {
             .name("journal".to_owned())
             .spawn(move || for_writer.journal().run_writer())?;
         let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
+        match projector.check() {
+            // Gates can go on without the store; a person has to bring its file back.
+            Err(error @ ProjectError::Missing { .. }) => error!(%error, "the store cannot follow; gates go on without it"),
+            checked => {
+                checked.context("the store does not belong to this journal; is the data directory right?")?;
+            }
+        }
         let stats = projector.stats();
         let stop = Arc::clone(&stop_projector);
         let projecting = std::thread::Builder::new().name("projector".to_owned()).spawn(move || {

@@ -15,6 +15,7 @@ pub struct Stream {
     order: Vec<u32>,
     next: usize,
     made: u64,
+    code: fn(u32) -> [u8; CODE_BYTES],
     batch: Vec<Prepared>,
 }
 
@@ -28,13 +29,22 @@ struct Prepared {
 impl Stream {
     /// Scans of tickets `0..tickets`: each once before any comes again.
     pub fn new(tickets: u32, seed: u64) -> Stream {
+        Stream::with_codes(tickets, seed, venue::code)
+    }
+
+    /// Scans of codes that no ticket has.
+    pub fn of_strangers(count: u32, seed: u64) -> Stream {
+        Stream::with_codes(count, seed, venue::stranger)
+    }
+
+    fn with_codes(tickets: u32, seed: u64, code: fn(u32) -> [u8; CODE_BYTES]) -> Stream {
         assert!(tickets > 0);
         let mut order: Vec<u32> = (0..tickets).collect();
         let mut random = SplitMix64(seed);
         for last in (1..order.len()).rev() {
             order.swap(last, random.below(last as u64 + 1) as usize);
         }
-        Stream { order, next: 0, made: 0, batch: Vec::new() }
+        Stream { order, next: 0, made: 0, code, batch: Vec::new() }
     }
 
     /// Prepares the next `count` scans; those before them are gone.
@@ -44,7 +54,7 @@ impl Stream {
             let number = self.order[self.next];
             self.next = (self.next + 1) % self.order.len();
             self.made += 1;
-            self.batch.push(Prepared { code: venue::code(number), id: scan_id(self.made) });
+            self.batch.push(Prepared { code: (self.code)(number), id: scan_id(self.made) });
         }
     }
 

@@ -163,7 +163,8 @@ CREATE TABLE scans (
 -- Each of these costs a part of every scan: no more without a question that needs it.
 CREATE INDEX scans_device ON scans (device);
 CREATE INDEX scans_decided_at ON scans (decided_at);
-CREATE INDEX scans_code ON scans (code);
+-- A code of a ticket is found through `codes` and scans_ticket: only strangers need an index of their own.
+CREATE INDEX scans_unknown_code ON scans (code) WHERE ticket IS NULL;
 CREATE INDEX scans_ticket ON scans (ticket) WHERE ticket IS NOT NULL;
 
 -- Answers kept for retries, removed when they expire. Only this table repeats a holder's name.

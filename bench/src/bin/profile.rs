@@ -23,6 +23,9 @@ fn main() -> Result<()> {
     let scans: u64 = scans.parse().context("read the number of scans")?;
     let mut direct = Direct::new(tickets, kept, course);
     let spent = direct.measure(scans, course);
-    println!("{:.1} ns per scan ({course:?}, {tickets} tickets, {kept} kept)", spent.as_nanos() as f64 / scans.max(1) as f64);
+    println!(
+        "{:.1} ns per scan ({course:?}, {tickets} tickets, {kept} kept)",
+        spent.as_nanos() as f64 / scans.max(1) as f64
+    );
     Ok(())
 }

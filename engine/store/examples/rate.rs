@@ -12,7 +12,7 @@ use std::time::Instant;
 use store::{SqliteStore, Store};
 #[allow(clippy::unwrap_used)]
 fn main() {
-    let n: u32 = 300_000;
+    let n: u32 = std::env::args().nth(3).unwrap().parse().unwrap();
     let clock = Arc::new(ManualClock::at(Time(1_780_000_000_000)));
     let options = JournalOptions { pending_bytes_max: 1 << 30, ..JournalOptions::default() };
     let (engine, _) = Engine::open(Arc::new(SimDisk::new()), clock.clone(), options).unwrap();
@@ -104,19 +104,23 @@ fn main() {
     let mut store = SqliteStore::open(&path).unwrap();
     let mut reader = engine.journal().reader(Lsn(0));
     let (mut scans, mut spent) = (0_u64, 0.0);
+    let mut cpu_spent = 0.0;
     let (mut tix, mut tspent) = (0_u64, 0.0);
     loop {
         let mut records = Vec::new();
-        reader.read(600_000, &mut records).unwrap();
+        reader.read(6_000_000, &mut records).unwrap();
         if records.is_empty() {
             break;
         }
-        for chunk in records.chunks(2_000) {
+        for chunk in records.chunks(std::env::args().nth(2).unwrap().parse().unwrap()) {
             let began = Instant::now();
+            let cpu = on_cpu();
             let batch: Vec<_> = chunk.iter().map(|(l, p)| (*l, Record::decode(p).unwrap())).collect();
             store.apply(&batch).unwrap();
             let s = batch.iter().filter(|(_, r)| matches!(r, Record::Scan(_))).count() as u64;
             if s > 0 {
+                cpu_spent += on_cpu() - cpu;
+
                 scans += s;
                 spent += began.elapsed().as_secs_f64();
             } else {
@@ -134,6 +138,7 @@ fn main() {
     }
     println!("tickets {tix} in {tspent:.2}s = {:.0}/s", tix as f64 / tspent);
     println!("scans {scans} in {spent:.2}s = {:.0}/s", scans as f64 / spent);
+    println!("cpu {cpu_spent:.2}s = {:.0}/s of one core", scans as f64 / cpu_spent);
     let began = Instant::now();
     let state = store.bootstrap().unwrap();
     println!(
@@ -142,4 +147,9 @@ fn main() {
         engine::checkpoint::image(&state) == engine.image()
     );
     println!("file {} MB", std::fs::metadata(&path).unwrap().len() >> 20);
+}
+
+fn on_cpu() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }

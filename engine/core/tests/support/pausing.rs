@@ -6,6 +6,7 @@ use engine::disk::{Disk, DiskFile};
 use engine::sim_disk::SimDisk;
 use parking_lot::Mutex;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -99,11 +100,17 @@ pub fn checkpoint_with(engine: &Engine, pause: &Pause, mut between: impl FnMut(u
             *pause.reached.lock() = None;
             taken
         });
-        let mut count = 0;
+        let (mut count, mut panicked) = (0, None);
         while pauses.recv().is_ok() {
-            between(count);
+            // A test that fails in here must still let the checkpoint go, or nobody would ever hear of it.
+            if panicked.is_none() {
+                panicked = catch_unwind(AssertUnwindSafe(|| between(count))).err();
+            }
             count += 1;
             pause.let_go.send(()).unwrap();
+        }
+        if let Some(panicked) = panicked {
+            resume_unwind(panicked);
         }
         taken.join().unwrap().unwrap();
         count

@@ -32,9 +32,9 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Prepared statements kept for each connection.
 const STATEMENTS_KEPT: usize = 64;
 /// Pages of the write-ahead log (4 KiB each) after which it is moved into the database.
-const LOG_PAGES: u32 = 4_000;
+const LOG_PAGES: u32 = 16_000;
 /// Memory for pages of the writing connection, in KiB.
-const WRITER_CACHE_KIB: i64 = 64 * 1_024;
+const WRITER_CACHE_KIB: i64 = 128 * 1_024;
 /// Memory for pages of a reading connection, in KiB.
 const READER_CACHE_KIB: i64 = 8 * 1_024;
 /// Form of the columns that are not plain SQL.

@@ -1,0 +1,36 @@
+//! Reading the contract's example and writing the reply to it. Knows how to measure.
+
+use bench::bodies::{EXAMPLE, EXAMPLE_ESCAPED, Reply, parse, parse_serde_json};
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const CODE_LEN: usize = "TICKET_QR_CODE_123".len();
+
+fn bodies(c: &mut Criterion) {
+    let mut group = c.benchmark_group("bodies");
+    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    let mut scratch = api::body::Scratch::default();
+    group.bench_function("parse_149_bytes", |bencher| {
+        bencher.iter(|| assert_eq!(parse(black_box(EXAMPLE), &mut scratch), CODE_LEN));
+    });
+    group.bench_function("parse_general", |bencher| {
+        bencher.iter(|| assert_eq!(parse(black_box(EXAMPLE_ESCAPED), &mut scratch), CODE_LEN));
+    });
+    group.bench_function("parse_serde_json", |bencher| {
+        bencher.iter(|| assert_eq!(parse_serde_json(black_box(EXAMPLE)), CODE_LEN));
+    });
+    let reply = Reply::admission();
+    let mut out = Vec::with_capacity(1_024);
+    let expected = reply.render("json", &mut out);
+    group.bench_function("render_json", |bencher| {
+        bencher.iter(|| assert_eq!(reply.render(black_box("json"), &mut out), expected));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, bodies);
+criterion_main!(benches);

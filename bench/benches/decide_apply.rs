@@ -1,0 +1,60 @@
+//! One scan at a million tickets: look-ups, decision, application; then the same through the engine with a journal.
+//! Knows how to measure; what is measured is the library's.
+
+use bench::TICKETS;
+use bench::direct::{Course, Direct};
+use bench::node::{COMMIT_EVERY, Node};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Kept scans of a full house's day.
+const KEPT_DAY: u64 = 100_000;
+/// Kept scans of a node that serves many venues.
+const KEPT_MANY: u64 = 1_000_000;
+
+fn direct(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decide_apply");
+    settings(&mut group);
+    for (name, tickets, kept, course) in [
+        ("reentry/1000", 1_000, 1_000, Course::Reentry),
+        ("reentry/1000000", TICKETS, KEPT_DAY, Course::Reentry),
+        ("fresh/1000000", TICKETS, KEPT_DAY, Course::Fresh),
+        ("used/1000000", TICKETS, KEPT_DAY, Course::Used),
+        ("reentry_million_kept/1000000", TICKETS, KEPT_MANY, Course::Reentry),
+    ] {
+        let mut direct = None;
+        // Made only when this one is asked for: a million tickets take a second.
+        group.bench_function(name, |bencher| {
+            let direct = direct.get_or_insert_with(|| Direct::new(tickets, kept, course));
+            bencher.iter_custom(|count| direct.measure(count, course));
+        });
+    }
+    group.finish();
+}
+
+fn engine(c: &mut Criterion) {
+    let mut group = c.benchmark_group("engine_scan");
+    settings(&mut group);
+    let mut node = Node::in_temporary_directory(TICKETS).expect("a temporary directory");
+    group.bench_function("without_commit", |bencher| {
+        bencher.iter_custom(|count| node.scan(count).expect("all are admitted").scans);
+    });
+    group.bench_function(format!("with_commit_every_{COMMIT_EVERY}"), |bencher| {
+        bencher.iter_custom(|count| {
+            let spent = node.scan(count).expect("all are admitted");
+            spent.scans + spent.commits
+        });
+    });
+    group.finish();
+}
+
+fn settings(group: &mut BenchmarkGroup<'_, WallTime>) {
+    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+}
+
+criterion_group!(benches, direct, engine);
+criterion_main!(benches);
