@@ -121,7 +121,9 @@ impl Core {
         let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
         match projector.check() {
             // Gates can go on without the store; a person has to bring its file back.
-            Err(error @ ProjectError::Missing { .. }) => error!(%error, "the store cannot follow; gates go on without it"),
+            Err(error @ ProjectError::Missing { .. }) => {
+                error!(%error, "the store cannot follow; gates go on without it")
+            }
             checked => {
                 checked.context("the store does not belong to this journal; is the data directory right?")?;
             }

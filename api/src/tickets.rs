@@ -68,15 +68,6 @@ pub const COLUMNS: [&str; 12] = [
     "specimen",
 ];
 
-/// How a list is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Comma, semicolon or tab separated, with a line of column names.
-    Csv,
-    /// One JSON object a line.
-    Ndjson,
-}
-
 /// A row with its line, or what is wrong with it.
 pub type Line = (u64, Result<TicketRow, String>);
 
@@ -89,15 +80,34 @@ pub fn read(
     encoding: Option<&str>,
 ) -> Result<Box<dyn Iterator<Item = Line>>, String> {
     let mut input = decoded(input, encoding)?;
-    let first = input.fill_buf().map_err(|error| format!("cannot read the list: {error}"))?;
-    let form = match first.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        None => return Err("the list is empty".to_owned()),
-        Some(b'{') => Form::Ndjson,
-        Some(_) => Form::Csv,
-    };
-    match form {
-        Form::Ndjson => Ok(Box::new(ndjson_rows(input))),
-        Form::Csv => csv_rows(input),
+    let mut first = Vec::new();
+    // A decoder may give its text in small pieces: the first line is read whole before it is looked at.
+    while first.iter().all(u8::is_ascii_whitespace) && first.len() < LINE_BYTES_MAX {
+        let read = input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut first);
+        if read.map_err(|error| format!("cannot read the list: {error}"))? == 0 {
+            return Err("the list is empty".to_owned());
+        }
+    }
+    let is_json = first.trim_ascii_start().starts_with(b"{");
+    let shape = Shape::of(&first);
+    let input: Box<dyn BufRead> = Box::new(std::io::Cursor::new(first).chain(input));
+    if is_json { Ok(Box::new(ndjson_rows(input))) } else { csv_rows(input, shape) }
+}
+
+/// How the first line of a CSV is written, and so the others.
+#[derive(Clone, Copy)]
+struct Shape {
+    delimiter: u8,
+    /// The reader counts a line that ends in CR LF from its LF on: one too few.
+    crlf: bool,
+}
+
+impl Shape {
+    fn of(first: &[u8]) -> Shape {
+        let count = |delimiter: u8| first.iter().filter(|byte| **byte == delimiter).count();
+        let delimiter =
+            [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',');
+        Shape { delimiter, crlf: first.ends_with(b"\r\n") }
     }
 }
 
@@ -147,14 +157,9 @@ fn row_of_json(line: &[u8]) -> Result<TicketRow, String> {
 
 const NOT_UTF8: &str = "not UTF-8; save the list as UTF-8, or name its encoding with --encoding windows-1252";
 
-fn csv_rows(mut input: Box<dyn BufRead>) -> Result<Box<dyn Iterator<Item = Line>>, String> {
-    let first = input.fill_buf().map_err(|error| format!("cannot read the list: {error}"))?;
-    let header_end = first.iter().position(|byte| *byte == b'\n').unwrap_or(first.len());
-    let delimiter = [b',', b';', b'\t']
-        .into_iter()
-        .max_by_key(|d| first[..header_end].iter().filter(|byte| *byte == d).count());
+fn csv_rows(input: Box<dyn BufRead>, shape: Shape) -> Result<Box<dyn Iterator<Item = Line>>, String> {
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter.unwrap_or(b','))
+        .delimiter(shape.delimiter)
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(input);
@@ -173,7 +178,7 @@ fn csv_rows(mut input: Box<dyn BufRead>) -> Result<Box<dyn Iterator<Item = Line>
     Ok(Box::new(std::iter::from_fn(move || match reader.read_byte_record(&mut record) {
         Ok(false) => None,
         Ok(true) => {
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = record.position().map_or(0, csv::Position::line) + u64::from(shape.crlf);
             Some((line, row_of_csv(&record, &columns)))
         }
         Err(error) => {

@@ -10,6 +10,7 @@ use engine::catalog::{Catalog, DeviceId, Role};
 use engine::decision::{Reason, Verdict};
 use engine::journal::{JournalError, Reader};
 use engine::record::{Record, ScanRecord};
+use engine::scans::KeptScan;
 use engine::{Engine, Lsn, OWN_SCAN_ID_PREFIX};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use std::future::Future;
 use std::io::Write;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -44,9 +45,14 @@ pub struct Bell {
 impl Bell {
     /// To be called after each advance of the journal.
     pub fn ring(&self) {
+        // The journal has advanced before this look, and whoever listens looks at the journal after: one sees the other.
+        fence(Ordering::SeqCst);
         if self.listening.load(Ordering::Acquire) > 0 {
-            let wakers = std::mem::take(&mut *self.wakers.lock());
+            let mut own = self.wakers.lock();
+            let wakers = std::mem::take(&mut *own);
+            // Under the lock: a listener that comes now is neither taken nor forgotten.
             self.listening.store(0, Ordering::Release);
+            drop(own);
             wakers.into_iter().for_each(Waker::wake);
         }
     }
@@ -57,6 +63,7 @@ impl Bell {
             wakers.push(waker.clone());
         }
         self.listening.store(wakers.len(), Ordering::Release);
+        fence(Ordering::SeqCst);
     }
 }
 
@@ -164,7 +171,15 @@ impl Port {
             None => None,
         };
         let durable = self.engine().journal().positions().durable;
-        let newest = self.engine().latest_scan(device, gate, LATEST_LOOK_AT).filter(|lsn| *lsn <= durable);
+        // The newest may not be durable yet: then the one before it is the latest anybody was told of.
+        let newest = self.engine().with_state(|state| {
+            let fits = |scan: &&KeptScan| {
+                scan.lsn <= durable.0
+                    && device.is_none_or(|device| device == scan.device)
+                    && gate.is_none_or(|gate| gate == scan.answer.gate)
+            };
+            state.scans.newest().take(LATEST_LOOK_AT).find(fits).map(|scan| Lsn(scan.lsn))
+        });
         let scan = newest.and_then(|lsn| {
             Tail::new(self.engine(), Lsn(lsn.0 - 1), audience).read().into_iter().find(|(own, _)| *own == lsn)
         });

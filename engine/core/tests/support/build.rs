@@ -88,3 +88,13 @@ pub fn open(disk: &SimDisk, clock: &Arc<ManualClock>, segment_bytes: u64) -> Eng
     let options = JournalOptions { segment_bytes, salt: 7, ..JournalOptions::default() };
     Engine::open(Arc::new(disk.clone()), clock.clone(), options).unwrap().0
 }
+
+/// The nth device.
+pub fn device_id(n: u32) -> DeviceId {
+    DeviceId(n)
+}
+
+/// The nth gate.
+pub fn gate_id(n: u32) -> GateId {
+    GateId(n)
+}

@@ -491,6 +491,8 @@ impl Reference {
 
     /// A scan: answered and remembered. `lsn` is what the engine gave it.
     pub fn scan(&mut self, ask: &Ask, lsn: u64) -> Result {
+        // An empty id is none.
+        let ask = &Ask { id: ask.id.clone().filter(|id| !id.is_empty()), ..ask.clone() };
         match self.seen(ask) {
             Err(problem) => return problem,
             Ok(Some((n, repeat))) => {
@@ -513,9 +515,7 @@ impl Reference {
         if let (Some(n), Some(after)) = (guest, &after) {
             self.guests[n].usage = after.clone();
         }
-        let mut ask = ask.clone();
-        ask.id = ask.id.filter(|id| !id.is_empty());
-        let (recorded_at, passed) = (self.now, Passed::Open);
+        let (ask, recorded_at, passed) = (ask.clone(), self.now, Passed::Open);
         let said_now = said.clone();
         self.history.push(Entry { ask, said, recorded_at, event, guest, before, after, passed, lsn });
         for _ in 0..2 {

@@ -31,7 +31,8 @@ use std::time::Duration;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Prepared statements kept for each connection.
 const STATEMENTS_KEPT: usize = 64;
-/// Pages of the write-ahead log (4 KiB each) after which it is moved into the database.
+/// Pages of the write-ahead log (4 KiB each) after which it is moved into the database: 64 MB. A page that changes in
+/// every batch is moved once for many.
 const LOG_PAGES: u32 = 16_000;
 /// Memory for pages of the writing connection, in KiB.
 const WRITER_CACHE_KIB: i64 = 128 * 1_024;

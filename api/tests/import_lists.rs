@@ -1,0 +1,93 @@
+//! Ticket lists from outside: every way a list is written, every way it is wrong, and any bytes at all.
+
+use api::tickets::{self, TicketRow};
+use engine::sim_disk::SplitMix64;
+use std::io::Cursor;
+
+/// Reads a list; each row as `line code/type/holder` or `line error`.
+fn read(bytes: &[u8], encoding: Option<&str>) -> Result<Vec<String>, String> {
+    let shown = |(line, row): (u64, Result<TicketRow, String>)| match row {
+        Ok(row) => format!("{line} {}/{}/{}", row.code, row.kind, row.holder),
+        Err(problem) => format!("{line} {problem}"),
+    };
+    Ok(tickets::read(Cursor::new(bytes.to_vec()), encoding)?.map(shown).collect())
+}
+
+fn check(bytes: &[u8], encoding: Option<&str>, expected: &[&str]) {
+    assert_eq!(read(bytes, encoding).unwrap(), expected);
+}
+
+#[test]
+fn every_delimiter_and_line_end_is_read() {
+    check(b"code,type,holder\nA,VIP,Jo\n", None, &["2 A/VIP/Jo"]);
+    check(b"code;type;holder\r\nA;VIP;Jo\r\nB;STD;\r\n", None, &["2 A/VIP/Jo", "3 B/STD/"]);
+    check(b"type\tcode\tholder\nVIP\tA\t\"Jo, the first\"", None, &["2 A/VIP/Jo, the first"]);
+    check(b"Code , TYPE , Holder\n A , VIP , Jo \n", None, &["2 A/VIP/Jo"]);
+}
+
+#[test]
+fn every_encoding_is_read() {
+    check("\u{feff}code,type,holder\nA,VIP,Zoë\n".as_bytes(), None, &["2 A/VIP/Zoë"]);
+    let wide: Vec<u8> =
+        "\u{feff}code,type,holder\nA,VIP,Zoë\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    check(&wide, None, &["2 A/VIP/Zoë"]);
+    check(b"code,type,holder\nA,VIP,Zo\xeb\n", Some("windows-1252"), &["2 A/VIP/Zoë"]);
+}
+
+#[test]
+fn a_list_in_another_encoding_is_told_line_by_line() {
+    let rows = read(b"code,type,holder\nA,VIP,Zo\xeb\nB,VIP,Al\n", None).unwrap();
+    assert!(rows[0].starts_with("2 not UTF-8") && rows[0].contains("--encoding windows-1252"), "{rows:?}");
+    assert_eq!(rows[1], "3 B/VIP/Al");
+}
+
+#[test]
+fn ndjson_is_read_and_its_mistakes_are_told() {
+    let rows = read(b"{\"code\":\"A\",\"type\":\"VIP\"}\n\n{\"code\":7}\n{\"code\":\"C\",\"type\":\"VIP\",\"colour\":1}\n", None).unwrap();
+    assert_eq!(rows[0], "1 A/VIP/");
+    assert!(rows[1].starts_with("3 not a ticket in JSON"), "{rows:?}");
+    assert!(rows[2].contains("colour"), "{rows:?}");
+}
+
+#[test]
+fn a_list_without_its_columns_is_refused_as_a_whole() {
+    assert!(read(b"", None).unwrap_err().contains("empty"));
+    assert!(read(b"code,holder\nA,Jo\n", None).unwrap_err().contains("no column 'type'"));
+    assert!(read(b"code,type,colour\nA,VIP,red\n", None).unwrap_err().contains("unknown column 'colour'"));
+    assert!(read(b"code,type\nA,VIP\n", Some("klingon")).unwrap_err().contains("klingon"));
+}
+
+#[test]
+fn a_row_with_too_few_or_too_many_fields_is_told() {
+    let rows = read(b"code,type\nA\nB,VIP,more\nC,VIP\n", None).unwrap();
+    assert!(rows[0].contains("1 fields") && rows[1].contains("3 fields"), "{rows:?}");
+    assert_eq!(rows[2], "4 C/VIP/");
+}
+
+/// Cases of a fuzz run: a fixed number here, as many as wanted by `./x fuzz`.
+fn fuzz_cases() -> u64 {
+    std::env::var("GATEHOUSE_FUZZ_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+}
+
+#[test]
+fn fuzz_any_bytes_are_rows_or_reasons() {
+    let corpus: [&[u8]; 4] = [
+        b"code,type,holder,valid_from,status\nA,VIP,Jo,2026-01-01T00:00:00Z,active\n",
+        b"{\"code\":\"A\",\"type\":\"VIP\",\"card\":\"04A1B2\"}\n",
+        b"code;type\r\n\"A\"\"B\";VIP\r\n",
+        b"\xff\xfec\0o\0d\0e\0,\0t\0y\0p\0e\0\n\0",
+    ];
+    let mut random = SplitMix64(20_261_123);
+    for _ in 0..fuzz_cases() {
+        let mut bytes = corpus[random.below(corpus.len() as u64) as usize].to_vec();
+        for _ in 0..=random.below(6) {
+            let at = random.below(bytes.len() as u64 + 1) as usize;
+            match random.below(3) {
+                0 => bytes.insert(at, random.below(256) as u8),
+                1 if at < bytes.len() => bytes[at] = random.below(256) as u8,
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        tickets::fuzz_rows(&bytes);
+    }
+}

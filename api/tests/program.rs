@@ -1,0 +1,34 @@
+//! The real program, end to end: started as its own process, spoken to over sockets, killed, restarted and audited
+//! from outside. Knows the contract only; never links what it tests.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop, in helpers too")]
+
+#[path = "program/support.rs"]
+mod support;
+
+#[path = "program/cold.rs"]
+mod cold;
+#[path = "program/crash.rs"]
+mod crash;
+#[path = "program/device_port.rs"]
+mod device_port;
+#[path = "program/feed.rs"]
+mod feed;
+#[path = "program/import.rs"]
+mod import;
+#[path = "program/metrics.rs"]
+mod metrics;
+#[path = "program/offline.rs"]
+mod offline;
+#[path = "program/operators.rs"]
+mod operators;
+#[path = "program/poison.rs"]
+mod poison;
+#[path = "program/recovery.rs"]
+mod recovery;
+#[path = "program/retry.rs"]
+mod retry;
+#[path = "program/settings.rs"]
+mod settings;
+#[path = "program/stop.rs"]
+mod stop;

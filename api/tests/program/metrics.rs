@@ -1,0 +1,147 @@
+//! What people and Prometheus see: health, readiness and numbers that move as scans are made.
+
+use crate::support::{Client, Server, Site};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Every sample of the page by name and labels; a line that is not Prometheus text stops the test.
+fn samples(page: &str) -> BTreeMap<String, f64> {
+    let (mut samples, mut typed) = (BTreeMap::new(), BTreeMap::new());
+    for line in page.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let words: Vec<&str> = comment.splitn(3, ' ').collect();
+            assert!(["HELP", "TYPE", "UNIT", "EOF"].contains(&words[0]), "{line}");
+            if words[0] == "TYPE" {
+                assert!(
+                    typed.insert(words[1].to_owned(), words[2].to_owned()).is_none(),
+                    "typed twice: {line}"
+                );
+            }
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("not a sample: {line:?}"));
+        let value: f64 = value.parse().unwrap_or_else(|_| panic!("not a number: {line:?}"));
+        assert!(value.is_finite() && value >= 0.0, "{line}");
+        let plain = name.split('{').next().unwrap();
+        assert!(
+            plain.starts_with("gatehouse_")
+                && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+            "{line}"
+        );
+        let labels = name[plain.len()..].trim_start_matches('{').trim_end_matches('}');
+        assert!(
+            labels.is_empty() || labels.split("\",").all(|pair| pair.split_once("=\"").is_some()),
+            "{line}"
+        );
+        let family = ["_total", "_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| plain.strip_suffix(end).filter(|family| typed.contains_key(*family)))
+            .unwrap_or(plain);
+        assert!(typed.contains_key(family), "no TYPE before {line}");
+        assert!(samples.insert(name.to_owned(), value).is_none(), "twice: {line}");
+    }
+    assert_eq!(page.lines().last(), Some("# EOF"));
+    samples
+}
+
+fn read(server: &Server) -> BTreeMap<String, f64> {
+    samples(&server.metrics())
+}
+
+#[test]
+fn the_metrics_are_prometheus_text_and_move_as_scans_are_made() {
+    let site = Site::demo();
+    let server = site.start();
+    let before = read(&server);
+    assert!(before.values().all(|value| value.is_finite()));
+    server.scan(1, "DEMO-STD-000001", "m1");
+    server.scan(1, "DEMO-STD-000001", "m2");
+    server.scan(1, "DEMO-STD-000001", "m2");
+    server.scan(2, "NEVER-SOLD", "m3");
+    server.scan(41, "DEMO-STD-000001", "m4");
+    server.scan(1, "DEMO-STD-000002", "m5");
+    server.post("/d/demo-key-800/api/access/validate", "vgdecoderesult=DEMO-STD-000003&&devicenumber=800");
+    server.post("/api/access/validate", "{");
+    let after = read(&server);
+    let changed = |name: &str| after[name] - before[name];
+    for (name, difference) in [
+        (r#"gatehouse_denials_total{reason="already_used"}"#, 1.0),
+        (r#"gatehouse_denials_total{reason="unknown_ticket"}"#, 1.0),
+        (r#"gatehouse_denials_total{reason="blocked"}"#, 0.0),
+        (r#"gatehouse_gate_admits_total{gate="ENTRANCE_01"}"#, 2.0),
+        (r#"gatehouse_gate_denials_total{gate="ENTRANCE_01"}"#, 1.0),
+        (r#"gatehouse_gate_admits_total{gate="ENTRANCE_02"}"#, 1.0),
+        (r#"gatehouse_gate_denials_total{gate="ENTRANCE_02"}"#, 1.0),
+        (r#"gatehouse_gate_admits_total{gate="EXIT_01"}"#, 1.0),
+        (r#"gatehouse_zone_people{zone="BOWL"}"#, 2.0),
+        (r#"gatehouse_profile_scans_total{profile="json-v1",decision="admit"}"#, 3.0),
+        (r#"gatehouse_profile_scans_total{profile="json-v1",decision="deny"}"#, 2.0),
+        (r#"gatehouse_profile_scans_total{profile="vguang",decision="admit"}"#, 1.0),
+        ("gatehouse_same_id_scans_total", 1.0),
+        (r#"gatehouse_faults_total{status="401"}"#, 1.0),
+        ("gatehouse_scan_seconds_count", 7.0),
+    ] {
+        assert_eq!(changed(name), difference, "{name}");
+    }
+    let requests = changed("gatehouse_requests_total");
+    assert_eq!(requests, 8.0);
+    buckets_add_up(&after);
+    server.kill();
+    let restarted = read(&site.start());
+    assert_eq!(
+        restarted[r#"gatehouse_gate_admits_total{gate="ENTRANCE_01"}"#], 2.0,
+        "counts survive a crash"
+    );
+    assert_eq!(restarted[r#"gatehouse_denials_total{reason="already_used"}"#], 1.0);
+}
+
+fn buckets_add_up(samples: &BTreeMap<String, f64>) {
+    let mut buckets: Vec<(f64, f64)> = samples
+        .iter()
+        .filter_map(|(name, value)| {
+            Some((
+                name.strip_prefix("gatehouse_scan_seconds_bucket{le=\"")?
+                    .trim_end_matches("\"}")
+                    .parse()
+                    .unwrap(),
+                *value,
+            ))
+        })
+        .collect();
+    buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+    assert!(buckets.windows(2).all(|pair| pair[0].1 <= pair[1].1), "{buckets:?}");
+    let last = buckets.last().unwrap();
+    assert!(last.0.is_infinite(), "the last bucket is +Inf: {buckets:?}");
+    assert_eq!(last.1, samples["gatehouse_scan_seconds_count"]);
+}
+
+#[test]
+fn health_and_readiness_are_told_apart_and_every_gate_has_a_number() {
+    let site = Site::demo();
+    let server = site.start();
+    let mut client = Client::to(server.api);
+    for path in ["/healthz", "/readyz"] {
+        let answer = client.request("GET", path, &[], b"").unwrap();
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let head = client.request("HEAD", path, &[], b"").unwrap();
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        assert_eq!(client.request("POST", path, &[], b"").unwrap().status / 100, 4);
+    }
+    assert!(
+        client
+            .request("GET", "/metrics", &[], b"")
+            .unwrap()
+            .header("Content-Type")
+            .unwrap()
+            .contains("openmetrics")
+    );
+    let page = read(&server);
+    let gates: BTreeSet<&str> =
+        page.keys().filter_map(|name| name.strip_prefix("gatehouse_gate_admits_total{gate=\"")).collect();
+    assert_eq!(gates.len(), 44);
+    let mut devices = server.client();
+    assert_eq!(
+        devices.request("GET", "/metrics", &[], b"").unwrap().status,
+        404,
+        "the device port shows no numbers"
+    );
+}
