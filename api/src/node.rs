@@ -84,23 +84,8 @@ impl Core {
             SqliteStore::open(&config.data_dir.join("store.sqlite")).context("open the embedded store")?;
         let options = JournalOptions { durability: config.durability, ..JournalOptions::default() };
         let engine = Arc::new(open_engine(disk, &store, options)?);
-        let cold = store.queries().context("open the embedded store for reading")?;
-        let mut codes = Vec::new();
-        cold.cold_codes(&mut |kind, code| codes.push((kind, code.to_vec())))
-            .context("read the codes of cold events")?;
-        if !codes.is_empty() {
-            engine
-                .cold_filter()
-                .rebuild(codes.len(), codes.iter().map(|(kind, code)| (*kind, code.as_slice())));
-        }
         let (tickets, scans, _) = engine.sizes();
-        info!(
-            tickets,
-            scans,
-            cold_codes = codes.len(),
-            ms = began.elapsed().as_millis() as u64,
-            "state loaded"
-        );
+        info!(tickets, scans, ms = began.elapsed().as_millis() as u64, "state loaded");
         Core::start(config, engine, store, profiles)
     }
 
@@ -111,40 +96,31 @@ impl Core {
         profiles: Profiles,
     ) -> Result<Core, StartError> {
         use anyhow::Context;
-        let stop_projector = Arc::new(AtomicBool::new(false));
-        let stop_housekeeping = Arc::new(AtomicBool::new(false));
-        let warm_from = store.queries()?;
+        let (stop_projector, stop_housekeeping) = (Arc::default(), Arc::default());
+        let questions = store.queries()?;
         let for_writer = Arc::clone(&engine);
-        let writer = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || for_writer.journal().run_writer())?;
+        let writer = spawn("journal", move || for_writer.journal().run_writer())?;
         let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
         match projector.check() {
             // Gates can go on without the store; a person has to bring its file back.
             Err(error @ ProjectError::Missing { .. }) => {
-                error!(%error, "the store cannot follow; gates go on without it")
+                error!(%error, "the store cannot follow; gates go on without it");
             }
             checked => {
                 checked.context("the store does not belong to this journal; is the data directory right?")?;
+                fill_cold_filter(&engine, &mut projector, questions.as_ref())?;
             }
         }
         let stats = projector.stats();
         let stop = Arc::clone(&stop_projector);
-        let projecting = std::thread::Builder::new().name("projector".to_owned()).spawn(move || {
-            // The guest walks when the reply leaves; whatever is behind it gives way.
-            let _ = rustix::process::nice(10);
-            if let Err(error) = projector.run(&stop) {
-                error!(%error, "projection stopped; gates go on, a restart is needed");
-            }
-        })?;
+        let projecting = spawn("projector", move || project(projector, &stop))?;
         let house = Housekeeper {
             config: config.clone(),
             engine: Arc::clone(&engine),
-            store: warm_from,
+            store: questions,
             stop: Arc::clone(&stop_housekeeping),
         };
-        let housekeeping =
-            std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || house.run())?;
+        let housekeeping = spawn("housekeeping", move || house.run())?;
         Ok(Core {
             engine,
             profiles,
@@ -171,6 +147,39 @@ impl Core {
         self.engine.journal().stop_writer();
         join(self.writer.take(), "journal");
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+fn project(mut projector: Projector, stop: &AtomicBool) {
+    // The guest walks when the reply leaves; whatever is behind it gives way.
+    let _ = rustix::process::nice(19);
+    if let Err(error) = projector.run(stop) {
+        error!(%error, "projection stopped; gates go on, a restart is needed");
+    }
+}
+
+/// The codes of tickets that are in the store only. Where there are such, the store has to be told first what the
+/// journal knows: a code that is in neither the memory nor the filter is called unknown.
+fn fill_cold_filter(
+    engine: &Engine,
+    projector: &mut Projector,
+    questions: &dyn store::Queries,
+) -> Result<(), StartError> {
+    use anyhow::Context;
+    if engine.catalog().events().all(|(_, event)| !event.cold) {
+        return Ok(());
+    }
+    while projector.step().context("bring the store up to date")? > 0 {}
+    let mut codes = Vec::new();
+    questions
+        .cold_codes(&mut |kind, code| codes.push((kind, code.to_vec())))
+        .context("read the codes of cold events")?;
+    engine.cold_filter().rebuild(codes.len(), codes.iter().map(|(kind, code)| (*kind, code.as_slice())));
+    info!(codes = codes.len(), "codes of cold events are in the filter");
+    Ok(())
 }
 
 fn join(thread: Option<JoinHandle<()>>, name: &str) {

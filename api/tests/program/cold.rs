@@ -81,3 +81,30 @@ fn a_list_of_an_event_far_away_that_comes_again_adds_nothing() {
     let tickets = site.command(&["export", "tickets", "--event", "spring", "--format", "ndjson"]).well().out;
     assert_eq!(tickets.lines().count(), 3, "{tickets}");
 }
+
+#[test]
+fn a_list_that_came_twice_admits_each_code_once_over_every_restart() {
+    let (site, server) = cooled();
+    site.command(&["import", "tickets", "--event", "spring", &site.file("again.csv", LIST.as_bytes())]);
+    server.projected();
+    server.stop();
+    let near = with_spring("2020-01-01T00:00:00Z")
+        .replace("starts = '2089-01-01T01:00:00Z'", "starts = '2020-01-01T01:00:00Z'")
+        .replace("name = 'IN'\nevent = 'cup'", "name = 'IN'\nevent = 'spring'");
+    site.command(&["import", "venue", &site.file("near.toml", near.as_bytes())]).well();
+    let server = site.start();
+    until("the spring tickets to come back", || (server.metric("gatehouse_tickets") >= 4.0).then_some(()));
+    assert_eq!(scan(&server, "SPRING-1", "n1")["access_granted"], true);
+    assert_eq!(scan(&server, "SPRING-1", "n2")["reason"], "already_used");
+    server.projected();
+    server.kill();
+    let server = site.start();
+    assert_eq!(scan(&server, "SPRING-1", "n3")["reason"], "already_used", "after a kill");
+    server.stop();
+    let server = site.start();
+    assert_eq!(scan(&server, "SPRING-1", "n4")["reason"], "already_used", "from the checkpoint");
+    server.stop();
+    std::fs::remove_dir_all(site.journal()).unwrap();
+    let server = site.start();
+    assert_eq!(scan(&server, "SPRING-1", "n5")["reason"], "already_used", "from the store");
+}

@@ -175,12 +175,7 @@ fn exit(view: &View<'_>, scan: &Scan<'_>, passage: Passage, holder: &Holder<'_>)
     Ok(Effect { after: moved(view, scan, passage, usage, people), people, attention })
 }
 
-fn entry(
-    view: &View<'_>,
-    scan: &Scan<'_>,
-    passage: Passage,
-    holder: &Holder<'_>,
-) -> Result<Effect, Refusal> {
+fn entry(view: &View<'_>, scan: &Scan<'_>, passage: Passage, holder: &Holder<'_>) -> Result<Effect, Refusal> {
     let people = entry_people(scan, passage, holder);
     let paying = paying(passage, &holder.ticket.usage, people);
     let mut attention = passback(view, passage, holder, people)?;
@@ -378,12 +373,7 @@ fn moved(view: &View<'_>, scan: &Scan<'_>, passage: Passage, before: TicketUse, 
 }
 
 /// What an override, or a green light that was already shown, does to the ticket. Never more entries than it has (A1).
-fn forced_effect(
-    view: &View<'_>,
-    scan: &Scan<'_>,
-    passage: Passage,
-    holder: &Holder<'_>,
-) -> Effect {
+fn forced_effect(view: &View<'_>, scan: &Scan<'_>, passage: Passage, holder: &Holder<'_>) -> Effect {
     let before = holder.ticket.usage;
     let moving = if is_known_inside(passage, &before) { before.inside } else { 1 };
     let people = scan.people.unwrap_or(moving).clamp(1, holder.kind.people);

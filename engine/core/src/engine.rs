@@ -681,7 +681,9 @@ impl Engine {
     /// `Unavailable`.
     pub fn set_warm(&self, event: EventId) -> Result<Lsn, EngineError> {
         let mut state = self.state.lock();
-        let Some(known) = state.catalog.event(event).filter(|known| known.cold) else { return Ok(Lsn(state.lsn)) };
+        let Some(known) = state.catalog.event(event).filter(|known| known.cold) else {
+            return Ok(Lsn(state.lsn));
+        };
         let entity = Box::new(Entity::Event(crate::catalog::Event { cold: false, ..known.clone() }));
         Ok(self.commit(&mut state, &Record::Put { at: self.clock.now(), operator: None, entity })?)
     }

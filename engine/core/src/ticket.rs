@@ -110,6 +110,8 @@ pub struct Ticket {
 #[derive(Debug)]
 pub struct TicketTable {
     chunks: Vec<Vec<Option<Ticket>>>,
+    /// The number the next ticket gets.
+    next: TicketId,
     index: Vec<HashTable<IndexEntry>>,
     hasher: foldhash::quality::RandomState,
     /// Tickets in the table.
@@ -278,6 +280,7 @@ impl Default for TicketTable {
     fn default() -> TicketTable {
         TicketTable {
             chunks: Vec::new(),
+            next: TicketId(0),
             index: (0..INDEX_PARTS).map(|_| HashTable::new()).collect(),
             hasher: foldhash::quality::RandomState::default(),
             len: 0,
@@ -299,7 +302,7 @@ impl TicketTable {
 
     /// The number the next ticket gets when the table gives them out.
     pub fn next_id(&self) -> TicketId {
-        TicketId(self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len()) as u32)
+        self.next
     }
 
     /// The ticket of a number. One or two cache misses.
@@ -343,13 +346,14 @@ impl TicketTable {
             );
         }
         let (chunk, offset) = (id.0 as usize / CHUNK, id.0 as usize % CHUNK);
-        while self.chunks.len() <= chunk {
-            if let Some(last) = self.chunks.last_mut() {
-                last.resize_with(CHUNK, || None);
-            }
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
+        // Chunks of numbers that are elsewhere stay empty and cost nothing.
+        self.chunks.resize_with(self.chunks.len().max(chunk + 1), Vec::new);
+        self.next = self.next.max(TicketId(id.0 + 1));
         let slots = &mut self.chunks[chunk];
+        if slots.capacity() == 0 {
+            // Once and for all, so that a chunk never moves.
+            slots.reserve_exact(CHUNK);
+        }
         if slots.len() <= offset {
             slots.resize_with(offset + 1, || None);
         }
@@ -413,10 +417,10 @@ impl TicketTable {
         })
     }
 
-    /// Frees the chunk around `id` if it holds nothing any more and no new number falls into it.
+    /// Frees the chunk around `id` if it holds nothing any more.
     pub fn free_chunk(&mut self, id: TicketId) {
         let chunk = id.0 as usize / CHUNK;
-        if chunk + 1 < self.chunks.len() && self.chunks[chunk].iter().all(Option::is_none) {
+        if self.chunks.get(chunk).is_some_and(|slots| slots.iter().all(Option::is_none)) {
             self.chunks[chunk] = Vec::new();
         }
     }
@@ -426,16 +430,7 @@ impl TicketTable {
 
     /// Makes sure that the next number is at least `id`: numbers of tickets that are elsewhere are not given again.
     pub fn reserve_ids(&mut self, next: TicketId) {
-        while self.next_id() < next {
-            let missing = (next.0 - self.next_id().0) as usize;
-            if self.chunks.last().is_none_or(|last| last.len() == CHUNK || last.capacity() == 0) {
-                self.chunks.push(Vec::with_capacity(CHUNK));
-            }
-            if let Some(last) = self.chunks.last_mut() {
-                let room = CHUNK - last.len();
-                last.resize_with(last.len() + missing.min(room), || None);
-            }
-        }
+        self.next = self.next.max(next);
     }
 }
 

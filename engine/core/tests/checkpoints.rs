@@ -1,6 +1,8 @@
 //! Checkpoints from the outside: what was captured is exactly one LSN, damage is seen, an older one serves, and
 //! nothing is deleted that a start may need.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod support;
 
 use engine::catalog::*;
@@ -32,7 +34,7 @@ fn venue(disk: Arc<dyn Disk>, tickets: usize) -> Engine {
     put(Entity::Gate(build::gate("North", Some(EventId(0)), ZoneId(0), ZoneId(1))));
     put(Entity::Device(build::device("D1")));
     put(Entity::Type(build::ticket_type("STD", EventId(0), Some(1), Reentry::None)));
-    let new = (0..tickets).map(|n| plain(n)).collect();
+    let new = (0..tickets).map(plain).collect();
     engine.add_tickets(new, false).unwrap();
     engine.journal().commit().unwrap();
     engine

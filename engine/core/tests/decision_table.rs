@@ -1,6 +1,8 @@
 //! The decision as tables: one line is a ticket, a scan and what must come of it. The language is in
 //! `support/table.rs`; the rules are product.md's, not the code's.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod support;
 
 use engine::decision::REASONS;

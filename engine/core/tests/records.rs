@@ -1,5 +1,7 @@
 //! Records as bytes: what is written reads back, and bytes that are none never end the program.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod support;
 
 use engine::Time;

@@ -1,5 +1,7 @@
 //! The crash simulator over its seeds, and the proof that it can fail. `./x sim SEED` repeats one seed.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 #[path = "support/sim/mod.rs"]
 mod sim;
 

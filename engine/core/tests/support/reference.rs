@@ -53,7 +53,7 @@ pub struct Ask {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passed {
+pub enum Outcome {
     Open,
     Passed,
     Annulled,
@@ -69,7 +69,7 @@ pub struct Entry {
     pub guest: Option<usize>,
     pub before: Option<Use>,
     pub after: Option<Use>,
-    pub passed: Passed,
+    pub passed: Outcome,
     pub lsn: u64,
 }
 
@@ -189,7 +189,7 @@ impl Reference {
         let age = self.now.0 - old.said.at.0;
         old.ask.gate == ask.gate
             && old.ask.kind == ask.kind
-            && old.passed == Passed::Open
+            && old.passed == Outcome::Open
             && ask.direction.is_none_or(|way| way == old.said.direction)
             && !ask.overriding
             && age >= 0
@@ -515,7 +515,7 @@ impl Reference {
         if let (Some(n), Some(after)) = (guest, &after) {
             self.guests[n].usage = after.clone();
         }
-        let (ask, recorded_at, passed) = (ask.clone(), self.now, Passed::Open);
+        let (ask, recorded_at, passed) = (ask.clone(), self.now, Outcome::Open);
         let said_now = said.clone();
         self.history.push(Entry { ask, said, recorded_at, event, guest, before, after, passed, lsn });
         for _ in 0..2 {
@@ -527,7 +527,7 @@ impl Reference {
 
     // --- passages ---
 
-    pub fn passage(&mut self, device: DeviceId, id: &str, outcome: Passed) -> Passage {
+    pub fn passage(&mut self, device: DeviceId, id: &str, outcome: Outcome) -> Passage {
         let own = id.strip_prefix("gh-");
         let found = (self.kept_from..self.history.len()).rev().find(|n| {
             let old = &self.history[*n];
@@ -545,14 +545,14 @@ impl Reference {
         if old.passed == outcome {
             return Passage::Done;
         }
-        if old.passed != Passed::Open {
+        if old.passed != Outcome::Open {
             return Passage::Decided;
         }
-        if outcome == Passed::Annulled && self.now.0 - old.said.at.0 > ANNUL_MS {
+        if outcome == Outcome::Annulled && self.now.0 - old.said.at.0 > ANNUL_MS {
             return Passage::TooLate;
         }
         self.history[n].passed = outcome;
-        if outcome == Passed::Annulled {
+        if outcome == Outcome::Annulled {
             self.give_back(n);
         }
         Passage::Done
@@ -605,7 +605,7 @@ impl Reference {
             if entry.ask.kind == ScanKind::Test || self.is_specimen(entry) {
                 continue;
             }
-            let people = if entry.passed == Passed::Annulled { 0 } else { entry.said.people };
+            let people = if entry.passed == Outcome::Annulled { 0 } else { entry.said.people };
             match (entry.said.admits, entry.guest.is_some(), entry.said.direction) {
                 (false, ..) => sums.denials += 1,
                 (true, false, Direction::Entry) => sums.turns += people,
@@ -670,7 +670,7 @@ impl Reference {
     pub fn admitted(&self, guest: usize) -> i64 {
         self.history
             .iter()
-            .filter(|entry| entry.guest == Some(guest) && entry.passed != Passed::Annulled)
+            .filter(|entry| entry.guest == Some(guest) && entry.passed != Outcome::Annulled)
             .filter_map(|entry| Some(entry.after.as_ref()?.used - entry.before.as_ref()?.used))
             .sum()
     }

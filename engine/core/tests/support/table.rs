@@ -152,14 +152,32 @@ impl Venue {
         let Some(verb) = act.plain.first().copied() else { return Ok(()) };
         match verb {
             "ticket" => self.add_ticket(&act, &expected),
-            "type" => Ok(self.put_type(&act)),
-            "zone" if act.plain.len() == 2 => Ok(self.put_zone(&act)),
+            "type" => {
+                self.put_type(&act);
+                Ok(())
+            }
+            "zone" if act.plain.len() == 2 => {
+                self.put_zone(&act);
+                Ok(())
+            }
             "zone" => self.count_zone(&act),
-            "gate" => Ok(self.put_gate(&act)),
-            "event" => Ok(self.put_event(&act)),
-            "status" => Ok(self.put_status(&act)),
+            "gate" => {
+                self.put_gate(&act);
+                Ok(())
+            }
+            "event" => {
+                self.put_event(&act);
+                Ok(())
+            }
+            "status" => {
+                self.put_status(&act);
+                Ok(())
+            }
             "annul" | "passed" => self.passage(&act, &expected),
-            "command" => Ok(self.command(&act)),
+            "command" => {
+                self.command(&act);
+                Ok(())
+            }
             "deliver" => self.deliver(&act, &expected),
             "turns" => {
                 let people = act.plain[2].parse().unwrap();
