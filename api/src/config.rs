@@ -121,12 +121,17 @@ const ACCEPTED_UNUSED: &[&str] = &["APP_URL", "KQT300_TIMEOUT", "KQT300_DEVICE_I
 /// What was typed on the command line, by key.
 pub type Flags = BTreeMap<&'static str, String>;
 
+/// The flag that asks for demo data: not a setting, but one that a production machine contradicts.
+pub const DEMO_FLAG: &str = "demo";
+
 /// The environment, as a map, so that tests pass their own.
 pub type Environment = BTreeMap<String, String>;
 
 /// Every mistake in the settings, one line each.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<String>);
+
+impl std::error::Error for Mistakes {}
 
 impl std::fmt::Display for Mistakes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -218,6 +223,7 @@ pub fn load(
         parser.resolve(setting, flags, environment, in_file.as_ref().map(|(name, values)| (*name, values)));
     }
     parser.apply_plan_port(environment, flags);
+    parser.reject_demo_in_production(flags);
     let config = parser.config();
     if parser.mistakes.is_empty() { Ok(config) } else { Err(Mistakes(parser.mistakes)) }
 }
@@ -339,6 +345,14 @@ impl Parser {
             Err(_) => self
                 .mistakes
                 .push(format!("environment KQT300_API_PORT: '{port}' is not a port, use 1 to 65535")),
+        }
+    }
+
+    fn reject_demo_in_production(&mut self, flags: &Flags) {
+        let (environment, source) = self.text("environment");
+        if environment == "production" && flags.contains_key(DEMO_FLAG) {
+            let mistake = format!("--demo is refused when environment is production ({source})");
+            self.mistakes.push(mistake);
         }
     }
 

@@ -46,7 +46,8 @@ pub fn run(target: &Target, options: &ImportTickets) -> anyhow::Result<Outcome> 
     );
     let checked = pass(target, options, true)?;
     if options.dry_run || !checked.bad.is_empty() {
-        return Ok(Outcome { added: 0, bad: checked.bad });
+        let added = if checked.bad.is_empty() { checked.added } else { 0 };
+        return Ok(Outcome { added, bad: checked.bad });
     }
     pass(target, options, false)
 }
@@ -99,16 +100,20 @@ fn progress_bar(bytes: Option<u64>, dry_run: bool) -> ProgressBar {
     bar
 }
 
-/// A code that stands twice in the list is a mistake of the list, told with both lines.
+/// A code or card that stands twice in the list is a mistake of the list, told with both lines.
 fn first_time(seen: &mut HashMap<Box<str>, u64>, line: u64, row: TicketRow) -> Result<TicketRow, String> {
-    for code in row.codes() {
-        if let Some(first) = seen.get(code) {
-            return Err(format!("the code '{code}' stands in line {first} already"));
+    // A card's key cannot be a code's: codes have no control characters.
+    let card = tickets::card_bytes(&row.card).ok().map(|bytes| format!("\0{bytes:02X?}"));
+    let keys = || row.codes().chain(card.as_deref());
+    for key in keys() {
+        if let Some(first) = seen.get(key) {
+            let what =
+                if key.starts_with('\0') { format!("card '{}'", row.card) } else { format!("code '{key}'") };
+            return Err(format!("the {what} stands in line {first} already"));
         }
     }
-    row.codes().for_each(|code| {
-        seen.insert(code.into(), line);
-    });
+    let new: Vec<Box<str>> = keys().map(Box::from).collect();
+    seen.extend(new.into_iter().map(|key| (key, line)));
     Ok(row)
 }
 

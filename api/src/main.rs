@@ -39,7 +39,8 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("gatehouse: {error:#}");
-            ExitCode::from(EXIT_INTERNAL)
+            let theirs = error.is::<config::Mistakes>();
+            ExitCode::from(if theirs { EXIT_USAGE } else { EXIT_INTERNAL })
         }
     }
 }
@@ -55,11 +56,11 @@ fn settings(cli: &Cli) -> Result<Config, config::Mistakes> {
         },
         None => None,
     };
-    config::load(
-        &cli.settings.flags(),
-        &environment,
-        file.as_ref().map(|(name, text)| (name.as_str(), text.as_str())),
-    )
+    let mut flags = cli.settings.flags();
+    if matches!(cli.command, Command::Serve { demo: true }) {
+        flags.insert(config::DEMO_FLAG, "true".to_owned());
+    }
+    config::load(&flags, &environment, file.as_ref().map(|(name, text)| (name.as_str(), text.as_str())))
 }
 
 fn run(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
@@ -96,10 +97,6 @@ fn run(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
 }
 
 fn serve(config: &Config, demo: bool) -> anyhow::Result<u8> {
-    if demo && config.production {
-        eprintln!("a mistake in the settings:\n  - --demo is refused when APP_ENV is production");
-        return Ok(EXIT_USAGE);
-    }
     start_logging(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Signals are caught before anything is open, so that a stop during the start is a clean stop too.
@@ -127,14 +124,20 @@ fn serve(config: &Config, demo: bool) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-type Signals = (tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+/// Asked to stop, twice over; and the one that is only kept from killing us.
+type Signals = (tokio::signal::unix::Signal, tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+/// A write beyond a file size limit. Uncaught it ends the program without a word; caught, the write fails, the
+/// journal says so and devices are told.
+const FILE_SIZE_EXCEEDED: std::ffi::c_int = 25;
 
 fn signals() -> std::io::Result<Signals> {
     use tokio::signal::unix::{SignalKind, signal};
-    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+    let file_size = signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?;
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, file_size))
 }
 
-async fn stop_asked((terminate, interrupt): &mut Signals) {
+async fn stop_asked((terminate, interrupt, _): &mut Signals) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -366,7 +366,7 @@ impl Page {
             buckets.push((bound as f64 / 1e6, up_to - below));
             below = up_to;
         }
-        buckets.push((f64::MAX, merged.len() - below));
+        buckets.push((f64::INFINITY, merged.len() - below));
         let sum_s = merged
             .iter_recorded()
             .map(|value| value.value_iterated_to() as f64 * value.count_at_value() as f64)

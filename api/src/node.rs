@@ -6,13 +6,13 @@ use crate::config::Config;
 use crate::demo;
 use crate::http::{self, Durable, Server, ServerOptions};
 use crate::metrics::{Latency, Sources};
-use crate::ops::Ops;
+use crate::ops::{ColdCodes, Ops};
 use crate::port::{Bell, Port, Shared};
 use crate::profile::Profiles;
 use crate::rate::Limiter;
 use crate::secrets;
 use engine::clock::SystemClock;
-use engine::disk::{Disk, StdDisk};
+use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
 use engine::{Engine, Lsn, checkpoint};
 use parking_lot::Mutex;
@@ -41,6 +41,8 @@ pub struct Core {
     pub profiles: Profiles,
     /// The projector's counters.
     pub projector: Arc<ProjectorStats>,
+    /// Codes of tickets that are in the store only.
+    pub cold_codes: Arc<ColdCodes>,
     stop_projector: Arc<AtomicBool>,
     stop_housekeeping: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
@@ -69,6 +71,18 @@ pub struct Node {
 pub type StartError = anyhow::Error;
 
 impl Core {
+    /// Does another process use the data directory?
+    ///
+    /// # Errors
+    /// A directory that cannot be opened.
+    pub fn in_use(config: &Config) -> Result<bool, StartError> {
+        match StdDisk::open(&config.data_dir.join("journal")) {
+            Ok(_) => Ok(false),
+            Err(DiskError::InUse { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Opens the data directory: checkpoint and journal, or the store alone when those are gone.
     ///
     /// # Errors
@@ -98,6 +112,7 @@ impl Core {
         use anyhow::Context;
         let (stop_projector, stop_housekeeping) = (Arc::default(), Arc::default());
         let questions = store.queries()?;
+        let cold_codes = Arc::new(ColdCodes::new(store.queries()?));
         let for_writer = Arc::clone(&engine);
         let writer = spawn("journal", move || for_writer.journal().run_writer())?;
         let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
@@ -125,6 +140,7 @@ impl Core {
             engine,
             profiles,
             projector: stats,
+            cold_codes,
             stop_projector,
             stop_housekeeping,
             writer: Some(writer),
@@ -217,6 +233,8 @@ fn open_engine(
         let state = store.bootstrap().context("load the state from the store")?;
         let (engine, _) = Engine::open_from(state, disk, Arc::new(SystemClock), options)?;
         engine.set_projected(cursor);
+        // The new journal begins after what the store has: without this image it could not be read again.
+        engine.checkpoint().context("write the first checkpoint")?;
         return Ok(engine);
     }
     let (engine, opened) = Engine::open(disk, Arc::new(SystemClock), options)?;
@@ -343,7 +361,7 @@ impl Node {
         let stopping = Arc::new(AtomicBool::new(false));
         let token = secrets::new_key().map_err(anyhow::Error::msg)?;
         let sources = Arc::new(sources(&core, &shared, &latency, &device));
-        let api = serve_api(config, &shared, &sources, &token, &stopping, gate)?;
+        let api = serve_api(config, &core.cold_codes, &shared, &sources, &token, &stopping, gate)?;
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
         write_control(&control, api_addr, &token)?;
@@ -429,6 +447,7 @@ fn serve_devices(
 
 fn serve_api(
     config: &Config,
+    cold_codes: &Arc<ColdCodes>,
     shared: &Arc<Shared>,
     sources: &Arc<Sources>,
     token: &str,
@@ -436,13 +455,20 @@ fn serve_api(
     gate: Arc<dyn Durable>,
 ) -> Result<Server, StartError> {
     use anyhow::Context;
+    let cold_codes = Arc::clone(cold_codes);
     let mut limits = http::Limits::default();
     limits.body_bytes_max = limits.body_bytes_max.max(crate::ops::CHANGE_BODY_BYTES_MAX);
     let options = ServerOptions { name: "api", addr: config.admin_addr, workers: 1, limits };
     let (shared, sources, stopping, token) =
         (Arc::clone(shared), Arc::clone(sources), Arc::clone(stopping), secrets::hash(token.as_bytes()));
     http::start(options, gate, move |_| {
-        Ops::new(Arc::clone(&shared), Arc::clone(&sources), token, Arc::clone(&stopping))
+        Ops::new(
+            Arc::clone(&shared),
+            Arc::clone(&sources),
+            token,
+            Arc::clone(&stopping),
+            Arc::clone(&cold_codes),
+        )
     })
     .with_context(|| format!("listen on the API port {}", config.admin_addr))
 }
@@ -478,10 +504,11 @@ fn load_demo(core: &Core, config: &Config) -> Result<String, StartError> {
     let engine = &core.engine;
     let catalog = engine.catalog();
     if catalog.events().next().is_some() && !demo::is_demo(&catalog) {
-        anyhow::bail!(
+        let mistake = format!(
             "--demo: the data directory {} holds other events; choose another with --data-dir",
             config.data_dir.display()
         );
+        return Err(crate::config::Mistakes(vec![mistake]).into());
     }
     let known = |name: &str| core.profiles.contains(name);
     if !demo::is_demo(&catalog) {

@@ -33,32 +33,18 @@ impl Target {
     /// # Errors
     /// A directory in use by a server that cannot be reached, a damaged journal.
     pub fn find(config: &Config) -> anyhow::Result<Target> {
+        if !Core::in_use(config)? {
+            // A control file that is there all the same is a killed server's: nobody may be trusted at its address.
+            return Ok(Target::Directory(Box::new(Core::open(config)?)));
+        }
         let control = config.data_dir.join(CONTROL_FILE);
-        match std::fs::read_to_string(&control) {
-            Ok(text) => {
-                let value: Value =
-                    serde_json::from_str(&text).with_context(|| format!("read {}", control.display()))?;
-                let (addr, token) = (
-                    value["addr"].as_str().unwrap_or_default().to_owned(),
-                    value["token"].as_str().unwrap_or_default().to_owned(),
-                );
-                let server = Target::Server { addr, token, agent: agent() };
-                // A server that was killed leaves the file behind.
-                if server.answers() {
-                    Ok(server)
-                } else {
-                    Ok(Target::Directory(Box::new(Core::open(config)?)))
-                }
-            }
-            Err(_) => Ok(Target::Directory(Box::new(Core::open(config)?))),
-        }
-    }
-
-    fn answers(&self) -> bool {
-        match self {
-            Target::Server { addr, agent, .. } => agent.get(format!("http://{addr}/healthz")).call().is_ok(),
-            Target::Directory(_) => true,
-        }
+        let text = std::fs::read_to_string(&control).with_context(|| {
+            format!("{} is in use, but there is no {CONTROL_FILE} in it: the server is starting or stopping, or another command runs; try again", config.data_dir.display())
+        })?;
+        let value: Value =
+            serde_json::from_str(&text).with_context(|| format!("read {}", control.display()))?;
+        let field = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        Ok(Target::Server { addr: field("addr"), token: field("token"), agent: agent() })
     }
 
     /// Makes a change: `path` is the API port's, `body` what it takes.
@@ -88,9 +74,13 @@ impl Target {
                     "/api/v1/venue" => ops::put_venue(engine, None, std::str::from_utf8(body)?, &|name| {
                         core.profiles.contains(name)
                     }),
-                    "/api/v1/tickets/import" => {
-                        ops::import_rows(engine, parameter("event"), body, parameter("dry_run") == "1")
-                    }
+                    "/api/v1/tickets/import" => ops::import_rows(
+                        engine,
+                        &core.cold_codes,
+                        parameter("event"),
+                        body,
+                        parameter("dry_run") == "1",
+                    ),
                     "/api/v1/tickets/status" => ops::set_status(engine, None, body),
                     _ => ops::add_operator(engine, None, body),
                 };

@@ -6,7 +6,10 @@ use engine::clock::Time;
 use engine::limits::{CODE_BYTES_MAX, TICKET_CODES_MAX};
 use engine::ticket::{CodeKind, Details, Ticket, TicketStatus, TicketUse};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
+use std::rc::Rc;
 
 /// Longest line of a list that is read, in bytes.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -89,26 +92,54 @@ pub fn read(
         }
     }
     let is_json = first.trim_ascii_start().starts_with(b"{");
-    let shape = Shape::of(&first);
+    let delimiter = delimiter_of(&first);
     let input: Box<dyn BufRead> = Box::new(std::io::Cursor::new(first).chain(input));
-    if is_json { Ok(Box::new(ndjson_rows(input))) } else { csv_rows(input, shape) }
+    if is_json { Ok(Box::new(ndjson_rows(input))) } else { csv_rows(input, delimiter) }
 }
 
-/// How the first line of a CSV is written, and so the others.
-#[derive(Clone, Copy)]
-struct Shape {
-    delimiter: u8,
-    /// The reader counts a line that ends in CR LF from its LF on: one too few.
-    crlf: bool,
+/// What separates the fields of the first line, and so of the others.
+fn delimiter_of(first: &[u8]) -> u8 {
+    let count = |delimiter: u8| first.iter().filter(|byte| **byte == delimiter).count();
+    [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
 }
 
-impl Shape {
-    fn of(first: &[u8]) -> Shape {
-        let count = |delimiter: u8| first.iter().filter(|byte| **byte == delimiter).count();
-        let delimiter =
-            [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',');
-        Shape { delimiter, crlf: first.ends_with(b"\r\n") }
+/// Where lines begin, noted while a list is read, so that a row is told by the line an editor shows: the CSV
+/// reader skips empty lines and counts from the end of the row before.
+struct LineStarts<R> {
+    inner: R,
+    starts: Rc<RefCell<VecDeque<(u64, u64)>>>,
+    line: u64,
+    byte: u64,
+    at_start: bool,
+}
+
+impl<R: Read> Read for LineStarts<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let mut starts = self.starts.borrow_mut();
+        for byte in &buffer[..read] {
+            // A line of nothing but its end is no row.
+            if self.at_start && !matches!(byte, b'\r' | b'\n') {
+                starts.push_back((self.line, self.byte));
+                self.at_start = false;
+            }
+            self.byte += 1;
+            if *byte == b'\n' {
+                self.line += 1;
+                self.at_start = true;
+            }
+        }
+        Ok(read)
     }
+}
+
+/// The line of the row that is read from `byte` on: the first that begins there or later.
+fn line_from(starts: &RefCell<VecDeque<(u64, u64)>>, byte: u64) -> u64 {
+    let mut starts = starts.borrow_mut();
+    while starts.len() > 1 && starts.front().is_some_and(|(_, start)| *start < byte) {
+        starts.pop_front();
+    }
+    starts.front().map_or(0, |(line, _)| *line)
 }
 
 /// The bytes as UTF-8: a byte order mark decides, else the name given, else it is taken for UTF-8.
@@ -157,12 +188,11 @@ fn row_of_json(line: &[u8]) -> Result<TicketRow, String> {
 
 const NOT_UTF8: &str = "not UTF-8; save the list as UTF-8, or name its encoding with --encoding windows-1252";
 
-fn csv_rows(input: Box<dyn BufRead>, shape: Shape) -> Result<Box<dyn Iterator<Item = Line>>, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(shape.delimiter)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(input);
+fn csv_rows(input: Box<dyn BufRead>, delimiter: u8) -> Result<Box<dyn Iterator<Item = Line>>, String> {
+    let starts = Rc::new(RefCell::new(VecDeque::new()));
+    let input = LineStarts { inner: input, starts: Rc::clone(&starts), line: 1, byte: 0, at_start: true };
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(input);
     let header = reader.byte_headers().map_err(|error| format!("cannot read the column names: {error}"))?;
     let columns = header.iter().map(column).collect::<Result<Vec<usize>, String>>()?;
     for needed in ["code", "type"] {
@@ -178,12 +208,13 @@ fn csv_rows(input: Box<dyn BufRead>, shape: Shape) -> Result<Box<dyn Iterator<It
     Ok(Box::new(std::iter::from_fn(move || match reader.read_byte_record(&mut record) {
         Ok(false) => None,
         Ok(true) => {
-            let line = record.position().map_or(0, csv::Position::line) + u64::from(shape.crlf);
+            let line = line_from(&starts, record.position().map_or(0, csv::Position::byte));
             Some((line, row_of_csv(&record, &columns)))
         }
-        Err(error) => {
-            Some((error.position().map_or(0, csv::Position::line), Err(format!("not CSV: {error}"))))
-        }
+        Err(error) => Some((
+            line_from(&starts, error.position().map_or(0, csv::Position::byte)),
+            Err(format!("not CSV: {error}")),
+        )),
     })))
 }
 

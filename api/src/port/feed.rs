@@ -83,6 +83,8 @@ struct Tail {
     audience: Audience,
     cursor: Lsn,
     records: Vec<(Lsn, Vec<u8>)>,
+    /// The journal cannot be read any further.
+    broken: bool,
 }
 
 impl Tail {
@@ -94,6 +96,7 @@ impl Tail {
             audience,
             cursor: after,
             records: Vec::new(),
+            broken: false,
         }
     }
 
@@ -111,7 +114,7 @@ impl Tail {
 
     /// Are there records after the cursor?
     fn behind(&self) -> bool {
-        self.engine.journal().positions().durable > self.cursor
+        !self.broken && self.engine.journal().positions().durable > self.cursor
     }
 
     /// One piece of the journal. What it no longer has is skipped, not invented.
@@ -124,7 +127,8 @@ impl Tail {
                 self.reader = self.engine.journal().reader(self.cursor);
             }
             Err(error) => {
-                tracing::warn!(%error, cursor = %self.cursor, "feed cannot read the journal");
+                tracing::warn!(%error, cursor = %self.cursor, "a listener was dropped: the feed cannot read the journal");
+                self.broken = true;
             }
         }
         let catalog = self.engine.catalog_guard();
@@ -297,6 +301,9 @@ impl Source for Events {
         for (lsn, event) in self.tail.read() {
             let kind = event["type"].as_str().unwrap_or("scan");
             let _ = write!(out, "id: {lsn}\nevent: {kind}\ndata: {event}\n\n");
+        }
+        if self.tail.broken {
+            return Poll::Ready(Flow::End);
         }
         if !out.is_empty() {
             self.comment = None;

@@ -3,7 +3,7 @@
 use super::{Call, Called, Caller, Port, Refusal, Shared, json};
 use crate::body::{self, Fields};
 use crate::http::{Next, Reply};
-use crate::profile::{ProfileId, Rendering, render};
+use crate::profile::{Profile, ProfileId, Rendering, render};
 use engine::catalog::{CardFormat, Catalog, Direction, GateId};
 use engine::catalog::{DeviceId, OperatorId, Role};
 use engine::decision::{Override, Scan, ScanKind};
@@ -94,11 +94,7 @@ impl Port {
             return Ok(Next::Reply);
         }
         let gate = gate_of(&catalog, &caller, body.location)?;
-        let purpose = match call.path {
-            "/api/access/check" => Purpose::Check,
-            "/api/access/test-scan" => Purpose::Test,
-            _ => Purpose::Validate,
-        };
+        let purpose = purpose_of(call.path, profile)?;
         let card = card_of(call, &caller, profile.card_format(), &body)?;
         let (code_kind, code): (CodeKind, &[u8]) = match &card {
             Some(card) => (CodeKind::Card, card),
@@ -272,6 +268,22 @@ fn finish(
     );
 }
 
+/// What the path does; on a reader that opens on every good answer nothing but validating.
+fn purpose_of(path: &str, profile: &Profile) -> Result<Purpose, Refusal> {
+    let purpose = match path {
+        "/api/access/check" => Purpose::Check,
+        "/api/access/test-scan" => Purpose::Test,
+        _ => Purpose::Validate,
+    };
+    if purpose != Purpose::Validate && !profile.is_json() {
+        return Err(Refusal::malformed(
+            "path",
+            "this reader validates only: check and test-scan would open its gate uncounted",
+        ));
+    }
+    Ok(purpose)
+}
+
 /// Does the request name the device its key belongs to?
 fn named_right(caller: &Caller<'_>, body: &Fields<'_>) -> Result<(), Refusal> {
     let other = |named: &str| {
@@ -370,7 +382,7 @@ fn card_of(
     body::parse_card(uid, format).map(Some).map_err(Refusal::from)
 }
 
-fn text_as_card(caller: &Caller<'_>, profile: &crate::profile::Profile, text: &str) -> Option<Vec<u8>> {
+fn text_as_card(caller: &Caller<'_>, profile: &Profile, text: &str) -> Option<Vec<u8>> {
     if !profile.cards_on_scan() {
         return None;
     }
