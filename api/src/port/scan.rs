@@ -258,7 +258,7 @@ fn finish(
         }
     };
     let speaks = shared.profiles.get(profile);
-    let shows_name = catalog.device(scan.device).is_some_and(|device| device.shows_name);
+    let shows_name = answered.answer.shows_name;
     reply.wait = answered.wait.0;
     reply.content_type = speaks.content_type();
     render::answer(

@@ -101,7 +101,7 @@ fn denial(answer: &Answer, reason: Reason, catalog: &Catalog) -> Line {
         _ => "",
     };
     let when = match answer.fact {
-        Fact::At(at) => hour(answer, at, catalog),
+        Fact::At(at) => hour(answer, at),
         _ => None,
     };
     match reason {
@@ -174,7 +174,7 @@ fn entered(start: &str, answer: &Answer, catalog: &Catalog) -> Line {
     if let Some(name) = gate_name(gate, catalog) {
         line.push(" at ").push_name(name);
     }
-    if let Some(when) = hour(answer, at, catalog) {
+    if let Some(when) = hour(answer, at) {
         line.push(" at ").push(&when);
     }
     line
@@ -185,11 +185,7 @@ pub(super) fn gate_name(gate: GateId, catalog: &Catalog) -> Option<&str> {
 }
 
 /// A moment on the venue's clock, seen from when the answer was given; `None` for one that never was.
-fn hour(answer: &Answer, at: Time, catalog: &Catalog) -> Option<String> {
-    let event = match &answer.ticket {
-        Some(facts) => catalog.ticket_type(facts.type_id)?.event,
-        None => catalog.gate(answer.gate)?.event?,
-    };
+fn hour(answer: &Answer, at: Time) -> Option<String> {
     let known = at > Time(0) && at < Time::MAX;
-    known.then(|| catalog.calendar(event).map(|calendar| calendar.hour(at, answer.at))).flatten()
+    known.then(|| engine::calendar::hour(at, answer.at, answer.fact_offset_s))
 }

@@ -77,6 +77,9 @@ pub fn answered(verdict: Verdict, fact: Fact, holder: &str) -> Answer {
         people: u16::from(verdict.admits()),
         ticket: (verdict != Verdict::Deny(Reason::UnknownTicket)).then(|| facts(holder)),
         fact,
+        // Zurich in summer, as the event's time zone says.
+        fact_offset_s: 7_200,
+        shows_name: true,
     }
 }
 

@@ -27,16 +27,22 @@ impl Calendar {
         u16::try_from(day.clamp(0, i64::from(u16::MAX))).unwrap_or(0)
     }
 
-    /// The clock at the venue as `HH:MM`, with the date in front when it is another day than `now`.
-    pub fn hour(&self, at: Time, now: Time) -> String {
-        let Ok(stamp) = Timestamp::from_millisecond(at.0) else { return "an unknown time".to_owned() };
-        let local = stamp.to_zoned(self.0.clone());
-        if self.day(at) == self.day(now) {
-            local.strftime("%H:%M").to_string()
-        } else {
-            local.strftime("%Y-%m-%d %H:%M").to_string()
-        }
+    /// Seconds the venue's clock is ahead of UTC at this moment. About 60 ns.
+    pub fn offset_s(&self, at: Time) -> i32 {
+        let stamp = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
+        self.0.to_offset(stamp).seconds()
     }
+}
+
+/// The clock at a venue `offset_s` ahead of UTC, as `HH:MM`, with the date in front when it is another day than
+/// `now`. Needs no time zone: an answer that is kept says the same for ever.
+pub fn hour(at: Time, now: Time, offset_s: i32) -> String {
+    let offset = jiff::tz::Offset::from_seconds(offset_s).unwrap_or(jiff::tz::Offset::UTC);
+    let Ok(stamp) = Timestamp::from_millisecond(at.0) else { return "an unknown time".to_owned() };
+    let local = offset.to_datetime(stamp);
+    let today = Timestamp::from_millisecond(now.0).map(|now| offset.to_datetime(now).date());
+    let form = if today.is_ok_and(|today| today == local.date()) { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    local.strftime(form).to_string()
 }
 
 #[cfg(test)]
@@ -60,7 +66,7 @@ mod tests {
         let first = ms("2026-10-25T00:30:00Z");
         let second = ms("2026-10-25T01:30:00Z");
         assert_eq!(zurich.day(first), zurich.day(second));
-        assert_eq!(zurich.hour(first, first), zurich.hour(second, second));
+        assert_eq!(hour(first, first, zurich.offset_s(first)), hour(second, second, zurich.offset_s(second)));
         assert_eq!(zurich.day(ms("2026-10-25T22:59:59Z")), zurich.day(first));
         assert_eq!(zurich.day(ms("2026-10-25T23:00:00Z")), zurich.day(first) + 1);
     }

@@ -412,6 +412,8 @@ fn admit(
             remaining(holder.kind, if scan.kind == ScanKind::Test { &effect.after } else { &usage }),
         )),
         fact: Fact::None,
+        fact_offset_s: 0,
+        shows_name: shows_name(view, scan),
     };
     let conflict = bent.filter(|_| scan.shown == Some(Shown::Admitted) && overridden.is_none());
     Decision { answer, after: counts.then_some(effect.after), conflict }
@@ -436,10 +438,23 @@ fn deny(
         gate: scan.gate,
         people: if forced { scan.people.unwrap_or(1).max(1) } else { 0 },
         ticket: holder.map(|holder| facts(holder, remaining(holder.kind, &holder.ticket.usage))),
+        fact_offset_s: fact_offset_s(view, holder, &refusal.1),
         fact: refusal.1,
+        shows_name: shows_name(view, scan),
     };
     let conflict = Some(refusal.0).filter(|_| forced && scan.overriding.is_none());
     Decision { answer, after: None, conflict }
+}
+
+/// Kept with the answer, so that a venue that changes its time zone changes no answer it gave.
+fn fact_offset_s(view: &View<'_>, holder: Option<&Holder<'_>>, fact: &Fact) -> i32 {
+    let (Fact::At(at) | Fact::Entered { at, .. }) = fact else { return 0 };
+    let calendar = holder.and_then(|holder| view.catalog.calendar(holder.kind.event));
+    calendar.map_or(0, |calendar| calendar.offset_s(*at))
+}
+
+fn shows_name(view: &View<'_>, scan: &Scan<'_>) -> bool {
+    view.catalog.device(scan.device).is_some_and(|device| device.shows_name)
 }
 
 fn facts(holder: &Holder<'_>, remaining: Option<u16>) -> TicketFacts {

@@ -189,6 +189,10 @@ pub struct Answer {
     pub ticket: Option<TicketFacts>,
     /// The fact the message names.
     pub fact: Fact,
+    /// Seconds the venue's clock is ahead of UTC at the moment the fact names; 0 where it names none.
+    pub fact_offset_s: i32,
+    /// Does the device show the holder's name?
+    pub shows_name: bool,
 }
 
 /// A question: one presentation of one code at one gate.

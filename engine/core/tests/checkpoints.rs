@@ -172,14 +172,20 @@ fn a_damaged_checkpoint_without_a_journal_is_not_a_new_node() {
 #[test]
 fn segments_stay_until_the_store_has_them() {
     let disk = SimDisk::new();
-    let engine = venue(Arc::new(disk.clone()), 5_000);
+    let engine = venue(Arc::new(disk.clone()), 10);
+    engine.add_tickets((10..1_010).map(fat).collect(), false).unwrap();
+    engine.journal().commit().unwrap();
     let segments = files(&disk, ".seg");
+    assert!(segments.len() > 1);
     for code in ["T1", "T2", "T3"] {
         engine.scan(&scan(code)).unwrap();
         engine.checkpoint().unwrap();
     }
     assert_eq!(files(&disk, ".seg"), segments);
     assert_eq!(files(&disk, ".img").len(), checkpoint::CHECKPOINTS_KEPT);
+    engine.set_projected(Lsn(u64::MAX));
+    engine.checkpoint().unwrap();
+    assert_eq!(files(&disk, ".seg").len(), 1);
 }
 
 /// A ticket so large that a few hundred fill the checkpoint's buffer: it is written in the middle of the capture.

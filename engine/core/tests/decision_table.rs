@@ -724,6 +724,18 @@ fn an_annulled_entry_gives_the_days_entry_back_too() {
          18:34 T North -> admit
          18:35 T North -> deny no_entries_left_today",
     );
+    check(
+        "event Match ends=d9/23:00
+         type D entries=unlimited per_day=2 reentry=free
+         ticket T D
+         18:30 T North -> admit
+         18:31 T North -> admit                       # another day's entries are not this day's
+         d2/18:30 T North id=a -> admit
+         d2/18:31 T North id=b -> admit
+         d2/18:33 annul a -> ok
+         d2/18:34 T North -> admit
+         d2/18:35 T North -> deny no_entries_left_today",
+    );
 }
 
 #[test]

@@ -121,6 +121,8 @@ impl Random {
                 label: Details::label(&random.text(255), &random.text(255)),
             }),
             fact,
+            fact_offset_s: self.number() as i32,
+            shows_name: self.flag(),
         }
     }
 
