@@ -278,8 +278,8 @@ impl Parser {
         let found = flags
             .get(setting.key)
             .map(|value| (value.clone(), format!("flag --{}", setting.key.replace('_', "-"))))
-            .or_else(|| self.from_environment(setting, environment))
-            .or_else(|| self.from_file(setting, file));
+            .or_else(|| self.read_environment(setting, environment))
+            .or_else(|| self.read_setting_of_file(setting, file));
         let (value, source) = found.unwrap_or_else(|| (setting.default.to_owned(), "default".to_owned()));
         self.resolved.push(Resolved {
             key: setting.key,
@@ -290,7 +290,7 @@ impl Parser {
         });
     }
 
-    fn from_environment(&mut self, setting: &Setting, environment: &Environment) -> Option<(String, String)> {
+    fn read_environment(&mut self, setting: &Setting, environment: &Environment) -> Option<(String, String)> {
         for name in setting.envs {
             if let Some(value) = environment.get(*name) {
                 return Some((value.clone(), format!("environment {name}")));
@@ -305,7 +305,7 @@ impl Parser {
         None
     }
 
-    fn from_file(
+    fn read_setting_of_file(
         &mut self,
         setting: &Setting,
         file: Option<(&str, &BTreeMap<String, String>)>,
@@ -414,9 +414,9 @@ impl Parser {
         let devices = self.yes("devices_enabled");
         let device_addr = self.address("device_addr").filter(|_| devices);
         let workers = self.number("workers", 0, 256) as usize;
-        let mut limits = Limits::default();
-        limits.connections_max = self.number("connections_max", 1, 1_000_000) as usize;
-        limits.connections_per_peer_max = self.number("connections_per_address_max", 1, 1_000_000) as usize;
+        let connections_max = self.number("connections_max", 1, 1_000_000) as usize;
+        let connections_per_peer_max = self.number("connections_per_address_max", 1, 1_000_000) as usize;
+        let limits = Limits { connections_max, connections_per_peer_max, ..Limits::default() };
         let secret = self.optional("registration_secret");
         if secret.as_ref().is_some_and(|secret| secret.len() < SECRET_BYTES_MIN) {
             let source = self.text("registration_secret").1.to_owned();

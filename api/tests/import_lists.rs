@@ -1,5 +1,7 @@
 //! Ticket lists from outside: every way a list is written, every way it is wrong, and any bytes at all.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use api::tickets::{self, TicketRow};
 use engine::sim_disk::SplitMix64;
 use std::io::Cursor;

@@ -1,6 +1,8 @@
 //! Holds the lines the compiler does not: who may know what, how files begin, how long functions are, what the
 //! documents name.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::path::{Path, PathBuf};
 
 const FUNCTION_LINES_MAX: usize = 70;

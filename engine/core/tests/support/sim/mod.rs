@@ -258,6 +258,10 @@ impl Story {
             if !matches!(as_scan(&sent, |scan| life.engine.check(scan)), Err(EngineError::Unavailable(_))) {
                 return Err("checked although poisoned".to_owned());
             }
+            let cold = as_scan(&sent, |scan| life.engine.check_cold(scan, None));
+            if !matches!(cold, Err(EngineError::Unavailable(_))) {
+                return Err("checked a cold ticket although poisoned".to_owned());
+            }
         }
         if life.engine.journal().commit().is_ok() || life.engine.checkpoint().is_ok() {
             return Err("commits or checkpoints although poisoned".to_owned());
