@@ -4,6 +4,7 @@
 use crate::http;
 use crate::profile::{ProfileId, Profiles};
 use engine::decision::REASONS;
+use engine::journal::Journal;
 use engine::{Answered, Engine, Lsn, Seen};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -98,11 +99,18 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// A scan was decided and waits for this LSN.
-    pub fn begin(&self, wait: Lsn) {
-        let mut waiting = self.waiting.lock();
-        if waiting.len() < MEASURED_MAX {
-            waiting.push_back((wait.0, Instant::now()));
+    /// A scan was decided and waits for this LSN; `journal` tells how far it is.
+    pub fn begin(&self, wait: Lsn, journal: &Journal) {
+        {
+            let mut waiting = self.waiting.lock();
+            if waiting.len() < MEASURED_MAX {
+                waiting.push_back((wait.0, Instant::now()));
+            }
+        }
+        // A retry waits for nothing, and the journal may have been faster than this line.
+        let durable = journal.positions().durable;
+        if wait <= durable {
+            self.durable(durable);
         }
     }
 

@@ -3,7 +3,6 @@
 use bench::bodies::{EXAMPLE, EXAMPLE_ESCAPED, Reply, parse, parse_serde_json};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
-use std::time::Duration;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -12,7 +11,6 @@ const CODE_LEN: usize = "TICKET_QR_CODE_123".len();
 
 fn bodies(c: &mut Criterion) {
     let mut group = c.benchmark_group("bodies");
-    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     let mut scratch = api::body::Scratch::default();
     group.bench_function("parse_149_bytes", |bencher| {
         bencher.iter(|| assert_eq!(parse(black_box(EXAMPLE), &mut scratch), CODE_LEN));
@@ -32,5 +30,9 @@ fn bodies(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bodies);
+criterion_group! {
+    name = benches;
+    config = bench::settings();
+    targets = bodies
+}
 criterion_main!(benches);

@@ -4,9 +4,7 @@
 use bench::TICKETS;
 use bench::direct::{Course, Direct};
 use bench::node::{COMMIT_EVERY, Node};
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use std::time::Duration;
+use criterion::{Criterion, criterion_group, criterion_main};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,7 +16,6 @@ const KEPT_MANY: u64 = 1_000_000;
 
 fn direct(c: &mut Criterion) {
     let mut group = c.benchmark_group("decide_apply");
-    settings(&mut group);
     for (name, tickets, kept, course) in [
         ("reentry/1000", 1_000, 1_000, Course::Reentry),
         ("reentry/1000000", TICKETS, KEPT_DAY, Course::Reentry),
@@ -38,7 +35,6 @@ fn direct(c: &mut Criterion) {
 
 fn engine(c: &mut Criterion) {
     let mut group = c.benchmark_group("engine_scan");
-    settings(&mut group);
     let mut node = Node::in_temporary_directory(TICKETS).expect("a temporary directory");
     group.bench_function("without_commit", |bencher| {
         bencher.iter_custom(|count| node.scan(count).expect("all are admitted").scans);
@@ -52,9 +48,9 @@ fn engine(c: &mut Criterion) {
     group.finish();
 }
 
-fn settings(group: &mut BenchmarkGroup<'_, WallTime>) {
-    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+criterion_group! {
+    name = benches;
+    config = bench::settings();
+    targets = direct, engine
 }
-
-criterion_group!(benches, direct, engine);
 criterion_main!(benches);

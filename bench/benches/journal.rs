@@ -15,7 +15,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn records(c: &mut Criterion) {
     let mut group = c.benchmark_group("record");
-    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     let payload = scan_payload();
     let mut out = Vec::with_capacity(1_024);
     group.bench_function("encode", |bencher| {
@@ -37,7 +36,6 @@ fn groups(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let real: Arc<dyn Disk> = Arc::new(StdDisk::open(dir.path()).expect("a directory of our own"));
     let mut group = c.benchmark_group("journal_commit");
-    group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     for (name, disk) in [("directory", real), ("simulated", Arc::new(SimDisk::new()) as Arc<dyn Disk>)] {
         let writing = Writing::on(disk).expect("an empty disk");
         for batch in [1, 64, 1_024] {
@@ -64,5 +62,9 @@ fn commit(writing: &Writing, count: u64, batch: usize) -> Duration {
     spent
 }
 
-criterion_group!(benches, records, groups);
+criterion_group! {
+    name = benches;
+    config = bench::settings();
+    targets = records, groups
+}
 criterion_main!(benches);

@@ -17,8 +17,7 @@ const SCANNED_TICKETS: u32 = 10_000;
 
 fn state(c: &mut Criterion) {
     let mut group = c.benchmark_group("state");
-    group.sampling_mode(SamplingMode::Flat).sample_size(10);
-    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    group.sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements(u64::from(TICKETS)));
     group.bench_function("add_tickets_million", |bencher| {
         bencher.iter_custom(|count| (0..count).map(|_| import()).sum());
@@ -66,5 +65,9 @@ fn replay(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::Wall
     });
 }
 
-criterion_group!(benches, state);
+criterion_group! {
+    name = benches;
+    config = bench::settings();
+    targets = state
+}
 criterion_main!(benches);

@@ -18,7 +18,6 @@ fn find(c: &mut Criterion) {
     filter.rebuild(codes.len(), codes.iter().map(|code| (CodeKind::Optical, code.as_slice())));
     drop(codes);
     let mut group = c.benchmark_group("tickets");
-    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     let table = |code: &[u8]| state.tickets.find(CodeKind::Optical, code).is_some();
     let cold = |code: &[u8]| filter.maybe(CodeKind::Optical, code);
     let mut stream = Stream::new(TICKETS, 1);
@@ -57,5 +56,9 @@ fn ask(
     spent
 }
 
-criterion_group!(benches, find);
+criterion_group! {
+    name = benches;
+    config = bench::settings();
+    targets = find
+}
 criterion_main!(benches);

@@ -19,12 +19,21 @@ pub mod node;
 pub mod stream;
 pub mod venue;
 
+use criterion::Criterion;
 use std::time::{Duration, Instant};
 
 /// Tickets of the full workload.
 pub const TICKETS: u32 = 1_000_000;
 /// Scans prepared at once: their codes and ids fit into a core's own cache, as a request's bytes do.
 pub const BATCH: u64 = 1_024;
+
+/// How every bench is measured unless the command line says otherwise: briefly.
+pub fn settings() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3))
+}
 
 /// Runs `count` steps in batches: `prepare` a batch outside of the measured time, then `run` it inside. The sum of
 /// the measured parts is for all `count` steps.

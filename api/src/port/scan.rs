@@ -150,7 +150,7 @@ impl Port {
         };
         match answered {
             Ok(answered) => {
-                self.latency.begin(answered.wait);
+                self.latency.begin(answered.wait, self.engine().journal());
                 finish(&self.shared, catalog, caller.profile, scan, &answered, reply);
                 Ok(Next::Reply)
             }

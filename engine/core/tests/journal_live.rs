@@ -193,16 +193,16 @@ fn deletion_takes_whole_segments_and_never_the_active_one() {
 }
 
 #[test]
-fn a_deletion_that_fails_can_be_tried_again() {
+fn a_deletion_that_was_half_done_is_finished_by_the_next() {
     let disk = SimDisk::new();
     let (journal, _) = open(&disk, options(1024)).unwrap();
     commit_groups(&journal, &[100]);
     let names = disk.list().unwrap();
+    // The name went, but the sync of the directory failed, so the journal still counts the segment.
     disk.remove(&names[0]).unwrap();
-    journal.delete_through(Lsn(100)).unwrap_err();
     assert_eq!(journal.oldest(), Lsn(1));
-    disk.put(&names[0], b"back");
     assert_eq!(journal.delete_through(Lsn(100)).unwrap(), names.len() - 1);
+    assert_eq!(disk.list().unwrap().len(), 1);
 }
 
 #[test]

@@ -392,8 +392,12 @@ fn make_active(
     Ok((Active { file, header, chain, offset: SEGMENT_HEADER_BYTES, capacity }, segments))
 }
 
-/// Removes a segment, durably.
+/// Removes a segment, durably. One that is gone already was removed by an attempt whose directory sync failed: only
+/// that is left to do.
 pub(super) fn remove(disk: &dyn Disk, name: &str) -> Result<(), JournalError> {
-    disk.remove(name).map_err(|error| JournalError::io("remove segment", name, error))?;
+    match disk.remove(name) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        removed => removed.map_err(|error| JournalError::io("remove segment", name, error))?,
+    }
     disk.sync_dir().map_err(|error| JournalError::io("sync directory after removing segment", name, error))
 }
