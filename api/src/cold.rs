@@ -12,9 +12,6 @@ use tokio::sync::oneshot;
 
 /// Look-ups that may wait.
 const QUEUE_MAX: usize = 1_024;
-/// How long a scan waits for its look-up. Readers give up after 2 seconds.
-const BUDGET: Duration = Duration::from_millis(500);
-
 /// A ticket that was looked for.
 pub type Found = Option<(TicketId, Ticket)>;
 type Key = (CodeKind, Vec<u8>);
@@ -51,14 +48,14 @@ impl ColdLookups {
         Ok(ColdLookups { waiting, queue, asked: Arc::default(), refused: Arc::default() })
     }
 
-    /// The ticket that has this code, from the store.
+    /// The ticket that has this code, from the store, within `budget`: as long as the device still hears an answer.
     ///
     /// # Errors
     /// When the store does not answer within the budget, or too many wait.
-    pub async fn find(&self, kind: CodeKind, code: &[u8]) -> Result<Found, Unfound> {
+    pub async fn find(&self, kind: CodeKind, code: &[u8], budget: Duration) -> Result<Found, Unfound> {
         let (sender, receiver) = oneshot::channel();
         self.ask((kind, code.to_vec()), sender)?;
-        match tokio::time::timeout(BUDGET, receiver).await {
+        match tokio::time::timeout(budget, receiver).await {
             Ok(Ok(found)) => found,
             Ok(Err(_)) | Err(_) => Err(Unfound),
         }
@@ -114,7 +111,7 @@ mod tests {
             Ok(None)
         }))
         .unwrap();
-        let all = (0..20).map(|_| lookups.find(CodeKind::Optical, b"X"));
+        let all = (0..20).map(|_| lookups.find(CodeKind::Optical, b"X", Duration::from_secs(5)));
         let mut waiting = Vec::new();
         for one in all {
             waiting.push(Box::pin(one));
@@ -132,7 +129,7 @@ mod tests {
             Ok(None)
         }))
         .unwrap();
-        assert_eq!(lookups.find(CodeKind::Card, b"Y").await, Err(Unfound));
+        assert_eq!(lookups.find(CodeKind::Card, b"Y", Duration::from_millis(50)).await, Err(Unfound));
     }
 
     async fn futures_join<T>(mut futures: Vec<std::pin::Pin<Box<impl Future<Output = T>>>>) -> Vec<T> {

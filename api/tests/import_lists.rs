@@ -66,10 +66,8 @@ fn a_row_with_too_few_or_too_many_fields_is_told() {
     assert_eq!(rows[2], "4 C/VIP/");
 }
 
-/// Cases of a fuzz run: a fixed number here, as many as wanted by `./x fuzz`.
-fn fuzz_cases() -> u64 {
-    std::env::var("GATEHOUSE_FUZZ_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
-}
+/// Cases of the fuzz run.
+const FUZZ_CASES: u64 = 20_000;
 
 #[test]
 fn fuzz_any_bytes_are_rows_or_reasons() {
@@ -80,7 +78,7 @@ fn fuzz_any_bytes_are_rows_or_reasons() {
         b"\xff\xfec\0o\0d\0e\0,\0t\0y\0p\0e\0\n\0",
     ];
     let mut random = SplitMix64(20_261_123);
-    for _ in 0..fuzz_cases() {
+    for _ in 0..FUZZ_CASES {
         let mut bytes = corpus[random.below(corpus.len() as u64) as usize].to_vec();
         for _ in 0..=random.below(6) {
             let at = random.below(bytes.len() as u64 + 1) as usize;

@@ -12,6 +12,7 @@ use engine::{Answered, EngineError, OWN_SCAN_ID_PREFIX, Time};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a path does with a scan.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -170,9 +171,10 @@ impl Port {
         let shared = Arc::clone(&self.shared);
         let port = Port::new(Arc::clone(&self.shared), Arc::clone(&self.latency));
         let profile = caller.profile;
+        let budget = Duration::from_millis(u64::from(self.profile(profile).budget_ms()));
         let mut reply = std::mem::take(reply);
         Next::Later(Box::pin(async move {
-            let found = shared.cold.find(owned.code_kind, &owned.code).await;
+            let found = shared.cold.find(owned.code_kind, &owned.code, budget).await;
             let scan = owned.scan();
             let answered = match (&found, purpose) {
                 (Err(_), _) => Err(Refusal::unavailable()),
