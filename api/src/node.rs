@@ -28,9 +28,6 @@ use tracing::{error, info, warn};
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How often housekeeping looks whether something is due.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
-/// How long the store lets records gather. Each of its transactions syncs the disk the journal syncs too, and gates
-/// wait for that one: few and large ones hurt least.
-const PROJECT_EVERY: Duration = Duration::from_millis(250);
 /// File in the data directory that tells the program's own commands how to reach the server.
 pub const CONTROL_FILE: &str = "control.json";
 /// Tickets brought back from the store at a time.
@@ -118,8 +115,7 @@ impl Core {
         let cold_codes = Arc::new(ColdCodes::new(store.queries()?));
         let for_writer = Arc::clone(&engine);
         let writer = spawn("journal", move || for_writer.journal().run_writer())?;
-        let options = ProjectorOptions { gather_wait: PROJECT_EVERY, ..ProjectorOptions::default() };
-        let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), options);
+        let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
         match projector.check() {
             // Gates can go on without the store; a person has to bring its file back.
             Err(error @ ProjectError::Missing { .. }) => {
