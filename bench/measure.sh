@@ -130,4 +130,6 @@ memory
 micro
 readme >"$out/README.md"
 rm "$out/compare.md" "$out/memory.md"
+# Results are committed: they speak of the tree, not of where it lies.
+sed -i "s|$PWD/||g" "$out"/*
 say "done: $out/README.md"
