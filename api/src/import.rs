@@ -6,7 +6,6 @@ use crate::target::Target;
 use crate::tickets::{self, TicketRow};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
@@ -155,9 +154,4 @@ pub fn report(outcome: &Outcome, options: &ImportTickets) -> u8 {
     };
     println!("{} tickets {verb}, {} bad rows", outcome.added, outcome.bad.len());
     u8::from(!outcome.bad.is_empty())
-}
-
-/// Reads a value's list of texts for a table.
-pub fn text_of<'v>(value: &'v Value, field: &str) -> &'v str {
-    value[field].as_str().unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use crate::clock::{Clock, Time};
 use crate::cold::ColdFilter;
 use crate::counts::Counts;
 use crate::decide::decide;
-use crate::decision::{Answer, Decision, Scan, ScanKind, Shown, Verdict};
+use crate::decision::{Answer, Decision, Scan, ScanKind, Shown};
 use crate::disk::Disk;
 use crate::journal::{AppendError, Journal, JournalError, JournalOptions, Lsn, Recovery};
 use crate::limits::{ANNUL_WINDOW_MS, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
@@ -26,7 +26,7 @@ pub const OWN_SCAN_ID_PREFIX: &str = "gh-";
 
 /// The engine. Shared by reference between all threads.
 pub struct Engine {
-    // A plain mutex: nothing waits while holding it, and one decision takes well under a microsecond. One order
+    // A plain mutex: nothing waits while holding it, and one scan holds it for 1 to 2.5 µs at a million tickets. One order
     // for all scans makes counts and capacities exact without any further rule.
     state: Mutex<State>,
     /// The catalog of the state, readable without the lock.
@@ -131,13 +131,6 @@ pub enum Seen {
     SameId,
     /// The same code without an id within the repeat window: the same answer.
     Repeat,
-}
-
-/// A ticket to be added.
-#[derive(Clone, Debug)]
-pub struct NewTicket {
-    /// The ticket; its codes are within its details.
-    pub ticket: Ticket,
 }
 
 /// Why a ticket was not added.
@@ -248,7 +241,8 @@ impl Engine {
 
     // --- scans ---
 
-    /// Decides a scan, or gives the answer it got before. Well under a microsecond; no I/O.
+    /// Decides a scan, or gives the answer it got before. 1 to 2.5 µs at a million tickets, most of it cache
+    /// misses; no I/O.
     ///
     /// # Errors
     /// `Unavailable` when it cannot decide, `ScanIdConflict`, `MaybeCold`.
@@ -731,16 +725,6 @@ impl Engine {
         (state.tickets.len(), state.scans.len(), state.scans.forgotten_early)
     }
 
-    /// LSN of the newest kept scan that fits, among the newest `look_at`.
-    pub fn latest_scan(&self, device: Option<DeviceId>, gate: Option<GateId>, look_at: usize) -> Option<Lsn> {
-        let state = self.state.lock();
-        let fits = |scan: &&KeptScan| {
-            device.is_none_or(|device| device == scan.device)
-                && gate.is_none_or(|gate| gate == scan.answer.gate)
-        };
-        state.scans.newest().take(look_at).find(fits).map(|scan| Lsn(scan.lsn))
-    }
-
     /// The journal: positions, waiting, reading.
     pub fn journal(&self) -> &Journal {
         &self.journal
@@ -865,8 +849,3 @@ fn keep_what_is_not_theirs(state: &State, entity: Entity) -> Entity {
 }
 
 const _: () = assert!(RECORD_BYTES_MAX >= 64 * 1024);
-
-/// Did this answer let somebody in?
-pub fn admitted(answer: &Answer) -> bool {
-    matches!(answer.verdict, Verdict::Admit { .. })
-}
