@@ -61,7 +61,7 @@ const TYPE_ID: TypeId = TypeId(0);
 
 fn entities(state: &State, rule: Rule) -> Vec<Entity> {
     // Names get numbers in order: the first of each kind is 0, and zone 0 is outside.
-    let inside = engine::catalog::ZoneId(state.catalog.zones().count() as u32);
+    let inside = engine::catalog::ZoneId(state.catalog.zones().count() as u16);
     let event = engine::catalog::EventId(0);
     let gate = Gate {
         name: GATE.to_owned(),

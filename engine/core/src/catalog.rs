@@ -10,33 +10,39 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
+    ($($(#[$doc:meta])* $name:ident($number:ty))*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $name(pub u32);
+        pub struct $name(pub $number);
 
         impl $name {
             /// Position in the catalog's list.
             pub fn index(self) -> usize {
                 self.0 as usize
             }
+
+            /// The id at a position of the catalog's list, which `CATALOG_ENTRIES_MAX` bounds.
+            pub(crate) fn at(index: usize) -> $name {
+                $name(<$number>::try_from(index).expect("the catalog's lists are bounded"))
+            }
         }
     )*};
 }
 
+// What every ticket holds is narrow: two bytes more are 2 MB at a million tickets. In a record both are one number.
 ids! {
     /// An event: the match or concert.
-    EventId
+    EventId(u32)
     /// An area with a head count; `ZoneId::OUTSIDE` is where everybody starts.
-    ZoneId
+    ZoneId(u16)
     /// A place where a scan happens.
-    GateId
+    GateId(u16)
     /// A ticket type, such as VIP.
-    TypeId
+    TypeId(u16)
     /// A reader or turnstile.
-    DeviceId
+    DeviceId(u32)
     /// A person with a login or token.
-    OperatorId
+    OperatorId(u32)
 }
 
 impl ZoneId {
@@ -353,20 +359,20 @@ impl Catalog {
     pub fn rebuild_index(&mut self) {
         let mut index = Index::default();
         for (n, event) in self.events.iter().enumerate() {
-            index.events.insert(event.name.clone(), EventId(n as u32));
+            index.events.insert(event.name.clone(), EventId::at(n));
             index.calendars.push(Calendar::of(&event.time_zone).ok());
         }
         for (n, zone) in self.zones.iter().enumerate() {
-            index.zones.insert(zone.name.clone(), ZoneId(n as u32));
+            index.zones.insert(zone.name.clone(), ZoneId::at(n));
         }
         for (n, gate) in self.gates.iter().enumerate() {
-            index.gates.insert(gate.name.clone(), GateId(n as u32));
+            index.gates.insert(gate.name.clone(), GateId::at(n));
         }
         for (n, kind) in self.types.iter().enumerate() {
-            index.types.insert((kind.event, kind.name.clone()), TypeId(n as u32));
+            index.types.insert((kind.event, kind.name.clone()), TypeId::at(n));
         }
         for (n, device) in self.devices.iter().enumerate() {
-            let id = DeviceId(n as u32);
+            let id = DeviceId::at(n);
             index.devices.insert(device.name.clone(), id);
             for number in device.number.iter() {
                 index.device_numbers.insert(number.clone(), id);
@@ -376,7 +382,7 @@ impl Catalog {
             }
         }
         for (n, operator) in self.operators.iter().enumerate() {
-            let id = OperatorId(n as u32);
+            let id = OperatorId::at(n);
             index.operators.insert(operator.name.clone(), id);
             for hash in &operator.token_hashes {
                 index.operator_tokens.insert(*hash, id);
@@ -399,7 +405,9 @@ impl Catalog {
             Entity::Event(_) => self.events.len() >= CATALOG_ENTRIES_MAX && self.event_named(name).is_none(),
             Entity::Zone(_) => self.zones.len() >= CATALOG_ENTRIES_MAX && self.zone_named(name).is_none(),
             Entity::Gate(_) => self.gates.len() >= CATALOG_ENTRIES_MAX && self.gate_named(name).is_none(),
-            Entity::Type(_) => self.types.len() >= CATALOG_ENTRIES_MAX,
+            Entity::Type(new) => {
+                self.types.len() >= CATALOG_ENTRIES_MAX && self.type_named(new.event, name).is_none()
+            }
             Entity::Device(_) => {
                 self.devices.len() >= CATALOG_ENTRIES_MAX && self.device_named(name).is_none()
             }
@@ -495,24 +503,24 @@ impl Catalog {
             Entity::Event(event) => {
                 let at = self.event_named(&event.name).map(EventId::index);
                 let at = put_at(&mut self.events, event, at);
-                self.index.events.insert(event.name.clone(), EventId(at));
+                self.index.events.insert(event.name.clone(), EventId::at(at));
                 let calendar = Calendar::of(&event.time_zone).ok();
-                put_at(&mut self.index.calendars, &calendar, Some(at as usize));
+                put_at(&mut self.index.calendars, &calendar, Some(at));
             }
             Entity::Zone(zone) => {
                 let at = self.zone_named(&zone.name).map(ZoneId::index);
                 let at = put_at(&mut self.zones, zone, at);
-                self.index.zones.insert(zone.name.clone(), ZoneId(at));
+                self.index.zones.insert(zone.name.clone(), ZoneId::at(at));
             }
             Entity::Gate(gate) => {
                 let at = self.gate_named(&gate.name).map(GateId::index);
                 let at = put_at(&mut self.gates, gate, at);
-                self.index.gates.insert(gate.name.clone(), GateId(at));
+                self.index.gates.insert(gate.name.clone(), GateId::at(at));
             }
             Entity::Type(kind) => {
                 let at = self.type_named(kind.event, &kind.name).map(TypeId::index);
                 let at = put_at(&mut self.types, kind, at);
-                self.index.types.insert((kind.event, kind.name.clone()), TypeId(at));
+                self.index.types.insert((kind.event, kind.name.clone()), TypeId::at(at));
             }
             Entity::Device(device) => self.put_device(device),
             Entity::Operator(operator) => self.put_operator(operator),
@@ -529,7 +537,7 @@ impl Catalog {
                 self.index.device_numbers.remove(number);
             }
         }
-        let id = DeviceId(put_at(&mut self.devices, device, at));
+        let id = DeviceId::at(put_at(&mut self.devices, device, at));
         self.index.devices.insert(device.name.clone(), id);
         for number in device.number.iter() {
             self.index.device_numbers.insert(number.clone(), id);
@@ -546,7 +554,7 @@ impl Catalog {
                 self.index.operator_tokens.remove(hash);
             }
         }
-        let id = OperatorId(put_at(&mut self.operators, operator, at));
+        let id = OperatorId::at(put_at(&mut self.operators, operator, at));
         self.index.operators.insert(operator.name.clone(), id);
         for hash in &operator.token_hashes {
             self.index.operator_tokens.insert(*hash, id);
@@ -555,27 +563,27 @@ impl Catalog {
 
     /// Every event with its id.
     pub fn events(&self) -> impl Iterator<Item = (EventId, &Event)> {
-        self.events.iter().enumerate().map(|(n, event)| (EventId(n as u32), event))
+        self.events.iter().enumerate().map(|(n, event)| (EventId::at(n), event))
     }
     /// Every zone with its id, `outside` first.
     pub fn zones(&self) -> impl Iterator<Item = (ZoneId, &Zone)> {
-        self.zones.iter().enumerate().map(|(n, zone)| (ZoneId(n as u32), zone))
+        self.zones.iter().enumerate().map(|(n, zone)| (ZoneId::at(n), zone))
     }
     /// Every gate with its id.
     pub fn gates(&self) -> impl Iterator<Item = (GateId, &Gate)> {
-        self.gates.iter().enumerate().map(|(n, gate)| (GateId(n as u32), gate))
+        self.gates.iter().enumerate().map(|(n, gate)| (GateId::at(n), gate))
     }
     /// Every ticket type with its id.
     pub fn types(&self) -> impl Iterator<Item = (TypeId, &TicketType)> {
-        self.types.iter().enumerate().map(|(n, kind)| (TypeId(n as u32), kind))
+        self.types.iter().enumerate().map(|(n, kind)| (TypeId::at(n), kind))
     }
     /// Every device with its id.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &Device)> {
-        self.devices.iter().enumerate().map(|(n, device)| (DeviceId(n as u32), device))
+        self.devices.iter().enumerate().map(|(n, device)| (DeviceId::at(n), device))
     }
     /// Every operator with its id.
     pub fn operators(&self) -> impl Iterator<Item = (OperatorId, &Operator)> {
-        self.operators.iter().enumerate().map(|(n, operator)| (OperatorId(n as u32), operator))
+        self.operators.iter().enumerate().map(|(n, operator)| (OperatorId::at(n), operator))
     }
 
     /// The event of an id.
@@ -646,15 +654,15 @@ impl Catalog {
 }
 
 /// Replaces the entry at `at`, or appends; gives its position.
-fn put_at<T: Clone>(list: &mut Vec<T>, value: &T, at: Option<usize>) -> u32 {
+fn put_at<T: Clone>(list: &mut Vec<T>, value: &T, at: Option<usize>) -> usize {
     match at.filter(|at| *at < list.len()) {
         Some(at) => {
             list[at] = value.clone();
-            at as u32
+            at
         }
         None => {
             list.push(value.clone());
-            (list.len() - 1) as u32
+            list.len() - 1
         }
     }
 }

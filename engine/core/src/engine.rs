@@ -12,7 +12,7 @@ use crate::decision::{Answer, Decision, Scan, ScanKind, Shown};
 use crate::disk::Disk;
 use crate::journal::{AppendError, Journal, JournalError, JournalOptions, Lsn, Recovery};
 use crate::limits::{ANNUL_WINDOW_MS, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
-use crate::record::{Command, PassageOutcome, PassageRecord, Record, ScanRecord};
+use crate::record::{Command, PassageOutcome, PassageRecord, Record, ScanKey, ScanRecord};
 use crate::scans::KeptScan;
 use crate::state::{Conflict, DeviceMode, PendingCommand, State};
 use crate::ticket::{CodeKind, Ticket, TicketId, TicketStatus, TicketTable, TicketUse};
@@ -248,7 +248,8 @@ impl Engine {
     /// `Unavailable` when it cannot decide, `ScanIdConflict`, `MaybeCold`.
     pub fn scan(&self, scan: &Scan<'_>) -> Result<Answered, EngineError> {
         let mut state = self.state.lock();
-        if let Some(answered) = self.seen(&mut state, scan)? {
+        let key = key_of(&state, scan);
+        if let Some(answered) = self.seen(&mut state, scan, key)? {
             return Ok(answered);
         }
         let found = state.tickets.find(scan.code_kind, scan.code);
@@ -256,7 +257,7 @@ impl Engine {
             return Err(EngineError::MaybeCold);
         }
         let decision = decide(&state.view(scan, found, self.now_of(scan)), scan);
-        self.record(&mut state, scan, decision)
+        self.record(&mut state, scan, key, decision)
     }
 
     /// Decides a scan whose ticket was looked for in the store. Such a ticket can only be refused: its event is
@@ -270,11 +271,12 @@ impl Engine {
         found: Option<&(TicketId, Ticket)>,
     ) -> Result<Answered, EngineError> {
         let mut state = self.state.lock();
-        if let Some(answered) = self.seen(&mut state, scan)? {
+        let key = key_of(&state, scan);
+        if let Some(answered) = self.seen(&mut state, scan, key)? {
             return Ok(answered);
         }
         let decision = self.decide_cold(&state, scan, found)?;
-        self.record(&mut state, scan, decision)
+        self.record(&mut state, scan, key, decision)
     }
 
     fn decide_cold(
@@ -336,12 +338,17 @@ impl Engine {
     }
 
     /// Rule 1: the same scan gets the same answer, whatever changed since.
-    fn seen(&self, state: &mut State, scan: &Scan<'_>) -> Result<Option<Answered>, EngineError> {
+    fn seen(
+        &self,
+        state: &mut State,
+        scan: &Scan<'_>,
+        key: ScanKey,
+    ) -> Result<Option<Answered>, EngineError> {
         if self.journal.poisoned() {
             return Err(EngineError::Unavailable(AppendError::Poisoned));
         }
-        let Some(scan_id) = scan_id_of(scan) else { return self.repeated(state, scan) };
-        let Some(kept) = find_by_id(state, scan.device, scan_id) else {
+        let Some(scan_id) = scan_id_of(scan) else { return self.repeated(state, scan, key) };
+        let Some(kept) = find_by_id(state, scan.device, scan_id, key) else {
             let reserved = scan_id.starts_with(OWN_SCAN_ID_PREFIX);
             return if reserved { Err(EngineError::ScanIdReserved) } else { Ok(None) };
         };
@@ -359,8 +366,12 @@ impl Engine {
         }))
     }
 
-    fn repeated(&self, state: &mut State, scan: &Scan<'_>) -> Result<Option<Answered>, EngineError> {
-        let key = state.key_of_code(scan.device, scan.code_kind, scan.code);
+    fn repeated(
+        &self,
+        state: &mut State,
+        scan: &Scan<'_>,
+        key: ScanKey,
+    ) -> Result<Option<Answered>, EngineError> {
         let Some(kept) = state.scans.find(key) else { return Ok(None) };
         let window_ms =
             state.catalog.device(scan.device).map_or(0, |device| i64::from(device.repeat_window_ms));
@@ -381,16 +392,12 @@ impl Engine {
         &self,
         state: &mut State,
         scan: &Scan<'_>,
+        key: ScanKey,
         decision: Decision,
     ) -> Result<Answered, EngineError> {
-        let scan_id = scan_id_of(scan);
-        let key = match scan_id {
-            Some(scan_id) => state.key_of_id(scan.device, scan_id),
-            None => state.key_of_code(scan.device, scan.code_kind, scan.code),
-        };
         let record = Record::Scan(ScanRecord {
             device: scan.device,
-            scan_id: scan_id.unwrap_or(""),
+            scan_id: scan_id_of(scan).unwrap_or(""),
             key,
             code_kind: scan.code_kind,
             code: scan.code,
@@ -435,7 +442,8 @@ impl Engine {
     ) -> Result<(Lsn, Answer), EngineError> {
         let now = self.clock.now();
         let mut state = self.state.lock();
-        let kept = find_by_id(&state, device, scan_id).ok_or(EngineError::ScanNotFound)?;
+        let key = state.key_of_id(device, scan_id);
+        let kept = find_by_id(&state, device, scan_id, key).ok_or(EngineError::ScanNotFound)?;
         if !kept.answer.verdict.admits() {
             return Err(EngineError::NotAdmitted);
         }
@@ -827,11 +835,19 @@ fn same_presentation(kept: &Answer, scan: &Scan<'_>) -> bool {
     }
 }
 
-/// A scan by the id the device gave, or by the id the engine gave.
-fn find_by_id<'s>(state: &'s State, device: DeviceId, scan_id: &str) -> Option<&'s KeptScan> {
+/// Under which a scan is kept and found again. Made once: it is a keyed hash.
+fn key_of(state: &State, scan: &Scan<'_>) -> ScanKey {
+    match scan_id_of(scan) {
+        Some(scan_id) => state.key_of_id(scan.device, scan_id),
+        None => state.key_of_code(scan.device, scan.code_kind, scan.code),
+    }
+}
+
+/// A scan by the id the device gave, whose key this is, or by the id the engine gave.
+fn find_by_id<'s>(state: &'s State, device: DeviceId, scan_id: &str, key: ScanKey) -> Option<&'s KeptScan> {
     let kept = match scan_id.strip_prefix(OWN_SCAN_ID_PREFIX) {
         Some(lsn) => state.scans.at_lsn(lsn.parse().ok()?).filter(|kept| !kept.named),
-        None => state.scans.find(state.key_of_id(device, scan_id)).filter(|kept| kept.named),
+        None => state.scans.find(key).filter(|kept| kept.named),
     };
     kept.filter(|kept| kept.device == device)
 }

@@ -18,6 +18,7 @@ pub mod decide;
 pub mod decision;
 pub mod disk;
 mod engine;
+mod hash_index;
 pub mod journal;
 pub mod limits;
 pub mod record;

@@ -56,6 +56,8 @@ pub const CATALOG_ENTRIES_MAX: usize = 20_000;
 /// Largest journal record the engine writes, in bytes.
 pub const RECORD_BYTES_MAX: usize = crate::journal::limits::RECORD_BYTES_MAX;
 
+// Zones, gates and ticket types are numbered in 16 bits.
+const _: () = assert!(CATALOG_ENTRIES_MAX <= u16::MAX as usize);
 const _: () = assert!(CODE_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(TEXT_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(TICKETS_PER_RECORD_MAX * TICKET_ENCODED_BYTES_MAX <= RECORD_BYTES_MAX);

@@ -5,10 +5,10 @@ use crate::capture::Capture;
 use crate::catalog::DeviceId;
 use crate::clock::Time;
 use crate::decision::Answer;
+use crate::hash_index::{HashIndex, NUMBER_MAX};
 use crate::limits::{SCAN_RETENTION_MS, SCANS_FORGOTTEN_PER_SCAN, SCANS_KEPT_MAX};
 use crate::record::{PassageOutcome, ScanKey};
 use crate::ticket::TicketUse;
-use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -44,7 +44,8 @@ pub struct ScanTable {
     first: u64,
     /// Sequence number the next scan gets.
     next: u64,
-    index: Vec<HashTable<(u64, u64)>>,
+    /// By 32 bits of the key, to the sequence number modulo `NUMBERS`.
+    index: HashIndex,
     /// Scans forgotten before their time because the table was full.
     pub forgotten_early: u64,
     /// While a checkpoint is taken: what changed before it was captured.
@@ -52,7 +53,11 @@ pub struct ScanTable {
 }
 
 const CHUNK: usize = 4_096;
-const INDEX_PARTS: usize = 64;
+/// Sequence numbers in the index go round: never two kept scans under one number.
+const NUMBERS: u64 = 1 << 31;
+
+const _: () = assert!(NUMBERS > SCANS_KEPT_MAX + SCANS_FORGOTTEN_PER_SCAN as u64);
+const _: () = assert!(NUMBERS <= NUMBER_MAX as u64);
 
 impl Default for ScanTable {
     fn default() -> ScanTable {
@@ -60,7 +65,7 @@ impl Default for ScanTable {
             chunks: VecDeque::new(),
             first: 0,
             next: 0,
-            index: (0..INDEX_PARTS).map(|_| HashTable::new()).collect(),
+            index: HashIndex::default(),
             forgotten_early: 0,
             capture: None,
         }
@@ -101,10 +106,17 @@ impl ScanTable {
 
     /// The newest scan under this key.
     pub fn find(&self, key: ScanKey) -> Option<&KeptScan> {
-        let (part, hash) = place_key(key);
-        let (_, seq) = self.index[part]
-            .find(hash, |(own, seq)| *own == hash && self.get(*seq).is_some_and(|scan| scan.key == key))?;
-        self.get(*seq)
+        self.get(self.seq_of(key)?)
+    }
+
+    fn seq_of(&self, key: ScanKey) -> Option<u64> {
+        let has_key = |number| self.get(self.seq(number)).is_some_and(|scan| scan.key == key);
+        self.index.find(hash_of(key), has_key).map(|number| self.seq(number))
+    }
+
+    /// The kept scan's sequence number that the index calls `number`.
+    fn seq(&self, number: u32) -> u64 {
+        self.first + (u64::from(number) + NUMBERS - self.first % NUMBERS) % NUMBERS
     }
 
     /// The scan that stands at this LSN. A binary search.
@@ -145,19 +157,11 @@ impl ScanTable {
     /// Keeps a scan without forgetting another: loading a checkpoint or a store, which hold exactly what was kept.
     pub fn append(&mut self, scan: KeptScan) {
         assert!(self.get(self.next.wrapping_sub(1)).is_none_or(|last| last.lsn < scan.lsn));
-        let (part, hash) = place_key(scan.key);
-        let key = scan.key;
-        let seq = self.next;
-        let older = self.index[part]
-            .find(hash, |(own, seq)| *own == hash && self.get(*seq).is_some_and(|kept| kept.key == key))
-            .map(|(_, seq)| *seq);
-        if let Some(older) = older
-            && let Some(slot) = self.index[part].find_mut(hash, |(own, seq)| *own == hash && *seq == older)
-        {
-            slot.1 = seq;
-        } else {
-            self.index[part].insert_unique(hash, (hash, seq), |(hash, _)| *hash);
+        let (hash, seq) = (hash_of(scan.key), self.next);
+        if let Some(older) = self.seq_of(scan.key) {
+            self.index.remove(hash, number(older));
         }
+        self.index.insert(hash, number(seq));
         if seq.is_multiple_of(CHUNK as u64) || self.chunks.is_empty() {
             self.chunks.push_back(VecDeque::with_capacity(CHUNK));
         }
@@ -172,11 +176,8 @@ impl ScanTable {
         if chunk.is_empty() {
             self.chunks.pop_front();
         }
-        let (part, hash) = place_key(scan.key);
-        let first = self.first;
-        if let Ok(found) = self.index[part].find_entry(hash, |(own, seq)| *own == hash && *seq == first) {
-            found.remove();
-        }
+        // Not there when a newer scan has taken the key over.
+        self.index.remove(hash_of(scan.key), number(self.first));
         self.first += 1;
     }
 
@@ -198,7 +199,12 @@ impl ScanTable {
     }
 }
 
-/// The key is a keyed hash already: its bits place it.
-fn place_key(key: ScanKey) -> (usize, u64) {
-    ((key.0 >> 64) as usize % INDEX_PARTS, key.0 as u64)
+/// The key is a keyed hash already: any of its bits place it.
+fn hash_of(key: ScanKey) -> u32 {
+    (key.0 >> 64) as u32
+}
+
+/// What the index calls a sequence number.
+fn number(seq: u64) -> u32 {
+    (seq % NUMBERS) as u32
 }

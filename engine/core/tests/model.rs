@@ -268,7 +268,7 @@ impl Acts {
 
     fn add_ticket(&mut self, engine: &Engine) {
         let n = self.model.guests.len();
-        let type_id = TypeId(self.below(8) as u32);
+        let type_id = TypeId(self.below(8) as u16);
         let mut codes = vec![(CodeKind::Optical, format!("T{n}").into_bytes())];
         if self.chance(3) {
             codes.push((CodeKind::Card, format!("T{}", n + 1).into_bytes()));
@@ -350,7 +350,7 @@ impl Acts {
         let known = self.model.guests.len() as u64;
         let device = DeviceId(self.below(3) as u32);
         // The first gates and tickets more often: something has to happen to the same ones.
-        let gate = GateId(self.below(7).min(self.below(7)) as u32);
+        let gate = GateId(self.below(7).min(self.below(7)) as u16);
         let code = self.below(known + 1).min(self.below(known + 1));
         let code_kind = if self.chance(8) { CodeKind::Card } else { CodeKind::Optical };
         let id = match self.below(5) {
@@ -397,7 +397,7 @@ impl Acts {
         match self.below(8) {
             0 => ask.id = Some(format!("gh-{lsn}")),
             1 => ask.code.1 = b"T0".to_vec(),
-            2 => ask.gate = GateId(self.below(7) as u32),
+            2 => ask.gate = GateId(self.below(7) as u16),
             3 => ask.device = DeviceId(self.below(3) as u32),
             4 if ask.kind == ScanKind::Validate => {
                 ask.kind = ScanKind::Offline;
@@ -531,7 +531,7 @@ impl Acts {
     }
 
     fn turns(&mut self, engine: &Engine) {
-        let (gate, people) = (GateId(self.below(7) as u32), self.below(9) as i32 - 3);
+        let (gate, people) = (GateId(self.below(7) as u16), self.below(9) as i32 - 3);
         engine.turns(DeviceId(0), gate, people).unwrap();
         self.model.turns.push((gate, i64::from(people)));
     }
@@ -618,7 +618,7 @@ impl Acts {
         let model = &self.model;
         for n in 0..model.zones.len() {
             let got = counts.zones.get(n).copied().unwrap_or(0);
-            let expected = if n == 0 { 0 } else { model.inside(ZoneId(n as u32)) };
+            let expected = if n == 0 { 0 } else { model.inside(ZoneId(n as u16)) };
             assert_eq!(got, expected, "zone {n}");
         }
         let sums = |tallies: &[engine::counts::Tally], n: usize| {
@@ -627,13 +627,13 @@ impl Acts {
             (Sums { entries, exits, admits, denials, turns }, tally.attendance)
         };
         for n in 0..model.gates.len() {
-            assert_eq!(sums(&counts.gates, n).0, model.gate_sums(GateId(n as u32)), "gate {n}");
+            assert_eq!(sums(&counts.gates, n).0, model.gate_sums(GateId(n as u16)), "gate {n}");
         }
         let mut by_event = vec![0; model.events.len()];
         for (n, kind) in model.types.iter().enumerate() {
             let (got, attendance) = sums(&counts.types, n);
-            assert_eq!(got, model.type_sums(TypeId(n as u32)), "type {n}");
-            let expected = model.attendance(TypeId(n as u32));
+            assert_eq!(got, model.type_sums(TypeId(n as u16)), "type {n}");
+            let expected = model.attendance(TypeId(n as u16));
             assert_eq!(attendance, expected, "attendance of type {n}");
             by_event[kind.event.index()] += expected;
         }

@@ -62,9 +62,9 @@ impl Random {
             inside: self.number() as u16,
             day_used: self.number() as u16,
             day: self.number() as u16,
-            presence: ZoneId(self.number() as u32),
-            first_gate: GateId(self.number() as u32),
-            last_gate: GateId(self.number() as u32),
+            presence: ZoneId(self.number() as u16),
+            first_gate: GateId(self.number() as u16),
+            last_gate: GateId(self.number() as u16),
             first_at: self.time(),
             last_at: self.time(),
         }
@@ -80,7 +80,7 @@ impl Random {
 
     fn ticket(&mut self) -> Ticket {
         Ticket {
-            type_id: TypeId(self.number() as u32),
+            type_id: TypeId(self.number() as u16),
             status: self.pick(&[TicketStatus::Active, TicketStatus::Blocked, TicketStatus::Superseded]),
             specimen: self.flag(),
             usage: self.usage(),
@@ -102,7 +102,7 @@ impl Random {
             0 => Fact::None,
             1 => Fact::At(self.time()),
             2 => Fact::Words(self.text(80)),
-            _ => Fact::Entered { gate: GateId(self.number() as u32), at: self.time() },
+            _ => Fact::Entered { gate: GateId(self.number() as u16), at: self.time() },
         };
         Answer {
             at: self.time(),
@@ -110,11 +110,11 @@ impl Random {
             verdict,
             overridden: self.maybe(|_| reason),
             direction: self.pick(&[Direction::Entry, Direction::Exit]),
-            gate: GateId(self.number() as u32),
+            gate: GateId(self.number() as u16),
             people: self.number() as u16,
             ticket: self.maybe(|random| TicketFacts {
                 ticket: TicketId(random.number() as u32),
-                type_id: TypeId(random.number() as u32),
+                type_id: TypeId(random.number() as u16),
                 valid_until: random.time(),
                 remaining: random.maybe(|random| random.number() as u16),
                 specimen: random.flag(),
@@ -134,7 +134,7 @@ impl Random {
             2 => Entity::Gate(build::gate(&name, self.maybe(|_| EventId(3)), ZoneId(0), ZoneId(1))),
             3 => {
                 let mut kind = build::ticket_type(&name, EventId(1), Some(2), Reentry::Free);
-                kind.gates = (0..self.below(9)).map(|n| GateId(n as u32)).collect();
+                kind.gates = (0..self.below(9)).map(|n| GateId(n as u16)).collect();
                 kind.anti_passback = AntiPassback::Timed(self.number() as u32);
                 Entity::Type(kind)
             }
@@ -158,7 +158,7 @@ impl Random {
         let (at, device, ticket) =
             (self.time(), DeviceId(self.number() as u32), TicketId(self.number() as u32));
         let operator = self.maybe(|random| OperatorId(random.number() as u32));
-        let gate = GateId(self.number() as u32);
+        let gate = GateId(self.number() as u16);
         let (scan_id, note, code) = (self.text(128), self.text(200), self.code());
         with(match self.below(14) {
             0..2 => Record::Scan(ScanRecord {

@@ -95,6 +95,6 @@ pub fn device_id(n: u32) -> DeviceId {
 }
 
 /// The nth gate.
-pub fn gate_id(n: u32) -> GateId {
+pub fn gate_id(n: u16) -> GateId {
     GateId(n)
 }

@@ -161,7 +161,7 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
     let wanted = [
         ("event = ?", number(filter.event.map(|event| event.0))),
         ("device = ?", number(filter.device.map(|device| device.0))),
-        ("gate = ?", number(filter.gate.map(|gate| gate.0))),
+        ("gate = ?", number(filter.gate.map(|gate| u32::from(gate.0)))),
         ("reason = ?", filter.reason.map(|reason| Value::Text(reason.word().to_owned()))),
         ("ticket = ?", number(filter.ticket.map(|ticket| ticket.0))),
         (OF_CODE, filter.code.clone().map(Value::Blob)),

@@ -166,7 +166,7 @@ fn read_scan(row: &Row<'_>, lsn: Lsn) -> StoreResult<ScanRow> {
         gate: GateId(get(row, 4)?),
         event: get::<Option<u32>>(row, 5)?.map(EventId),
         ticket: get::<Option<u32>>(row, 6)?.map(TicketId),
-        type_id: get::<Option<u32>>(row, 7)?.map(TypeId),
+        type_id: get::<Option<u16>>(row, 7)?.map(TypeId),
         given_id: get(row, 8)?,
         code_kind: Word::read(text(row, 9)?)?,
         code: get(row, 10)?,

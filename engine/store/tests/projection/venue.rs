@@ -65,7 +65,7 @@ pub fn event(name: &str) -> Event {
     }
 }
 
-pub fn gate(name: &str, from: u32, to: u32) -> Gate {
+pub fn gate(name: &str, from: u16, to: u16) -> Gate {
     Gate {
         name: name.to_owned(),
         event: Some(MATCH),
@@ -76,7 +76,7 @@ pub fn gate(name: &str, from: u32, to: u32) -> Gate {
     }
 }
 
-pub fn device(name: &str, gate: u32, key: u8) -> Device {
+pub fn device(name: &str, gate: u16, key: u8) -> Device {
     Device {
         name: name.to_owned(),
         gate: Some(GateId(gate)),
@@ -171,7 +171,7 @@ pub fn ticket(n: u32, type_id: u32) -> Ticket {
     }
     let holder = if n.is_multiple_of(4) { String::new() } else { format!("Änni Muster{n}") };
     Ticket {
-        type_id: TypeId(type_id),
+        type_id: TypeId(type_id as u16),
         status: TicketStatus::Active,
         specimen: n % 17 == 5,
         usage: TicketUse::default(),
@@ -185,7 +185,7 @@ pub fn ticket(n: u32, type_id: u32) -> Ticket {
 pub fn scan(device: u32, code: &[u8]) -> Scan<'_> {
     Scan {
         device: DeviceId(device),
-        gate: GateId(device),
+        gate: GateId(device as u16),
         code_kind: CodeKind::Optical,
         code,
         scan_id: None,
@@ -254,7 +254,7 @@ impl Day {
             60..=67 => self.passage(node),
             68..=72 => {
                 let people = self.below(9) as i32 - 4;
-                engine.turns(device, GateId(device.0), people).map(drop).unwrap();
+                engine.turns(device, GateId(device.0 as u16), people).map(drop).unwrap();
             }
             73..=77 => self.issue(node),
             78..=82 => {

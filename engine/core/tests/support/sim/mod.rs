@@ -312,7 +312,7 @@ impl Story {
 
     fn add_ticket(&mut self, life: &mut Life, n: usize) -> Result<(), String> {
         let name = format!("T{n}");
-        let kind = TypeId((n % types().len()) as u32);
+        let kind = TypeId((n % types().len()) as u16);
         let ticket = build::ticket(kind, &name, &[(CodeKind::Optical, name.as_bytes())]);
         let added = life.engine.add_tickets(vec![ticket], false).map(|(lsn, _)| lsn);
         self.changed(life, added.map_err(|error| error.to_string()), Change::Tickets)
@@ -370,7 +370,7 @@ impl Story {
         let shown = (id.is_some() && self.random.below(12) == 0).then_some(Shown::Admitted);
         Sent {
             device: DeviceId(self.random.below(3) as u32),
-            gate: GateId(self.random.below(5) as u32),
+            gate: GateId(self.random.below(5) as u16),
             code: format!("T{code}"),
             id,
             people: (self.random.below(6) == 0).then(|| self.random.below(4) as u16),
