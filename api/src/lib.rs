@@ -9,8 +9,10 @@
 //! | `ops` | the API port: health, metrics, a venue's changes |
 //! | `cold` | look-ups of tickets that are in the store only |
 //! | `node` | the parts put together |
+//! | `background` | threads that give way to gates |
 //! | `config`, `cli`, `target`, `import`, `export`, `inspect`, `live`, `demo` | the program |
 
+pub mod background;
 pub mod body;
 pub mod cli;
 pub mod cold;

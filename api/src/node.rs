@@ -1,6 +1,7 @@
 //! A node: puts engine, journal writer, projector, checkpointer and ports together, and takes them apart in
 //! reverse order. The only place that knows all of them.
 
+use crate::background;
 use crate::cold::{ColdLookups, Unfound};
 use crate::config::Config;
 use crate::demo;
@@ -171,7 +172,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Jo
 
 fn project(mut projector: Projector, stop: &AtomicBool) {
     // The guest walks when the reply leaves; whatever is behind it gives way.
-    let _ = rustix::process::nice(19);
+    background::give_way();
     if let Err(error) = projector.run(stop) {
         error!(%error, "projection stopped; gates go on, a restart is needed");
     }

@@ -229,11 +229,11 @@ impl Engine {
 
     /// Appends a record and applies it. The only way into the journal, and the only caller of `apply` besides replay.
     fn commit(&self, state: &mut State, record: &Record<'_>) -> Result<Lsn, AppendError> {
-        let expected = state.lsn + 1;
+        let (expected, catalog_version) = (state.lsn + 1, state.catalog.version);
         let lsn = self.journal.append(|_, out| record.encode(out))?;
         assert_eq!(lsn.0, expected, "journal and state count alike");
         state.apply(lsn.0, record);
-        if !Arc::ptr_eq(&state.catalog, &self.catalog.load()) {
+        if state.catalog.version != catalog_version {
             self.catalog.store(Arc::clone(&state.catalog));
         }
         Ok(lsn)
@@ -248,16 +248,16 @@ impl Engine {
     /// `Unavailable` when it cannot decide, `ScanIdConflict`, `MaybeCold`.
     pub fn scan(&self, scan: &Scan<'_>) -> Result<Answered, EngineError> {
         let mut state = self.state.lock();
-        let key = key_of(&state, scan);
-        if let Some(answered) = self.seen(&mut state, scan, key)? {
+        let (key, now) = (key_of(&state, scan), self.clock.now());
+        if let Some(answered) = self.seen(&mut state, scan, key, now)? {
             return Ok(answered);
         }
         let found = state.tickets.find(scan.code_kind, scan.code);
         if found.is_none() && self.cold.maybe(scan.code_kind, scan.code) {
             return Err(EngineError::MaybeCold);
         }
-        let decision = decide(&state.view(scan, found, self.now_of(scan)), scan);
-        self.record(&mut state, scan, key, decision)
+        let decision = decide(&state.view(scan, found, judged_at(scan, now)), scan);
+        self.record(&mut state, scan, key, now, decision)
     }
 
     /// Decides a scan whose ticket was looked for in the store. Such a ticket can only be refused: its event is
@@ -271,27 +271,12 @@ impl Engine {
         found: Option<&(TicketId, Ticket)>,
     ) -> Result<Answered, EngineError> {
         let mut state = self.state.lock();
-        let key = key_of(&state, scan);
-        if let Some(answered) = self.seen(&mut state, scan, key)? {
+        let (key, now) = (key_of(&state, scan), self.clock.now());
+        if let Some(answered) = self.seen(&mut state, scan, key, now)? {
             return Ok(answered);
         }
-        let decision = self.decide_cold(&state, scan, found)?;
-        self.record(&mut state, scan, key, decision)
-    }
-
-    fn decide_cold(
-        &self,
-        state: &State,
-        scan: &Scan<'_>,
-        found: Option<&(TicketId, Ticket)>,
-    ) -> Result<Decision, EngineError> {
-        let warm = state.tickets.find(scan.code_kind, scan.code);
-        let ticket = warm.or(found.map(|(id, ticket)| (*id, ticket)));
-        let decision = decide(&state.view(scan, ticket, self.now_of(scan)), scan);
-        if warm.is_none() && found.is_some() && decision.answer.verdict.admits() {
-            return Err(EngineError::Warming);
-        }
-        Ok(decision)
+        let decision = decide_cold(&state, scan, now, found)?;
+        self.record(&mut state, scan, key, now, decision)
     }
 
     /// The decision that would be made; nothing changes and nothing is counted.
@@ -307,7 +292,7 @@ impl Engine {
         if found.is_none() && self.cold.maybe(scan.code_kind, scan.code) {
             return Err(EngineError::MaybeCold);
         }
-        let decision = decide(&state.view(scan, found, self.now_of(scan)), scan);
+        let decision = decide(&state.view(scan, found, judged_at(scan, self.clock.now())), scan);
         // What it says may rest on a scan that is not durable yet.
         Ok(Answered { answer: decision.answer, lsn: Lsn(0), wait: Lsn(state.lsn), seen: Seen::New })
     }
@@ -325,16 +310,8 @@ impl Engine {
         if self.journal.poisoned() {
             return Err(EngineError::Unavailable(AppendError::Poisoned));
         }
-        let decision = self.decide_cold(&state, scan, found)?;
+        let decision = decide_cold(&state, scan, self.clock.now(), found)?;
         Ok(Answered { answer: decision.answer, lsn: Lsn(0), wait: Lsn(state.lsn), seen: Seen::New })
-    }
-
-    /// Offline scans are history: they are judged at the time they were made.
-    fn now_of(&self, scan: &Scan<'_>) -> Time {
-        match (scan.shown, scan.scanned_at) {
-            (Some(_), Some(at)) => at.min(self.clock.now()),
-            _ => self.clock.now(),
-        }
     }
 
     /// Rule 1: the same scan gets the same answer, whatever changed since.
@@ -343,11 +320,12 @@ impl Engine {
         state: &mut State,
         scan: &Scan<'_>,
         key: ScanKey,
+        now: Time,
     ) -> Result<Option<Answered>, EngineError> {
         if self.journal.poisoned() {
             return Err(EngineError::Unavailable(AppendError::Poisoned));
         }
-        let Some(scan_id) = scan_id_of(scan) else { return self.repeated(state, scan, key) };
+        let Some(scan_id) = scan_id_of(scan) else { return self.repeated(state, scan, key, now) };
         let Some(kept) = find_by_id(state, scan.device, scan_id, key) else {
             let reserved = scan_id.starts_with(OWN_SCAN_ID_PREFIX);
             return if reserved { Err(EngineError::ScanIdReserved) } else { Ok(None) };
@@ -371,11 +349,12 @@ impl Engine {
         state: &mut State,
         scan: &Scan<'_>,
         key: ScanKey,
+        now: Time,
     ) -> Result<Option<Answered>, EngineError> {
         let Some(kept) = state.scans.find(key) else { return Ok(None) };
         let window_ms =
             state.catalog.device(scan.device).map_or(0, |device| i64::from(device.repeat_window_ms));
-        let age_ms = self.clock.now().since_ms(kept.answer.at);
+        let age_ms = now.since_ms(kept.answer.at);
         let same = kept.answer.gate == scan.gate
             && kept.answer.kind == scan.kind
             && kept.outcome == PassageOutcome::Open;
@@ -384,7 +363,7 @@ impl Engine {
             return Ok(None);
         }
         let (answer, of) = (kept.answer.clone(), kept.lsn);
-        let wait = self.commit(state, &Record::Repeat { at: self.clock.now(), device: scan.device, of })?;
+        let wait = self.commit(state, &Record::Repeat { at: now, device: scan.device, of })?;
         Ok(Some(Answered { answer, lsn: Lsn(of), wait, seen: Seen::Repeat }))
     }
 
@@ -393,6 +372,7 @@ impl Engine {
         state: &mut State,
         scan: &Scan<'_>,
         key: ScanKey,
+        now: Time,
         decision: Decision,
     ) -> Result<Answered, EngineError> {
         let record = Record::Scan(ScanRecord {
@@ -406,7 +386,7 @@ impl Engine {
             after: decision.after,
             overriding: scan.overriding,
             conflict: decision.conflict,
-            recorded_at: self.clock.now(),
+            recorded_at: now,
         });
         let lsn = self.commit(state, &record)?;
         let Record::Scan(ScanRecord { answer, .. }) = record else {
@@ -833,6 +813,30 @@ fn same_presentation(kept: &Answer, scan: &Scan<'_>) -> bool {
         (ScanKind::Offline, ScanKind::Validate) => true,
         (kept, asked) => kept == asked,
     }
+}
+
+/// Offline scans are history: they are judged at the time they were made.
+fn judged_at(scan: &Scan<'_>, now: Time) -> Time {
+    match (scan.shown, scan.scanned_at) {
+        (Some(_), Some(at)) => at.min(now),
+        _ => now,
+    }
+}
+
+/// The decision about a scan whose ticket was looked for in the store.
+fn decide_cold(
+    state: &State,
+    scan: &Scan<'_>,
+    now: Time,
+    found: Option<&(TicketId, Ticket)>,
+) -> Result<Decision, EngineError> {
+    let warm = state.tickets.find(scan.code_kind, scan.code);
+    let ticket = warm.or(found.map(|(id, ticket)| (*id, ticket)));
+    let decision = decide(&state.view(scan, ticket, judged_at(scan, now)), scan);
+    if warm.is_none() && found.is_some() && decision.answer.verdict.admits() {
+        return Err(EngineError::Warming);
+    }
+    Ok(decision)
 }
 
 /// Under which a scan is kept and found again. Made once: it is a keyed hash.
