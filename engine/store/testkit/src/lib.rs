@@ -1,0 +1,14 @@
+//! Real PostgreSQL servers for tests. Owns where their programs are, their directories, ports, starts and ends; knows
+//! no schema and no driver.
+//!
+//! The programs are put in place by `./x servers`, never by a test. Where they are missing a test fails and says so:
+//! a check that is skipped in silence is worse than none.
+//!
+//! PostgreSQL refuses to run as root, so a test that runs as root gives server and directory to `nobody`. A server ends
+//! with its test process, however that ends: it hangs on a pipe from it.
+
+mod postgres;
+mod programs;
+
+pub use postgres::{Postgres, PostgresOptions};
+pub use programs::{Programs, all_programs};

@@ -1,0 +1,289 @@
+//! One PostgreSQL server of a test: made, started, stopped gently, killed, started again.
+
+use crate::programs::Programs;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// `nobody` and `nogroup` of Debian and most others.
+const NOBODY: u32 = 65_534;
+/// How long a server may take to come up or go down before the test is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The password of the one user, `gatehouse`.
+const PASSWORD: &str = "only-for-tests";
+/// Bytes of an SSLRequest and of its answer, the cheapest question every PostgreSQL answers.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// How a server is to be.
+#[derive(Clone, Debug, Default)]
+pub struct PostgresOptions {
+    /// Further settings, such as `("max_connections", "5")`.
+    pub settings: Vec<(String, String)>,
+    /// Does it sync its disk? A test that only kills processes needs no sync and is faster without.
+    pub synced: bool,
+}
+
+/// A server with a directory of its own.
+#[derive(Debug)]
+pub struct Postgres {
+    programs: Programs,
+    dir: tempfile::TempDir,
+    port: u16,
+    running: Option<Running>,
+    databases: AtomicU32,
+}
+
+/// The shell that watches over the server. When its standard input ends, because this process has, it stops the server.
+#[derive(Debug)]
+struct Running {
+    watcher: Child,
+    server_pid: i32,
+}
+
+/// Starts the server as its child, and ends it when nobody holds the pipe to its standard input any more.
+const WATCHER: &str = r#"
+"$@" </dev/null >>"$LOG" 2>&1 &
+server=$!
+echo "$server"
+read -r _
+kill -QUIT "$server" 2>/dev/null
+wait
+"#;
+
+// === impl Postgres ===
+
+impl Postgres {
+    /// Makes and starts a server on a free port; returns when it answers.
+    ///
+    /// # Panics
+    /// When it does not come up, with what its log says.
+    pub fn start(programs: &Programs, options: &PostgresOptions) -> Postgres {
+        let dir = tempfile::Builder::new().prefix("gatehouse-postgres-").tempdir().expect("make a directory");
+        give_away(dir.path());
+        let mut postgres = Postgres {
+            programs: programs.clone(),
+            dir,
+            port: free_port(),
+            running: None,
+            databases: AtomicU32::new(0),
+        };
+        postgres.init(options);
+        postgres.resume();
+        postgres
+    }
+
+    /// Of this version.
+    pub fn version(&self) -> &str {
+        &self.programs.version
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How to reach one of its databases.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://gatehouse:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A name no test of this server has got yet, for a database of its own.
+    pub fn fresh_name(&self) -> String {
+        format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Starts it again, on the same port and directory; returns when it answers.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn resume(&mut self) {
+        assert!(self.running.is_none(), "it runs already");
+        let mut watcher = self
+            .command("sh")
+            .args(["-c", WATCHER, "watcher"])
+            .arg(self.programs.bin.join("postgres"))
+            .arg("-D")
+            .arg(self.data())
+            .env("LOG", self.log_path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start a shell");
+        let mut line = String::new();
+        let mut told = watcher.stdout.take().expect("it was piped");
+        let mut byte = [0];
+        while told.read(&mut byte).is_ok_and(|read| read == 1) && byte[0] != b'\n' {
+            line.push(char::from(byte[0]));
+        }
+        let server_pid = line.trim().parse().unwrap_or_else(|_| panic!("no server: {}", self.log()));
+        self.running = Some(Running { watcher, server_pid });
+        let answers = until(PATIENCE, || answers(self.port) && self.accepts());
+        assert!(answers, "PostgreSQL {} did not come up:\n{}", self.version(), self.log());
+    }
+
+    /// Stops it as its operator would (`fast`: running transactions are rolled back).
+    pub fn stop(&mut self) {
+        self.signal(rustix::process::Signal::INT);
+        self.wait();
+    }
+
+    /// Takes it away in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        let children = children_of(self.running.as_ref().expect("it runs").server_pid);
+        self.signal(rustix::process::Signal::KILL);
+        // The server's own processes notice that it has gone, one after the other; a new one waits for them.
+        for pid in children.into_iter().filter_map(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        self.wait();
+        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// What the server has written into its log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn init(&self, options: &PostgresOptions) {
+        let password = self.dir.path().join("password");
+        File::create(&password)
+            .and_then(|mut file| file.write_all(PASSWORD.as_bytes()))
+            .expect("write the password");
+        let made = self
+            .command(self.programs.bin.join("initdb"))
+            .args([
+                "--username=gatehouse",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+            ])
+            .arg(format!("--pwfile={}", password.display()))
+            .arg("-D")
+            .arg(self.data())
+            .output()
+            .expect("start initdb");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let mut settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\nmax_connections = 60\n\
+             shared_buffers = '64MB'\nfsync = {}\n",
+            self.port,
+            if options.synced { "on" } else { "off" },
+        );
+        for (name, value) in &options.settings {
+            settings.push_str(&format!("{name} = '{value}'\n"));
+        }
+        let mut file = File::options()
+            .append(true)
+            .open(self.data().join("postgresql.conf"))
+            .expect("open its settings");
+        file.write_all(settings.as_bytes()).expect("write its settings");
+    }
+
+    /// A command that runs as somebody PostgreSQL accepts.
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path()).env("LC_ALL", "C");
+        if rustix::process::getuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// Has it come so far that it takes connections? Until then it says that it is starting up.
+    fn accepts(&self) -> bool {
+        std::fs::read_to_string(self.data().join("postmaster.pid"))
+            .is_ok_and(|text| text.lines().nth(7).is_some_and(|state| state.trim() == "ready"))
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = self.running.as_ref().expect("it runs").server_pid;
+        let pid = rustix::process::Pid::from_raw(pid).expect("a process has a number");
+        rustix::process::kill_process(pid, signal).expect("the server is ours to stop");
+    }
+
+    /// Waits until the server, which was told to, has ended.
+    fn wait(&mut self) {
+        let running = self.running.take().expect("it runs");
+        let ended = until(PATIENCE, || has_ended(running.server_pid));
+        assert!(ended, "PostgreSQL did not stop:\n{}", self.log());
+        running.end();
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.end();
+        }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Ends the watcher, and with it the server if that still runs.
+    fn end(mut self) {
+        drop(self.watcher.stdin.take());
+        let _ = self.watcher.wait();
+    }
+}
+
+/// To whom the server runs as: its directory is his.
+fn give_away(dir: &Path) {
+    if rustix::process::getuid().is_root() {
+        chown(dir, Some(NOBODY), Some(NOBODY)).expect("give the directory away");
+    }
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("open the directory");
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("find a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+    stream.write_all(&SSL_REQUEST).is_ok() && stream.read_exact(&mut [0]).is_ok()
+}
+
+/// Gone, or only waiting for the watcher to take notice.
+fn has_ended(pid: i32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+}
+
+fn children_of(parent: i32) -> Vec<i32> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Looks again and again, for so long at the most.
+fn until(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        if done() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
