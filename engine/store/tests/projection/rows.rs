@@ -33,8 +33,18 @@ impl Place {
         Connection::open(self.path()).unwrap()
     }
 
+    /// The files as they are now: what a power cut leaves when nothing that comes after is synced.
+    pub fn copy(&self) -> Place {
+        let copy = Place::new();
+        for suffix in ["", "-wal"] {
+            let name = |place: &Place| format!("{}{suffix}", place.path().display());
+            std::fs::copy(name(self), name(&copy)).unwrap();
+        }
+        copy
+    }
+
     /// Every row of every table, as text.
-    fn dump(&self) -> Vec<String> {
+    pub fn dump(&self) -> Vec<String> {
         let connection = self.intruder();
         let mut tables = connection
             .prepare(
