@@ -15,6 +15,7 @@ mod apply;
 mod bootstrap;
 mod catalog_rows;
 mod count_rows;
+mod kept_rows;
 mod log;
 mod migrate;
 mod queries;
