@@ -8,13 +8,20 @@
 //! It decides nothing and no gate waits for it. The journal is the truth: a projection that is gone can be made
 //! again from it, and a record applied twice changes nothing. Knows no HTTP and no async runtime.
 
+mod apply;
+mod counted;
+mod entities;
 mod error;
+mod kept;
+mod migrations;
 mod projector;
 mod retention;
 mod rows;
+mod search;
 mod shadow;
 mod sqlite;
 mod store;
+mod tables;
 mod words;
 
 pub use error::{StoreError, StoreResult};

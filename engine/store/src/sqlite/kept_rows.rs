@@ -1,7 +1,7 @@
-//! Rows of the answers kept for retries, many to a row: one insert for a hundred scans, and one is still found alone.
-//! Knows how an answer is written and read back exactly; knows no rule.
+//! Rows of the answers kept for retries. Knows how they are written, found and removed; what is in one is told in `kept`.
 
-use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::error::{StoreResult, WhileDoing};
+use crate::kept::{KeptRow, decode};
 use crate::words::Word;
 use engine::clock::Time;
 use engine::record::PassageOutcome;
@@ -9,22 +9,15 @@ use engine::scans::KeptScan;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
-/// Answers in a row at the most. More would make looking up a single one dear, fewer would save less.
-const ANSWERS_PER_ROW: usize = 128;
-
 const INSERT: &str = "INSERT INTO kept_answers (first, last, entries, answers) VALUES (?1, ?2, ?3, ?4)";
 
 /// The row an LSN is in begins here: the one before it may hold it too.
 const FIRST_ROW: &str = "(SELECT coalesce(max(first), 0) FROM kept_answers WHERE first <= ?1)";
 
-/// Where an answer is in its row: LSN, time of arrival, beginning, length.
-type Entry = (u64, i64, usize, usize);
-
 /// Answers on their way into a row.
 pub(super) struct KeptWriter<'c> {
     insert: CachedStatement<'c>,
-    entries: Vec<Entry>,
-    answers: Vec<u8>,
+    row: KeptRow,
 }
 
 // === impl KeptWriter ===
@@ -32,27 +25,21 @@ pub(super) struct KeptWriter<'c> {
 impl<'c> KeptWriter<'c> {
     pub(super) fn new(connection: &'c Connection) -> StoreResult<KeptWriter<'c>> {
         let insert = connection.prepare_cached(INSERT).while_doing("prepare to keep answers")?;
-        Ok(KeptWriter { insert, entries: Vec::with_capacity(ANSWERS_PER_ROW), answers: Vec::new() })
+        Ok(KeptWriter { insert, row: KeptRow::default() })
     }
 
     /// Keeps a scan's answer, as the engine keeps it. Written when the row is full, or by [`KeptWriter::flush`].
     pub(super) fn keep(&mut self, kept: &KeptScan) -> StoreResult<()> {
-        let start = self.answers.len();
-        self.answers = postcard::to_extend(kept, std::mem::take(&mut self.answers))
-            .expect("an answer has no type that cannot be written");
-        self.entries.push((kept.lsn, kept.recorded_at.0, start, self.answers.len() - start));
-        if self.entries.len() == ANSWERS_PER_ROW { self.flush() } else { Ok(()) }
+        if self.row.add(kept) { self.flush() } else { Ok(()) }
     }
 
     /// Writes the row that is not full.
     pub(super) fn flush(&mut self) -> StoreResult<()> {
-        let (Some(first), Some(last)) = (self.entries.first(), self.entries.last()) else { return Ok(()) };
-        let entries = serde_json::to_string(&self.entries).expect("numbers can be written");
+        let Some((first, last)) = self.row.ends() else { return Ok(()) };
         self.insert
-            .execute(params![first.0 as i64, last.0 as i64, entries, self.answers])
+            .execute(params![first as i64, last as i64, self.row.entries(), self.row.answers])
             .while_doing("keep answers")?;
-        self.entries.clear();
-        self.answers.clear();
+        self.row = KeptRow::default();
         Ok(())
     }
 
@@ -65,8 +52,7 @@ impl<'c> KeptWriter<'c> {
         limit: usize,
     ) -> StoreResult<Vec<(u64, Time)>> {
         let mut found = written_page(connection, from, limit)?;
-        let unwritten = self.entries.iter().filter(|(lsn, ..)| *lsn >= from);
-        found.extend(unwritten.map(|(lsn, at, ..)| (*lsn, Time(*at))));
+        found.extend(self.row.times(from));
         found.truncate(limit);
         Ok(found)
     }
@@ -124,16 +110,10 @@ pub(super) fn each_kept(
     let mut rows = statement.query([from as i64]).while_doing("read kept answers")?;
     while let Some(row) = rows.next().while_doing("read kept answers")? {
         let entries: String = row.get(0).while_doing("read kept answers")?;
-        let answers = row.get_ref(1).while_doing("read kept answers")?;
-        let damaged =
-            |problem: &dyn ToString| StoreError::damaged("a row of kept answers", problem.to_string());
-        let answers = answers.as_blob().map_err(|error| damaged(&error))?;
-        let entries: Vec<Entry> = serde_json::from_str(&entries).map_err(|error| damaged(&error))?;
-        for (lsn, _, start, len) in entries.into_iter().filter(|(lsn, ..)| *lsn >= from) {
-            let answer = start.checked_add(len).and_then(|end| answers.get(start..end));
-            let answer = answer.ok_or_else(|| damaged(&"its entries do not add up"))?;
-            let kept = decode(lsn, answer)?;
-            each(KeptScan { outcome: outcomes.get(&lsn).copied().unwrap_or(kept.outcome), ..kept });
+        let answers = row.get(1).while_doing("read kept answers")?;
+        for kept in KeptRow::of_columns(&entries, answers)?.scans(from) {
+            let kept = kept?;
+            each(KeptScan { outcome: outcomes.get(&kept.lsn).copied().unwrap_or(kept.outcome), ..kept });
         }
     }
     Ok(())
@@ -153,9 +133,4 @@ fn outcomes(connection: &Connection, from: u64) -> StoreResult<HashMap<u64, Pass
         outcomes.insert(scan, PassageOutcome::read(&outcome)?);
     }
     Ok(outcomes)
-}
-
-fn decode(lsn: u64, answer: &[u8]) -> StoreResult<KeptScan> {
-    postcard::from_bytes(answer)
-        .map_err(|error| StoreError::damaged(format!("the kept answer of scan {lsn}"), error))
 }

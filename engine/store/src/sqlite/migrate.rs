@@ -1,30 +1,13 @@
 //! The migrator: numbered scripts, one up and one down each, applied in order and each in a transaction of its own
 //! together with its number. Knows no table but `schema_version`.
 
-use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::error::{StoreResult, WhileDoing};
+use crate::migrations::{self, Migration, Step, migration};
 use rusqlite::{Connection, TransactionBehavior};
 
-struct Migration {
-    version: u32,
-    name: &'static str,
-    up: &'static str,
-    down: &'static str,
-}
-
-macro_rules! migration {
-    ($version:literal, $name:literal) => {
-        Migration {
-            version: $version,
-            name: $name,
-            up: include_str!(concat!("../../../../migrations/sqlite/", $name, ".up.sql")),
-            down: include_str!(concat!("../../../../migrations/sqlite/", $name, ".down.sql")),
-        }
-    };
-}
-
 /// Every migration, from version 1 on without a gap. One that was released is never edited.
-const MIGRATIONS: [Migration; 2] =
-    [migration!(1, "0001_create_projection"), migration!(2, "0002_compact_scans")];
+static MIGRATIONS: [Migration; 2] =
+    [migration!("sqlite", 1, "0001_create_projection"), migration!("sqlite", 2, "0002_compact_scans")];
 
 /// The version this program writes.
 pub(super) const LATEST: u32 = MIGRATIONS.len() as u32;
@@ -48,9 +31,6 @@ pub(super) fn version(connection: &Connection) -> StoreResult<u32> {
 
 /// Goes up or down to `wanted`, one version at a time.
 pub(super) fn to(connection: &mut Connection, wanted: u32) -> StoreResult<()> {
-    if wanted > LATEST {
-        return Err(StoreError::NoSuchSchema { wanted, known: LATEST });
-    }
     while step(connection, wanted)? {}
     Ok(())
 }
@@ -62,29 +42,24 @@ fn step(connection: &mut Connection, wanted: u32) -> StoreResult<bool> {
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .while_doing("begin a migration")?;
     let found = version(&transaction)?;
-    if found > LATEST {
-        return Err(StoreError::NewerSchema { found, known: LATEST });
-    }
-    if found == wanted {
-        return Ok(false);
-    }
-    if found < wanted {
-        let migration = &MIGRATIONS[found as usize];
-        assert_eq!(migration.version, found + 1, "migrations are numbered without a gap");
-        transaction.execute_batch(migration.up).while_doing("apply an up migration")?;
-        transaction
+    let Some(step) = migrations::next(&MIGRATIONS, found, wanted)? else { return Ok(false) };
+    match step {
+        Step::Up(migration) => {
+            transaction.execute_batch(migration.up).while_doing("apply an up migration")?;
+            transaction
             .execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT")
             .and_then(|()| {
                 let row = (migration.version, migration.name);
                 transaction.execute("INSERT INTO schema_version (version, name) VALUES (?1, ?2)", row)
             })
             .while_doing("note the schema version")?;
-    } else {
-        let migration = &MIGRATIONS[found as usize - 1];
-        transaction.execute_batch(migration.down).while_doing("apply a down migration")?;
-        transaction
-            .execute("DELETE FROM schema_version WHERE version = ?1", [migration.version])
-            .while_doing("note the schema version")?;
+        }
+        Step::Down(migration) => {
+            transaction.execute_batch(migration.down).while_doing("apply a down migration")?;
+            transaction
+                .execute("DELETE FROM schema_version WHERE version = ?1", [migration.version])
+                .while_doing("note the schema version")?;
+        }
     }
     transaction.commit().while_doing("commit a migration")?;
     Ok(true)
@@ -93,6 +68,7 @@ fn step(connection: &mut Connection, wanted: u32) -> StoreResult<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::StoreError;
 
     fn schema(connection: &Connection) -> Vec<String> {
         let mut statement = connection
@@ -148,19 +124,6 @@ mod tests {
 
     #[test]
     fn scripts_are_numbered_and_paired() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite");
-        let mut found: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        found.sort();
-        let mut expected = Vec::new();
-        for (n, migration) in (1..).zip(&MIGRATIONS) {
-            assert_eq!(migration.version, n);
-            assert!(migration.name.starts_with(&format!("{n:04}_")));
-            expected.push(format!("{}.down.sql", migration.name));
-            expected.push(format!("{}.up.sql", migration.name));
-        }
-        assert_eq!(found, expected);
+        migrations::check_folder("sqlite", &MIGRATIONS);
     }
 }

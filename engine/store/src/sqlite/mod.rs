@@ -11,7 +11,6 @@
 //! - A reader keeps the log from being moved and so from beginning anew. From a gibibyte on batches are refused until
 //!   it has gone: the journal, which grows by a fraction of the log, holds them.
 
-mod apply;
 mod bootstrap;
 mod catalog_rows;
 mod count_rows;
@@ -20,8 +19,10 @@ mod log;
 mod migrate;
 mod queries;
 mod scan_rows;
+mod tables;
 mod ticket_rows;
 
+use crate::apply;
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::shadow::Shadow;
 use crate::store::{Queries, Store};
@@ -31,9 +32,10 @@ use engine::state::State;
 use log::Log;
 use queries::SqliteQueries;
 use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tables::SqliteTables;
 
 /// How long a call waits for another process that holds the file's lock.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -150,7 +152,7 @@ impl Store for SqliteStore {
             Some(shadow) => shadow,
             None => bootstrap::shadow(&self.connection)?,
         };
-        apply::apply(&mut self.connection, &mut shadow, batch).map_err(|error| self.note(error))?;
+        write(&mut self.connection, &mut shadow, batch).map_err(|error| self.note(error))?;
         self.shadow = Some(shadow);
         Ok(())
     }
@@ -181,6 +183,19 @@ impl Store for SqliteStore {
         settle(&connection, READER_CACHE_KIB)?;
         Ok(Box::new(SqliteQueries::new(connection)))
     }
+}
+
+/// Applies the records after the cursor; none of them when this fails.
+fn write(connection: &mut Connection, shadow: &mut Shadow, batch: &[(Lsn, Record<'_>)]) -> StoreResult<()> {
+    let records = apply::fresh(shadow, batch);
+    if records.is_empty() {
+        return Ok(());
+    }
+    // Immediate: waits for the lock now, in place of failing at the first row.
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).while_doing("begin a batch")?;
+    apply::write(&mut SqliteTables::new(&transaction)?, shadow, records)?;
+    transaction.commit().while_doing("commit a batch")
 }
 
 fn connect(path: &Path) -> StoreResult<Connection> {

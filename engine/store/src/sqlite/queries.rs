@@ -3,6 +3,7 @@
 use super::{bootstrap, count_rows, cursor, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::rows::{AuditRow, Order, ScanFilter, ScanRow};
+use crate::search::{after_prefix, hexadecimal, search_words, unpack};
 use crate::store::Queries;
 use crate::words::Word;
 
@@ -14,9 +15,6 @@ use engine::ticket::{CodeKind, Ticket, TicketId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, params_from_iter};
 use std::sync::Arc;
-
-/// Words of a search that are looked at.
-const SEARCH_WORDS_MAX: usize = 8;
 
 /// Scans of a code: those of the tickets that have it, and those where nobody had it. Two indexes, both small.
 const OF_CODE: &str = "lsn IN (SELECT lsn FROM scans WHERE ticket IN (SELECT ticket FROM codes WHERE code = ?) \
@@ -75,7 +73,7 @@ impl Queries for SqliteQueries {
         while let Some(row) = rows.next().while_doing("read cold codes")? {
             let packed: &[u8] =
                 row.get_ref(1).and_then(|packed| Ok(packed.as_blob()?)).while_doing("read cold codes")?;
-            let codes = ticket_rows::unpack(packed).ok_or_else(|| {
+            let codes = unpack(packed).ok_or_else(|| {
                 let id: u32 = row.get(0).unwrap_or_default();
                 StoreError::damaged(format!("ticket {id}"), "its codes do not add up")
             })?;
@@ -184,13 +182,8 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
 
 /// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word.
 fn by_words(text: &str, values: &mut Vec<Value>) -> Option<String> {
-    let mut words: Vec<String> = ticket_rows::words_in(text).collect();
-    // The longest word first: it finds the fewest tickets, and the others only look at those.
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-    words.truncate(SEARCH_WORDS_MAX);
     let mut sql = String::new();
-    for word in words {
-        let end = format!("{word}{}", char::MAX);
+    for (word, end) in search_words(text) {
         values.extend([Value::Text(word), Value::Text(end)]);
         let range = format!("word >= ?{} AND word < ?{}", values.len() - 1, values.len());
         if sql.is_empty() {
@@ -223,20 +216,4 @@ fn by_codes(text: &str, values: &mut Vec<Value>) -> String {
         Some(card) => format!("{optical} UNION {}", range(CodeKind::Card, card)),
         None => optical,
     }
-}
-
-/// The first bytes that come after all that begin with `prefix`; `None`: there are none.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
-    let mut end = prefix[..=last].to_vec();
-    end[last] += 1;
-    Some(end)
-}
-
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    if text.is_empty() || !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }

@@ -1,11 +1,13 @@
 //! Rows of tickets, their codes and their words. Knows how a ticket is written and read back exactly; knows no rule.
 
 use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::search::{pack, unpack, words_of};
+use crate::tables::Place;
 use crate::words::Word;
 use engine::Lsn;
 use engine::catalog::{EventId, GateId, TypeId, ZoneId};
 use engine::clock::Time;
-use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus, TicketUse};
+use engine::ticket::{Details, Ticket, TicketId, TicketStatus, TicketUse};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
 
@@ -45,13 +47,6 @@ struct Touched {
     usage: TicketUse,
     /// The record that made it so; `None`: it is as its row says.
     by: Option<Lsn>,
-}
-
-/// Where a ticket is besides here.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub event: Option<EventId>,
-    pub cold: bool,
 }
 
 /// Writes a ticket, new or come back. What never changes in a ticket (type, texts, codes) is written once.
@@ -153,6 +148,12 @@ impl<'c> Uses<'c> {
     /// Notes what a ticket has done. To be asked for it by [`Uses::hot`] before.
     pub(super) fn set(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) {
         self.touched.insert(id, Some(Touched { usage, by: Some(lsn) }));
+    }
+
+    /// What was read of a ticket is no longer so.
+    pub(super) fn forget(&mut self, id: TicketId) {
+        let forgotten = self.touched.remove(&id);
+        assert!(forgotten.flatten().is_none_or(|own| own.by.is_none()), "a hot ticket is not put again");
     }
 
     /// Writes what was noted; what others do to the rows afterwards is seen.
@@ -277,39 +278,6 @@ fn read_usage(row: &Row<'_>, at: usize) -> rusqlite::Result<TicketUse> {
 /// "Left to the type" is NULL, so that nobody has to know the engine's first and last moment.
 fn bound(time: Time, open: Time) -> Option<i64> {
     (time != open).then_some(time.0)
-}
-
-fn pack(details: &Details) -> Vec<u8> {
-    let mut packed = Vec::new();
-    for (kind, code) in details.codes() {
-        packed.push(kind.word().as_bytes()[0]);
-        packed.push(code.len() as u8);
-        packed.extend_from_slice(code);
-    }
-    packed
-}
-
-/// The codes of a packed column; `None` when the lengths do not add up.
-pub(super) fn unpack(mut packed: &[u8]) -> Option<Vec<(CodeKind, &[u8])>> {
-    let mut codes = Vec::new();
-    while !packed.is_empty() {
-        let (head, rest) = packed.split_at_checked(2)?;
-        let kind = CodeKind::of_word(std::str::from_utf8(&head[..1]).ok()?)?;
-        let (code, rest) = rest.split_at_checked(usize::from(head[1]))?;
-        codes.push((kind, code));
-        packed = rest;
-    }
-    Some(codes)
-}
-
-/// The words a ticket is found by.
-fn words_of(details: &Details) -> impl Iterator<Item = String> + '_ {
-    [details.holder(), details.reference(), details.order()].into_iter().flat_map(words_in)
-}
-
-/// Words of a text, as they are compared.
-pub(super) fn words_in(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split_whitespace().map(str::to_lowercase)
 }
 
 fn execute(connection: &Connection, sql: &str, row: impl rusqlite::Params) -> rusqlite::Result<()> {

@@ -1,0 +1,279 @@
+//! One batch of records into rows. Every rule is the engine's (see `shadow`); this file knows which rows a record
+//! touches, and the databases behind [`Tables`] know how each is written.
+
+use crate::error::{StoreError, StoreResult};
+use crate::retention::PAGE;
+use crate::shadow::Shadow;
+use crate::tables::{Audit, Conflict, Place, Position, Tables};
+use engine::Lsn;
+use engine::catalog::{DeviceId, Entity, EventId, OperatorId};
+use engine::clock::Time;
+use engine::counts::Counts;
+use engine::record::{PassageRecord, Record, ScanRecord};
+use engine::ticket::{Ticket, TicketId, TicketUse};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// A batch being written. When anything fails, transaction and shadow are thrown away together.
+struct Writer<'a, T> {
+    tables: &'a mut T,
+    shadow: &'a mut Shadow,
+    cursor_before: Lsn,
+    counts_before: Counts,
+    kept_from_before: u64,
+    /// Devices whose state changed.
+    devices: BTreeSet<DeviceId>,
+}
+
+/// The records after the shadow's: a batch may begin some too early, as after a failure.
+pub(crate) fn fresh<'b, 'r>(shadow: &Shadow, batch: &'b [(Lsn, Record<'r>)]) -> &'b [(Lsn, Record<'r>)] {
+    let cursor = Lsn(shadow.state.lsn);
+    &batch[batch.partition_point(|(lsn, _)| *lsn <= cursor)..]
+}
+
+/// Writes the rows of records that are [`fresh`], and the cursor, within a transaction of the caller's; moves the shadow
+/// on. When it fails, both are to be thrown away.
+pub(crate) fn write(
+    tables: &mut impl Tables,
+    shadow: &mut Shadow,
+    records: &[(Lsn, Record<'_>)],
+) -> StoreResult<()> {
+    let mut writer = Writer {
+        tables,
+        cursor_before: Lsn(shadow.state.lsn),
+        counts_before: shadow.state.counts.clone(),
+        kept_from_before: shadow.retention.from,
+        devices: BTreeSet::new(),
+        shadow,
+    };
+    for (lsn, record) in records {
+        writer.record(*lsn, record)?;
+    }
+    writer.finish()
+}
+
+// === impl Writer ===
+
+impl<T: Tables> Writer<'_, T> {
+    fn record(&mut self, lsn: Lsn, record: &Record<'_>) -> StoreResult<()> {
+        self.shadow.follows(lsn)?;
+        match record {
+            // What touches tickets or kept scans, which the shadow does not have.
+            Record::Scan(scan) => self.scan(lsn, scan)?,
+            Record::Passage(passage) => self.passage(lsn, passage)?,
+            Record::Tickets { at, first, tickets } => self.tickets(lsn, *at, *first, tickets)?,
+            Record::Status { at, operator, ticket, status } => {
+                self.tables.set_status(lsn, *ticket, *status, *at)?;
+                let subject = ticket.0.to_string();
+                self.audit(lsn, *at, *operator, "ticket_status", &subject, &json(status))?;
+            }
+            Record::Cooled { event, first, count, .. } => self.cooled(lsn, *event, *first, *count)?,
+            Record::Warmed { tickets, .. } => self.warmed(lsn, tickets)?,
+            // What the engine applies to the shadow as it applies it to its own state.
+            Record::Repeat { .. }
+            | Record::Turns { .. }
+            | Record::Put { .. }
+            | Record::Command { .. }
+            | Record::Delivered { .. }
+            | Record::ConflictResolved { .. }
+            | Record::Born { .. } => {
+                self.shadow.state.apply(lsn.0, record);
+                self.history(lsn, record)?;
+            }
+        }
+        self.shadow.state.lsn = lsn.0;
+        Ok(())
+    }
+
+    /// Rows of records that the shadow has taken already.
+    fn history(&mut self, lsn: Lsn, record: &Record<'_>) -> StoreResult<()> {
+        match record {
+            Record::Repeat { at, device, of } => self.tables.repeat(lsn, *at, *device, *of),
+            Record::Turns { at, gate, device, people } => {
+                let event = self.shadow.state.catalog.gate(*gate).and_then(|gate| gate.event);
+                self.tables.turns(lsn, *at, *gate, event, *device, *people)
+            }
+            Record::Put { at, operator, entity } => self.put(lsn, *at, *operator, entity),
+            Record::Command { at, operator, device, command, expires_at } => {
+                self.devices.insert(*device);
+                let said = json(command);
+                self.tables.command(lsn, *at, *operator, *device, &said, *expires_at)?;
+                let catalog = std::sync::Arc::clone(&self.shadow.state.catalog);
+                let name = catalog.device(*device).map_or("", |device| &device.name);
+                self.audit(lsn, *at, *operator, "command", name, &said)
+            }
+            Record::Delivered { at, device, through } => {
+                self.devices.insert(*device);
+                self.tables.delivered(*at, *device, *through)
+            }
+            Record::ConflictResolved { at, operator, conflict } => {
+                self.tables.resolve_conflict(*conflict, *at, *operator)?;
+                self.audit(lsn, *at, *operator, "resolve_conflict", &conflict.to_string(), "null")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn scan(&mut self, lsn: Lsn, scan: &ScanRecord<'_>) -> StoreResult<()> {
+        let ticket = scan.answer.ticket.as_ref().map(|facts| facts.ticket);
+        let moved = self.move_ticket(lsn, ticket, scan.after)?;
+        let event = self.shadow.state.owner(&scan.answer).event;
+        let kept = self.shadow.scanned(lsn, scan, moved);
+        self.tables.scan(lsn, scan, event)?;
+        self.tables.keep(&kept)?;
+        let (tables, retention) = (&mut *self.tables, &mut self.shadow.retention);
+        retention.kept(kept.recorded_at, &mut |from| tables.oldest_kept(from, PAGE))?;
+        match scan.conflict {
+            Some(reason) => self.tables.conflict(&Conflict { lsn, reason, ticket, resolved_at: None }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what a hot ticket has done; gives what it had done before and has done now. `None` when there is nothing
+    /// to write, or the ticket is not in memory: then the engine changes nothing either.
+    fn move_ticket(
+        &mut self,
+        lsn: Lsn,
+        ticket: Option<TicketId>,
+        after: Option<TicketUse>,
+    ) -> StoreResult<Option<(TicketUse, TicketUse)>> {
+        let Some((id, after)) = ticket.zip(after) else { return Ok(None) };
+        let Some(before) = self.tables.hot_use(id)? else { return Ok(None) };
+        self.tables.set_use(lsn, id, after);
+        Ok(Some((before, after)))
+    }
+
+    fn passage(&mut self, lsn: Lsn, passage: &PassageRecord) -> StoreResult<()> {
+        self.tables.passage(lsn, passage)?;
+        if passage.scan < self.shadow.retention.from {
+            return Ok(());
+        }
+        let answer = match self.shadow.recent(passage.scan) {
+            Some(answer) => Some(answer.clone()),
+            None => self.tables.kept(passage.scan)?.map(|kept| kept.answer),
+        };
+        let Some(answer) = answer else { return Ok(()) };
+        let ticket = answer.ticket.as_ref().map(|facts| facts.ticket);
+        let given_back = self.move_ticket(lsn, ticket, passage.after)?;
+        self.shadow.state.passage_reported(&answer, passage.outcome, given_back);
+        Ok(())
+    }
+
+    fn tickets(&mut self, lsn: Lsn, at: Time, first: TicketId, tickets: &[Ticket]) -> StoreResult<()> {
+        self.shadow.number(lsn, first, tickets.len())?;
+        for (id, ticket) in (first.0..).map(TicketId).zip(tickets) {
+            let cold = self.shadow.state.is_cold(ticket.type_id);
+            let place = Place { event: self.shadow.event_of(ticket.type_id), cold };
+            self.tables.put_ticket(lsn, id, ticket, place)?;
+        }
+        self.audit(lsn, at, None, "add_tickets", &first.0.to_string(), &tickets.len().to_string())
+    }
+
+    fn cooled(&mut self, lsn: Lsn, event: EventId, first: TicketId, count: u32) -> StoreResult<()> {
+        for usage in self.tables.cool(lsn, event, first, count)? {
+            self.shadow.state.counts.presence(usage, -1);
+        }
+        self.set_cold(lsn, event, true)
+    }
+
+    fn warmed(&mut self, lsn: Lsn, tickets: &[(TicketId, Ticket)]) -> StoreResult<()> {
+        for (id, ticket) in tickets {
+            let event = self.shadow.event_of(ticket.type_id);
+            if let Some(event) = event {
+                self.set_cold(lsn, event, false)?;
+            }
+            // What is in memory already stays as it is: the same tickets may come twice.
+            if self.tables.hot_use(*id)?.is_none() {
+                self.shadow.state.counts.presence(ticket.usage, 1);
+                self.tables.put_ticket(lsn, *id, ticket, Place { event, cold: false })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_cold(&mut self, lsn: Lsn, event: EventId, cold: bool) -> StoreResult<()> {
+        let version = self.shadow.state.catalog.version;
+        self.shadow.state.set_cold(event, cold);
+        if self.shadow.state.catalog.version == version {
+            return Ok(());
+        }
+        let catalog = &self.shadow.state.catalog;
+        match catalog.event(event) {
+            Some(event) => self.tables.put_entity(lsn, catalog, &Entity::Event(event.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&mut self, lsn: Lsn, at: Time, operator: Option<OperatorId>, entity: &Entity) -> StoreResult<()> {
+        self.tables.put_entity(lsn, &self.shadow.state.catalog, entity)?;
+        let action = match entity {
+            Entity::Event(_) => "put_event",
+            Entity::Zone(_) => "put_zone",
+            Entity::Gate(_) => "put_gate",
+            Entity::Type(_) => "put_ticket_type",
+            Entity::Device(_) => "put_device",
+            Entity::Operator(_) => "put_operator",
+        };
+        let (_, name) = entity.kind_and_name();
+        self.audit(lsn, at, operator, action, name, &without_secrets(entity))
+    }
+
+    fn audit(
+        &mut self,
+        lsn: Lsn,
+        at: Time,
+        operator: Option<OperatorId>,
+        action: &'static str,
+        subject: &str,
+        details: &str,
+    ) -> StoreResult<()> {
+        self.tables.audit(&Audit { lsn, at, operator, action, subject, details })
+    }
+
+    /// What changed as a whole is written once for the batch, the cursor with it.
+    fn finish(self) -> StoreResult<()> {
+        self.tables.flush()?;
+        let Shadow { state, next_ticket, retention, .. } = &*self.shadow;
+        self.tables.counts(&self.counts_before, &state.counts)?;
+        for device in &self.devices {
+            if let Some(own) = state.devices.get(device.index()) {
+                self.tables.device(device.index(), own)?;
+            }
+        }
+        if retention.from != self.kept_from_before {
+            self.tables.forget(retention.from)?;
+        }
+        let before = self.cursor_before;
+        let position = Position { state, next_ticket: *next_ticket, retention };
+        if self.tables.move_cursor(before, &position)? {
+            Ok(())
+        } else {
+            Err(StoreError::NotAlone { expected: before })
+        }
+    }
+}
+
+/// What the audit says of an entity: everything but secrets, also no hash of one.
+fn without_secrets(entity: &Entity) -> String {
+    match entity {
+        Entity::Event(event) => json(event),
+        Entity::Zone(zone) => json(zone),
+        Entity::Gate(gate) => json(gate),
+        Entity::Type(kind) => json(kind),
+        Entity::Device(device) => {
+            let mut device = device.clone();
+            device.key_hashes.clear();
+            json(&device)
+        }
+        Entity::Operator(operator) => {
+            let mut operator = operator.clone();
+            operator.password_hash.clear();
+            operator.token_hashes.clear();
+            json(&operator)
+        }
+    }
+}
+
+pub(crate) fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("catalog and commands have no type that JSON cannot say")
+}

@@ -1,0 +1,74 @@
+//! How tickets are found by their texts and codes: what a word is, what begins with what, and the packed column of a
+//! ticket's codes. Knows no database; every one compares words and codes by their bytes.
+
+use crate::words::Word;
+use engine::ticket::{CodeKind, Details};
+
+/// Words of a search that are looked at.
+const SEARCH_WORDS_MAX: usize = 8;
+
+/// The codes of a ticket in its own order, per code: kind `o` or `c`, length, bytes.
+pub(crate) fn pack(details: &Details) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for (kind, code) in details.codes() {
+        packed.push(kind.word().as_bytes()[0]);
+        packed.push(code.len() as u8);
+        packed.extend_from_slice(code);
+    }
+    packed
+}
+
+/// The codes of a packed column; `None` when the lengths do not add up.
+pub(crate) fn unpack(mut packed: &[u8]) -> Option<Vec<(CodeKind, &[u8])>> {
+    let mut codes = Vec::new();
+    while !packed.is_empty() {
+        let (head, rest) = packed.split_at_checked(2)?;
+        let kind = CodeKind::of_word(std::str::from_utf8(&head[..1]).ok()?)?;
+        let (code, rest) = rest.split_at_checked(usize::from(head[1]))?;
+        codes.push((kind, code));
+        packed = rest;
+    }
+    Some(codes)
+}
+
+/// The words a ticket is found by.
+pub(crate) fn words_of(details: &Details) -> impl Iterator<Item = String> + '_ {
+    [details.holder(), details.reference(), details.order()].into_iter().flat_map(words_in)
+}
+
+/// Words of a text, as they are compared.
+fn words_in(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split_whitespace().map(str::to_lowercase)
+}
+
+/// The words of a search, each with the end of all that begin with it (exclusive). The longest first: it finds the fewest
+/// tickets, and the others only look at those.
+pub(crate) fn search_words(text: &str) -> Vec<(String, String)> {
+    let mut words: Vec<String> = words_in(text).collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    words.truncate(SEARCH_WORDS_MAX);
+    words
+        .into_iter()
+        .map(|word| {
+            let end = format!("{word}{}", char::MAX);
+            (word, end)
+        })
+        .collect()
+}
+
+/// The first bytes that come after all that begin with `prefix`; `None`: there are none.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// The bytes of a card whose number this is in hexadecimal; `None`: it is no such number.
+pub(crate) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    if text.is_empty() || !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
