@@ -17,6 +17,27 @@ pub enum StoreError {
         /// The database's answer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The database server said no, or nothing.
+    #[error("failed to {action}: {said}; {cause}")]
+    Server {
+        /// What was tried, in the present tense.
+        action: &'static str,
+        /// What kind of no.
+        cause: Cause,
+        /// The server's own words.
+        said: String,
+    },
+    /// The server's address or certificates cannot be used.
+    #[error("the database cannot be reached as it is set: {problem}")]
+    Settings {
+        /// What is wrong, without the address: that may hold a password.
+        problem: String,
+    },
+    /// Another process has the right to write.
+    #[error(
+        "another process writes to this database; one node has a database of its own: stop the other one, or name another database"
+    )]
+    Occupied,
     /// A newer program wrote this database.
     #[error(
         "the database has schema version {found}, this program knows versions up to {known}; use the newer program, or go back with its own down migrations first"
@@ -92,9 +113,72 @@ pub enum StoreError {
     },
 }
 
+/// Why a database server said no, and what helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Not there, or not yet, or gone in the middle.
+    Away,
+    /// Too many connections, or something is locked by another session.
+    Busy,
+    /// A statement took longer than it may.
+    Slow,
+    /// It takes no changes now: a standby, or set so.
+    ReadOnly,
+    /// No room on its disk.
+    Full,
+    /// Its disk or files failed.
+    Disk,
+    /// User, password, database or privileges.
+    NotAllowed,
+    /// Rows or tables are not as this program left them.
+    Altered,
+    /// The server itself says it is damaged.
+    Damaged,
+    /// Anything else.
+    Other,
+}
+
+// === impl Cause ===
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Cause::Away => "the server is away; it is tried again",
+            Cause::Busy => "the server is busy; it is tried again",
+            Cause::Slow => "the server is slow or somebody ended the statement; it is tried again",
+            Cause::ReadOnly => "the server takes no changes: name the primary, or end its read-only mode",
+            Cause::Full => "the server's disk is full: make room on it",
+            Cause::Disk => "the server's disk failed: look into its log",
+            Cause::NotAllowed => "the server refuses this user: check user, password, database and privileges",
+            Cause::Altered => {
+                "tables or rows were changed by hand: undo that, or go down to schema version 0 and let the journal fill it anew"
+            }
+            Cause::Damaged => "the server's files may be damaged: look into its log before anything else",
+            Cause::Other => "look into the server's log",
+        })
+    }
+}
+
+impl Cause {
+    /// May it pass without anybody doing anything?
+    pub fn may_pass(self) -> bool {
+        matches!(self, Cause::Away | Cause::Busy | Cause::Slow)
+    }
+}
+
 // === impl StoreError ===
 
 impl StoreError {
+    /// May it pass without anybody doing anything? What does not is told to people at once.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            StoreError::Server { cause, .. } => cause.may_pass(),
+            StoreError::Database { .. } | StoreError::NotAlone { .. } | StoreError::HeldUp { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn damaged(row: impl Into<String>, problem: impl ToString) -> StoreError {
         StoreError::Damaged { row: row.into(), problem: problem.to_string() }
     }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! It decides nothing and no gate waits for it. The journal is the truth: a projection that is gone can be made
-//! again from it, and a record applied twice changes nothing. Knows no HTTP and no async runtime.
+//! again from it, and a record applied twice changes nothing. Knows no HTTP; whoever calls it waits: the runtime the
+//! PostgreSQL driver needs is hidden behind the trait.
 
 mod apply;
 mod counted;
@@ -14,6 +15,7 @@ mod entities;
 mod error;
 mod kept;
 mod migrations;
+mod postgres;
 mod projector;
 mod retention;
 mod rows;
@@ -24,7 +26,8 @@ mod store;
 mod tables;
 mod words;
 
-pub use error::{StoreError, StoreResult};
+pub use error::{Cause, StoreError, StoreResult};
+pub use postgres::{PostgresOptions, PostgresStore, TlsMode};
 pub use projector::{ProjectError, Projector, ProjectorOptions, ProjectorSnapshot, ProjectorStats};
 pub use rows::{AuditRow, Order, ScanFilter, ScanRow};
 pub use sqlite::SqliteStore;

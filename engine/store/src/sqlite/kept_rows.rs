@@ -128,7 +128,7 @@ fn outcomes(connection: &Connection, from: u64) -> StoreResult<HashMap<u64, Pass
         .while_doing("read outcomes")?;
     let mut rows = statement.query([from as i64]).while_doing("read outcomes")?;
     while let Some(row) = rows.next().while_doing("read outcomes")? {
-        let read = || Ok((row.get::<_, i64>(0)? as u64, row.get::<_, String>(1)?));
+        let read = || -> rusqlite::Result<(u64, String)> { Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)) };
         let (scan, outcome) = read().while_doing("read an outcome")?;
         outcomes.insert(scan, PassageOutcome::read(&outcome)?);
     }

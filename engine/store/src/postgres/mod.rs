@@ -1,0 +1,175 @@
+//! The store on a PostgreSQL server, version 15 or later. Owns the writer's session and what it knows; what the rows say is
+//! told in the modules below. Knows nothing of other databases.
+//!
+//! - The functions of the traits wait: they are not to be called from an async task.
+//! - A batch is one transaction, and its commit is durable as far as the server's disk keeps what it was told to sync
+//!   (`synchronous_commit = on` is set for the session; with standbys that are synchronous it waits for them too). So
+//!   [`Store::sync`] has nothing left to do.
+//! - One process writes: its session holds an advisory lock of the database, and the cursor is moved from where it was
+//!   left. A session that failed is thrown away, and what was known with it. The next one waits for the lock, which the
+//!   server gives away only when it has ended the old session and so whatever that had under way.
+
+mod bootstrap;
+mod catalog_rows;
+mod connect;
+mod copy;
+mod count_rows;
+mod error;
+mod kept_rows;
+mod migrate;
+mod options;
+mod queries;
+mod scan_rows;
+mod tables;
+mod ticket_rows;
+mod tls;
+mod values;
+
+use crate::apply;
+use crate::error::{Cause, StoreError, StoreResult, WhileDoing};
+use crate::shadow::Shadow;
+use crate::store::{Queries, Store};
+use connect::Link;
+use deadpool_postgres::ClientWrapper;
+use engine::Lsn;
+use engine::record::Record;
+use engine::state::State;
+pub use options::{PostgresOptions, TlsMode};
+use queries::PostgresQueries;
+use std::sync::Arc;
+use tables::PostgresTables;
+
+/// Form of the columns that are not plain SQL.
+const FORMAT: i64 = 1;
+/// Names the right to write: "gatewrt1" in ASCII. Advisory locks belong to a database.
+const WRITER_LOCK: i64 = 0x6761_7465_7772_7431;
+
+/// The projection in one PostgreSQL database.
+pub struct PostgresStore {
+    link: Arc<Link>,
+    /// Gone after a failure.
+    writer: Option<Writer>,
+}
+
+/// A session that holds the right to write, and what its rows say.
+struct Writer {
+    session: ClientWrapper,
+    shadow: Shadow,
+}
+
+// === impl PostgresStore ===
+
+impl PostgresStore {
+    /// Connects, and brings the schema up to this program's version.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses; a newer program wrote the database.
+    pub fn open(options: PostgresOptions) -> StoreResult<PostgresStore> {
+        let link = Link::new(options)?;
+        migrate::to(&link, migrate::LATEST)?;
+        let format = link.ask("read the format", async |session| {
+            let row =
+                session.query_one("SELECT format FROM meta", &[]).await.while_doing("read the format")?;
+            values::get::<i64>(&row, 0)
+        })?;
+        if format != FORMAT {
+            return Err(StoreError::Format { found: format, known: FORMAT });
+        }
+        Ok(PostgresStore { link: Arc::new(link), writer: None })
+    }
+
+    /// Brings the schema of a database to `version` (`None`: the newest this program knows), up or down; 0 takes all
+    /// rows away. Gives the version before and after.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`]; no such version.
+    pub fn migrate(options: PostgresOptions, version: Option<u32>) -> StoreResult<(u32, u32)> {
+        let link = Link::new(options)?;
+        let after = version.unwrap_or(migrate::LATEST);
+        Ok((migrate::to(&link, after)?, after))
+    }
+
+    /// A session that alone may write.
+    fn begin_writing(&self) -> StoreResult<Writer> {
+        let session = self.link.connect()?;
+        let lock = self.link.wait("get the right to write", async {
+            let lock = session.execute("SELECT pg_advisory_lock($1)", &[&WRITER_LOCK]).await;
+            lock.map(drop).while_doing("get the right to write")
+        });
+        lock.map_err(|error| match error {
+            StoreError::Server { cause: Cause::Busy, .. } => StoreError::Occupied,
+            other => other,
+        })?;
+        let shadow = self.link.wait("read the state", async {
+            bootstrap::begin(&session).await?;
+            let shadow = bootstrap::shadow(&session).await?;
+            bootstrap::end(&session).await?;
+            Ok(shadow)
+        })?;
+        Ok(Writer { session, shadow })
+    }
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Applies the records after the cursor. When it fails, the session has to go: with it goes the transaction.
+    fn apply(&mut self, link: &Link, batch: &[(Lsn, Record<'_>)]) -> StoreResult<()> {
+        let records = apply::fresh(&self.shadow, batch);
+        if records.is_empty() {
+            return Ok(());
+        }
+        let Writer { session, shadow } = self;
+        link.wait("begin a batch", async {
+            session.batch_execute("BEGIN").await.while_doing("begin a batch")
+        })?;
+        let mut tables = PostgresTables::new(link, session, shadow, records)?;
+        apply::write(&mut tables, shadow, records)?;
+        link.wait("commit a batch", async {
+            session.batch_execute("COMMIT").await.while_doing("commit a batch")
+        })
+    }
+}
+
+impl Store for PostgresStore {
+    fn cursor(&self) -> StoreResult<Lsn> {
+        queries::cursor(&self.link)
+    }
+
+    fn salt(&self) -> StoreResult<Option<[u8; 16]>> {
+        self.link.ask("read whose records these are", async |session| {
+            let row = session.query_one("SELECT cursor, salt FROM meta", &[]).await;
+            let row = row.while_doing("read whose records these are")?;
+            let salt = values::get::<&[u8]>(&row, 1)?.try_into();
+            let salt = salt.map_err(|error| StoreError::damaged("the salt", error))?;
+            Ok((values::get::<i64>(&row, 0)? > 0).then_some(salt))
+        })
+    }
+
+    fn apply(&mut self, batch: &[(Lsn, Record<'_>)]) -> StoreResult<()> {
+        // Taken, and put back after the commit only: any way out of here in between ends the session.
+        let mut writer = match self.writer.take().filter(|writer| !writer.session.is_closed()) {
+            Some(writer) => writer,
+            None => self.begin_writing()?,
+        };
+        writer.apply(&self.link, batch)?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> StoreResult<Lsn> {
+        self.cursor()
+    }
+
+    fn unsynced_bytes(&self) -> StoreResult<u64> {
+        Ok(0)
+    }
+
+    fn bootstrap(&self) -> StoreResult<State> {
+        self.link.ask_in_pages("read the state", async |session| bootstrap::state(&self.link, session).await)
+    }
+
+    fn queries(&self) -> StoreResult<Box<dyn Queries>> {
+        Ok(Box::new(PostgresQueries::new(Arc::clone(&self.link))))
+    }
+}

@@ -1,0 +1,256 @@
+//! Questions to the PostgreSQL projection, on connections that can only read. Knows SQL; changes nothing.
+
+use super::connect::Link;
+use super::values::{Json, Moment, Text, get, number};
+use super::{bootstrap, count_rows, scan_rows, ticket_rows};
+use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::rows::{AuditRow, Order, ScanFilter, ScanRow};
+use crate::search::{after_prefix, hexadecimal, search_words, unpack};
+use crate::store::Queries;
+use crate::words::Word;
+use deadpool_postgres::ClientWrapper;
+use engine::Lsn;
+use engine::catalog::{Catalog, EventId, OperatorId};
+use engine::counts::Counts;
+use engine::ticket::{CodeKind, Ticket, TicketId};
+use std::sync::Arc;
+use tokio_postgres::types::ToSql;
+
+/// Cold tickets read at once.
+const COLD_PER_PAGE: i64 = 50_000;
+
+/// Scans of a code: those of the tickets that have it, and those where nobody had it. Two indexes, both small.
+const OF_CODE: &str = "lsn IN (SELECT lsn FROM scans WHERE ticket IN (SELECT ticket FROM codes WHERE code = ?) \
+     AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?)";
+
+/// A value of a question whose text is made as it is asked.
+type Value = Box<dyn ToSql + Sync + Send>;
+
+/// Questions, each on a connection of the pool.
+pub(super) struct PostgresQueries {
+    link: Arc<Link>,
+}
+
+// === impl PostgresQueries ===
+
+impl PostgresQueries {
+    pub(super) fn new(link: Arc<Link>) -> PostgresQueries {
+        PostgresQueries { link }
+    }
+
+    fn tickets(&self, rest: &str, values: &[Value]) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let sql = format!("SELECT {} FROM {} {rest}", ticket_rows::COLUMNS, ticket_rows::TABLES);
+        let rows = self
+            .link
+            .ask("look for tickets", async |session| rows(session, "look for tickets", &sql, values).await)?;
+        rows.iter().map(ticket_rows::read).collect()
+    }
+}
+
+async fn rows(
+    session: &ClientWrapper,
+    action: &'static str,
+    sql: &str,
+    values: &[Value],
+) -> StoreResult<Vec<tokio_postgres::Row>> {
+    let statement = session.prepare_cached(sql).await.while_doing(action)?;
+    let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as _).collect();
+    session.query(&statement, &values).await.while_doing(action)
+}
+
+impl Queries for PostgresQueries {
+    fn cursor(&self) -> StoreResult<Lsn> {
+        cursor(&self.link)
+    }
+
+    fn catalog(&self) -> StoreResult<Arc<Catalog>> {
+        self.link.ask("read the catalog", async |session| {
+            bootstrap::begin(session).await?;
+            let shadow = bootstrap::shadow(session).await?;
+            bootstrap::end(session).await?;
+            Ok(shadow.state.catalog)
+        })
+    }
+
+    fn find_code(&self, kind: CodeKind, code: &[u8]) -> StoreResult<Option<(TicketId, Ticket)>> {
+        let rest = "WHERE id IN (SELECT ticket FROM codes WHERE code = $1 AND kind = $2) \
+                    ORDER BY cold DESC, id DESC LIMIT 1";
+        Ok(self.tickets(rest, &[Box::new(code.to_vec()), Box::new(kind.word())])?.pop())
+    }
+
+    fn ticket(&self, id: TicketId) -> StoreResult<Option<(TicketId, Ticket)>> {
+        Ok(self.tickets("WHERE id = $1", &[Box::new(i64::from(id.0))])?.pop())
+    }
+
+    fn cold_codes(&self, each: &mut dyn FnMut(CodeKind, &[u8])) -> StoreResult<u64> {
+        let sql = "SELECT id, codes FROM ticket_uses JOIN tickets ON id = ticket WHERE cold AND ticket > $1 \
+                   ORDER BY ticket LIMIT $2";
+        self.link.ask_in_pages("read cold codes", async |session| {
+            let (mut count, mut after) = (0, -1_i64);
+            loop {
+                let values: [Value; 2] = [Box::new(after), Box::new(COLD_PER_PAGE)];
+                let page = rows(session, "read cold codes", sql, &values);
+                let page = self.link.page("read cold codes", page).await?;
+                let Some(last) = page.last() else { return Ok(count) };
+                after = get(last, 0)?;
+                for row in &page {
+                    let codes = unpack(get(row, 1)?).ok_or_else(|| {
+                        let id: i64 = get(row, 0).unwrap_or_default();
+                        StoreError::damaged(format!("ticket {id}"), "its codes do not add up")
+                    })?;
+                    count += codes.len() as u64;
+                    codes.into_iter().for_each(|(kind, code)| each(kind, code));
+                }
+            }
+        })
+    }
+
+    fn tickets_of(
+        &self,
+        event: EventId,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let after = after.map_or(-1, |after| i64::from(after.0));
+        let values: [Value; 3] = [Box::new(i64::from(event.0)), Box::new(after), Box::new(limit as i64)];
+        self.tickets("WHERE event = $1 AND id > $2 ORDER BY id LIMIT $3", &values)
+    }
+
+    fn search_tickets(&self, text: &str, limit: usize) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let mut values = Vec::new();
+        let Some(words) = by_words(text, &mut values) else { return Ok(Vec::new()) };
+        let codes = by_codes(text.trim(), &mut values);
+        values.push(Box::new(limit as i64));
+        let rest = format!("WHERE id IN ({words} UNION {codes}) ORDER BY id LIMIT ${}", values.len());
+        self.tickets(&rest, &values)
+    }
+
+    fn scans(&self, filter: &ScanFilter, after: Option<Lsn>, limit: usize) -> StoreResult<Vec<ScanRow>> {
+        let (conditions, mut values) = conditions(filter, after);
+        values.push(Box::new(limit as i64));
+        let order = if filter.order == Order::NewestFirst { "DESC" } else { "ASC" };
+        // First the page, then what became of each of its scans.
+        let sql = format!(
+            "SELECT own.*, passage.outcome, passage.at, repeated.times FROM \
+             (SELECT {} FROM scans {conditions} ORDER BY lsn {order} LIMIT ${}) AS own \
+             LEFT JOIN LATERAL (SELECT outcome, at FROM passages WHERE scan = own.lsn ORDER BY lsn DESC LIMIT 1) \
+             AS passage ON true \
+             CROSS JOIN LATERAL (SELECT count(*) AS times FROM repeats WHERE scan = own.lsn) AS repeated \
+             ORDER BY own.lsn {order}",
+            scan_rows::COLUMNS,
+            values.len()
+        );
+        let found = self.link.ask("read the access log", async |session| {
+            rows(session, "read the access log", &sql, &values).await
+        })?;
+        found.iter().map(scan_rows::read).collect()
+    }
+
+    fn counts(&self) -> StoreResult<Counts> {
+        // One snapshot: counts of two cursors do not add up.
+        self.link.ask("read counts", async |session| {
+            bootstrap::begin(session).await?;
+            let counts = count_rows::read(session).await?;
+            bootstrap::end(session).await?;
+            Ok(counts)
+        })
+    }
+
+    fn audit(&self, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>> {
+        let before = before.map_or(i64::MAX, |before| before.0 as i64);
+        let sql = "SELECT lsn, at, operator, action, subject, details FROM audit \
+                   WHERE lsn < $1 ORDER BY lsn DESC LIMIT $2";
+        let values: [Value; 2] = [Box::new(before), Box::new(limit as i64)];
+        let found = self
+            .link
+            .ask("read the audit", async |session| rows(session, "read the audit", sql, &values).await)?;
+        found.iter().map(audit_row).collect()
+    }
+}
+
+fn audit_row(row: &tokio_postgres::Row) -> StoreResult<AuditRow> {
+    Ok(AuditRow {
+        lsn: Lsn(get::<i64>(row, 0)? as u64),
+        at: get::<Moment>(row, 1)?.0,
+        operator: get::<Option<i64>>(row, 2)?.map(number).transpose()?.map(OperatorId),
+        action: get(row, 3)?,
+        subject: get::<Text<'_>>(row, 4)?.plain().into_owned(),
+        details: get::<Json<'_>>(row, 5)?.0.into_owned(),
+    })
+}
+
+/// The last record applied.
+pub(super) fn cursor(link: &Link) -> StoreResult<Lsn> {
+    let row = link.ask("read the cursor", async |session| {
+        let statement =
+            session.prepare_cached("SELECT cursor FROM meta").await.while_doing("read the cursor")?;
+        session.query_one(&statement, &[]).await.while_doing("read the cursor")
+    })?;
+    Ok(Lsn(get::<i64>(&row, 0)? as u64))
+}
+
+/// A condition for each field of the filter that is set. Only fixed text goes into the SQL.
+fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
+    let number = |number: Option<u32>| number.map(|number| Box::new(i64::from(number)) as Value);
+    let beyond = if filter.order == Order::NewestFirst { "lsn < ?" } else { "lsn > ?" };
+    let wanted: [(&str, Option<Value>); 9] = [
+        ("event = ?", number(filter.event.map(|event| u32::from(event.0)))),
+        ("device = ?", number(filter.device.map(|device| device.0))),
+        ("gate = ?", filter.gate.map(|gate| Box::new(i32::from(gate.0)) as Value)),
+        ("reason = ?", filter.reason.map(|reason| Box::new(reason.word()) as Value)),
+        ("ticket = ?", number(filter.ticket.map(|ticket| ticket.0))),
+        (OF_CODE, filter.code.clone().map(|code| Box::new(code) as Value)),
+        ("decided_at >= ?", filter.since.map(|time| Box::new(Moment(time)) as Value)),
+        ("decided_at < ?", filter.until.map(|time| Box::new(Moment(time)) as Value)),
+        (beyond, after.map(|after| Box::new(after.0 as i64) as Value)),
+    ];
+    let mut sql = String::new();
+    let mut values = Vec::new();
+    for (condition, value) in wanted {
+        if let Some(value) = value {
+            values.push(value);
+            let joint = if sql.is_empty() { "WHERE" } else { "AND" };
+            let condition = condition.replace('?', &format!("${}", values.len()));
+            sql.push_str(&format!("{joint} {condition} "));
+        }
+    }
+    (sql, values)
+}
+
+/// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word.
+fn by_words(text: &str, values: &mut Vec<Value>) -> Option<String> {
+    let mut sql = String::new();
+    for (word, end) in search_words(text) {
+        for bound in [word, end] {
+            values.push(Box::new(Text::of(&bound).into_owned()));
+        }
+        let range = format!("word >= ${} AND word < ${}", values.len() - 1, values.len());
+        if sql.is_empty() {
+            sql = format!("SELECT ticket FROM ticket_words AS first WHERE {range}");
+        } else {
+            sql.push_str(&format!(" AND ticket IN (SELECT ticket FROM ticket_words WHERE {range})"));
+        }
+    }
+    (!sql.is_empty()).then_some(sql)
+}
+
+/// Tickets that have a code which begins with the text, or a card whose number does in hexadecimal.
+fn by_codes(text: &str, values: &mut Vec<Value>) -> String {
+    let mut range = |kind: CodeKind, begin: Vec<u8>| {
+        let end = after_prefix(&begin);
+        values.push(Box::new(kind.word()));
+        values.push(Box::new(begin));
+        let (kind_at, begin_at) = (values.len() - 1, values.len());
+        let mut sql = format!("SELECT ticket FROM codes WHERE kind = ${kind_at} AND code >= ${begin_at}");
+        if let Some(end) = end {
+            values.push(Box::new(end));
+            sql.push_str(&format!(" AND code < ${}", values.len()));
+        }
+        sql
+    };
+    let optical = range(CodeKind::Optical, text.as_bytes().to_vec());
+    match hexadecimal(text) {
+        Some(card) => format!("{optical} UNION {}", range(CodeKind::Card, card)),
+        None => optical,
+    }
+}
