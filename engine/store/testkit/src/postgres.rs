@@ -46,14 +46,16 @@ struct Running {
     server_pid: i32,
 }
 
-/// Starts the server as its child, and ends it when nobody holds the pipe to its standard input any more.
+/// Starts the server as its child, and ends it when nobody holds the pipe to its standard input any more. Where nobody said
+/// that he stays, the test process is gone and cannot remove the directory any more.
 const WATCHER: &str = r#"
 "$@" </dev/null >>"$LOG" 2>&1 &
 server=$!
 echo "$server"
-read -r _
+read -r left
 kill -QUIT "$server" 2>/dev/null
 wait
+[ "$left" = stays ] || { cd / && rm -rf "$DIR"; }
 "#;
 
 // === impl Postgres ===
@@ -111,6 +113,7 @@ impl Postgres {
             .arg("-D")
             .arg(self.data())
             .env("LOG", self.log_path())
+            .env("DIR", self.dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -238,7 +241,9 @@ impl Drop for Postgres {
 impl Running {
     /// Ends the watcher, and with it the server if that still runs.
     fn end(mut self) {
-        drop(self.watcher.stdin.take());
+        if let Some(mut pipe) = self.watcher.stdin.take() {
+            let _ = pipe.write_all(b"stays\n");
+        }
         let _ = self.watcher.wait();
     }
 }

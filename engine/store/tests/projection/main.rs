@@ -1,8 +1,11 @@
-//! The projection from outside: an engine on a simulated disk, its journal, a real SQLite file.
+//! The projection from outside: an engine on a simulated disk, its journal, a real SQLite file and a
+//! real PostgreSQL server: one body for both wherever both have to do the same.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod place;
 mod projector;
 mod queries;
 mod rows;
+mod sqlite;
 mod venue;

@@ -1,6 +1,6 @@
 //! The projector: catches up, waits for a store that is away, stops when told, refuses what does not belong together.
 
-use crate::rows::Place;
+use crate::place::{Database, Place, on_every_database};
 use crate::venue::*;
 use engine::catalog::{DeviceId, GateId};
 use engine::checkpoint::image;
@@ -12,13 +12,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use store::{
-    ProjectError, Projector, ProjectorOptions, ProjectorStats, Queries, SqliteStore, Store, StoreError,
-};
+use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, Queries, Store, StoreError};
+
+on_every_database! {
+    it_catches_up_and_then_follows
+    a_store_that_is_away_is_waited_for_and_nothing_is_lost
+    stopping_drains_what_is_durable
+    stopping_does_not_wait_for_a_store_that_stays_away
+    stopping_an_idle_projector_is_prompt
+    a_journal_that_lost_its_end_is_told_and_not_skipped
+    a_store_of_another_journal_is_told_even_when_the_numbers_fit
+    an_older_store_than_the_journals_beginning_is_told
+    nothing_is_settled_before_the_first_sync_of_a_start
+    it_settles_what_it_carried_over_soon_and_at_the_end
+    a_store_that_cannot_sync_keeps_the_journal_whole_while_readers_go_on
+}
 
 /// A store that can be taken away.
 struct Flaky {
-    store: SqliteStore,
+    store: Box<dyn Store>,
     away: Arc<AtomicBool>,
     /// Its disk does not sync.
     unsyncable: Arc<AtomicBool>,
@@ -81,13 +93,13 @@ fn flaky(place: &Place, away: &Arc<AtomicBool>, unsyncable: &Arc<AtomicBool>) ->
 }
 
 /// A projector on its thread.
-struct Running {
+pub struct Running {
     stop: Arc<AtomicBool>,
-    stats: Arc<ProjectorStats>,
+    pub stats: Arc<ProjectorStats>,
     thread: JoinHandle<Result<(), ProjectError>>,
 }
 
-fn options() -> ProjectorOptions {
+pub fn options() -> ProjectorOptions {
     ProjectorOptions {
         batch_records_max: 50,
         retry_wait_min: Duration::from_millis(2),
@@ -97,7 +109,7 @@ fn options() -> ProjectorOptions {
     }
 }
 
-fn start(engine: &Arc<Engine>, store: Box<dyn Store>, options: ProjectorOptions) -> Running {
+pub fn start(engine: &Arc<Engine>, store: Box<dyn Store>, options: ProjectorOptions) -> Running {
     let mut projector = Projector::new(Arc::clone(engine), store, options);
     let (stop, stats) = (Arc::new(AtomicBool::new(false)), projector.stats());
     let told = Arc::clone(&stop);
@@ -105,13 +117,13 @@ fn start(engine: &Arc<Engine>, store: Box<dyn Store>, options: ProjectorOptions)
 }
 
 impl Running {
-    fn stop(self) -> Result<(), ProjectError> {
+    pub fn stop(self) -> Result<(), ProjectError> {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap()
     }
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
         assert!(Instant::now() < deadline, "{what}");
@@ -119,7 +131,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn live(node: &Node, day: &mut Day, steps: usize) {
+pub fn live(node: &Node, day: &mut Day, steps: usize) {
     for step in 0..steps {
         day.step(node);
         if step % 10 == 0 {
@@ -129,11 +141,10 @@ fn live(node: &Node, day: &mut Day, steps: usize) {
     node.commit();
 }
 
-#[test]
-fn it_catches_up_and_then_follows() {
-    let (node, mut day, place) = (venue(), Day::new(41), Place::new());
+fn it_catches_up_and_then_follows(on: Database) {
+    let (node, mut day, place) = (venue(), Day::new(41), on.place());
     live(&node, &mut day, 200);
-    let running = start(&node.engine, Box::new(place.open()), options());
+    let running = start(&node.engine, place.open(), options());
     wait_until("it catches up", || node.engine.projected().0 == node.lsn());
     live(&node, &mut day, 200);
     wait_until("it follows", || node.engine.projected().0 == node.lsn());
@@ -145,9 +156,8 @@ fn it_catches_up_and_then_follows() {
     assert!(image(&place.open().bootstrap().unwrap()) == node.engine.image());
 }
 
-#[test]
-fn a_store_that_is_away_is_waited_for_and_nothing_is_lost() {
-    let (node, mut day, place) = (venue(), Day::new(42), Place::new());
+fn a_store_that_is_away_is_waited_for_and_nothing_is_lost(on: Database) {
+    let (node, mut day, place) = (venue(), Day::new(42), on.place());
     let away = Arc::new(AtomicBool::new(true));
     let store = Flaky { lost_every: 3, ..flaky(&place, &away, &Arc::default()) };
     let running = start(&node.engine, Box::new(store), options());
@@ -171,17 +181,15 @@ fn a_store_that_is_away_is_waited_for_and_nothing_is_lost() {
     assert!(image(&place.open().bootstrap().unwrap()) == node.engine.image());
 }
 
-#[test]
-fn stopping_drains_what_is_durable() {
-    let (node, mut day, place) = (venue(), Day::new(43), Place::new());
+fn stopping_drains_what_is_durable(on: Database) {
+    let (node, mut day, place) = (venue(), Day::new(43), on.place());
     live(&node, &mut day, 400);
-    start(&node.engine, Box::new(place.open()), options()).stop().unwrap();
+    start(&node.engine, place.open(), options()).stop().unwrap();
     assert_eq!(place.open().cursor().unwrap().0, node.lsn());
 }
 
-#[test]
-fn stopping_does_not_wait_for_a_store_that_stays_away() {
-    let (node, place) = (venue(), Place::new());
+fn stopping_does_not_wait_for_a_store_that_stays_away(on: Database) {
+    let (node, place) = (venue(), on.place());
     let away = Arc::new(AtomicBool::new(true));
     let store = flaky(&place, &away, &Arc::default());
     let long_waits = ProjectorOptions {
@@ -197,19 +205,17 @@ fn stopping_does_not_wait_for_a_store_that_stays_away() {
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
-#[test]
-fn stopping_an_idle_projector_is_prompt() {
-    let (node, place) = (venue(), Place::new());
-    let running = start(&node.engine, Box::new(place.open()), ProjectorOptions::default());
+fn stopping_an_idle_projector_is_prompt(on: Database) {
+    let (node, place) = (venue(), on.place());
+    let running = start(&node.engine, place.open(), ProjectorOptions::default());
     wait_until("it catches up", || node.engine.projected().0 == node.lsn());
     let began = Instant::now();
     running.stop().unwrap();
     assert!(began.elapsed() < Duration::from_secs(1));
 }
 
-#[test]
-fn a_journal_that_lost_its_end_is_told_and_not_skipped() {
-    let (node, mut day, place) = (venue(), Day::new(44), Place::new());
+fn a_journal_that_lost_its_end_is_told_and_not_skipped(on: Database) {
+    let (node, mut day, place) = (venue(), Day::new(44), on.place());
     let mut store = place.open();
     store.apply(&decode(&node.records(0))).unwrap();
     let early = store.bootstrap().unwrap();
@@ -220,36 +226,34 @@ fn a_journal_that_lost_its_end_is_told_and_not_skipped() {
     let other = node_from(early, SimDisk::new(), START);
     other.engine.turns(DeviceId(0), GateId(0), 1).unwrap();
     other.commit();
-    let error = start(&other.engine, Box::new(store), options()).thread.join().unwrap().unwrap_err();
+    let error = start(&other.engine, store, options()).thread.join().unwrap().unwrap_err();
     assert!(matches!(error, ProjectError::Ahead { .. }), "{error}");
     assert!(!error.may_pass());
     assert_eq!(place.open().cursor().unwrap().0, node.lsn());
 }
 
-#[test]
-fn a_store_of_another_journal_is_told_even_when_the_numbers_fit() {
-    let (node, other, place) = (venue(), venue(), Place::new());
+fn a_store_of_another_journal_is_told_even_when_the_numbers_fit(on: Database) {
+    let (node, other, place) = (venue(), venue(), on.place());
     place.open().apply(&decode(&node.records(0)[..5])).unwrap();
-    let projector = Projector::new(Arc::clone(&other.engine), Box::new(place.open()), options());
+    let projector = Projector::new(Arc::clone(&other.engine), place.open(), options());
     assert!(matches!(projector.check(), Err(ProjectError::Foreign { cursor: Lsn(5) })));
-    let projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+    let projector = Projector::new(Arc::clone(&node.engine), place.open(), options());
     assert_eq!(projector.check().unwrap(), Lsn(5));
 }
 
-#[test]
-fn an_older_store_than_the_journals_beginning_is_told() {
-    let (node, old, new) = (venue(), Place::new(), Place::new());
+fn an_older_store_than_the_journals_beginning_is_told(on: Database) {
+    let (node, old, new) = (venue(), on.place(), on.place());
     old.open().apply(&decode(&node.records(0)[..5])).unwrap();
     let mut store = new.open();
     store.apply(&decode(&node.records(0))).unwrap();
     let other = node_from(store.bootstrap().unwrap(), SimDisk::new(), START);
-    let projector = Projector::new(Arc::clone(&other.engine), Box::new(old.open()), options());
+    let projector = Projector::new(Arc::clone(&other.engine), old.open(), options());
     let error = projector.check().unwrap_err();
     assert!(matches!(error, ProjectError::Missing { cursor: Lsn(5), .. }), "{error}");
 }
 
 /// Two checkpoints, so that segments before the older one may go.
-fn checkpoint_twice(node: &Node, day: &mut Day) {
+pub fn checkpoint_twice(node: &Node, day: &mut Day) {
     for _ in 0..2 {
         node.engine.checkpoint().unwrap();
         live(node, day, 5);
@@ -257,46 +261,10 @@ fn checkpoint_twice(node: &Node, day: &mut Day) {
     node.engine.checkpoint().unwrap();
 }
 
-// Commits are not synced: a power cut takes the newest batches out of the store, the cursor with them.
-#[test]
-fn a_store_that_lost_its_newest_batches_catches_up_with_nothing_lost_and_nothing_twice() {
-    for seed in 45..=48 {
-        let (disk, place) = (SimDisk::new(), Place::new());
-        let (node, mut day) = (venue_on(disk.clone()), Day::new(seed));
-        let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
-        live(&node, &mut day, 1_200);
-        while projector.step().unwrap() > 0 {}
-        let settled = projector.settle().unwrap();
-        let left_by_the_cut = place.copy();
-        live(&node, &mut day, 1_200);
-        while projector.step().unwrap() > 0 {}
-        checkpoint_twice(&node, &mut day);
-        assert_eq!(node.engine.settled(), settled);
-        assert!(node.engine.projected() > settled);
-        let oldest = node.engine.journal().oldest();
-        assert!(oldest.0 > 1 && oldest.0 <= settled.0 + 1, "seed {seed}: the journal begins at {oldest}");
-        let (image_before, now) = (node.engine.image(), day.now());
-        drop(projector);
-        drop(node);
-
-        let node = reopened(disk, now);
-        let store = left_by_the_cut.open();
-        assert_eq!(store.cursor().unwrap(), settled);
-        let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(store), options());
-        while projector.step().unwrap() > 0 {}
-        assert!(node.engine.image() == image_before);
-        assert!(image(&left_by_the_cut.open().bootstrap().unwrap()) == image_before, "seed {seed}");
-        let mut never_cut = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
-        while never_cut.step().unwrap() > 0 {}
-        assert!(left_by_the_cut.dump() == place.dump(), "seed {seed}");
-    }
-}
-
-#[test]
-fn nothing_is_settled_before_the_first_sync_of_a_start() {
-    let (disk, place) = (SimDisk::new(), Place::new());
+fn nothing_is_settled_before_the_first_sync_of_a_start(on: Database) {
+    let (disk, place) = (SimDisk::new(), on.place());
     let (node, mut day) = (venue_on(disk.clone()), Day::new(49));
-    let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+    let mut projector = Projector::new(Arc::clone(&node.engine), place.open(), options());
     live(&node, &mut day, 100);
     while projector.step().unwrap() > 0 {}
     projector.settle().unwrap();
@@ -305,25 +273,24 @@ fn nothing_is_settled_before_the_first_sync_of_a_start() {
     drop(node);
 
     let node = reopened(disk, now);
-    let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+    let mut projector = Projector::new(Arc::clone(&node.engine), place.open(), options());
     while projector.step().unwrap() > 0 {}
     assert_eq!((node.engine.projected(), node.engine.settled()), (Lsn(last), Lsn(0)));
     projector.settle().unwrap();
     assert_eq!(node.engine.settled(), Lsn(last));
 }
 
-#[test]
-fn it_settles_what_it_carried_over_soon_and_at_the_end() {
-    let (node, mut day, place) = (venue(), Day::new(50), Place::new());
+fn it_settles_what_it_carried_over_soon_and_at_the_end(on: Database) {
+    let (node, mut day, place) = (venue(), Day::new(50), on.place());
     let soon = ProjectorOptions { sync_wait: Duration::from_millis(1), ..options() };
-    let running = start(&node.engine, Box::new(place.open()), soon);
+    let running = start(&node.engine, place.open(), soon);
     live(&node, &mut day, 100);
     wait_until("it settles when nothing follows", || node.engine.settled().0 == node.lsn());
     running.stop().unwrap();
 
     let rarely =
         ProjectorOptions { sync_wait: Duration::from_secs(3_600), sync_bytes: u64::MAX, ..options() };
-    let running = start(&node.engine, Box::new(place.open()), rarely);
+    let running = start(&node.engine, place.open(), rarely);
     live(&node, &mut day, 100);
     wait_until("it catches up", || node.engine.projected().0 == node.lsn());
     assert!(node.engine.settled() < node.engine.projected());
@@ -332,19 +299,8 @@ fn it_settles_what_it_carried_over_soon_and_at_the_end() {
     assert_eq!(node.engine.settled().0, node.lsn());
 }
 
-#[test]
-fn much_that_is_unsynced_is_synced_without_waiting() {
-    let (node, mut day, place) = (venue(), Day::new(51), Place::new());
-    let small = ProjectorOptions { sync_wait: Duration::from_secs(3_600), sync_bytes: 100_000, ..options() };
-    live(&node, &mut day, 1_000);
-    let running = start(&node.engine, Box::new(place.open()), small);
-    wait_until("it syncs by size", || running.stats.snapshot().syncs > 1);
-    running.stop().unwrap();
-}
-
-#[test]
-fn a_store_that_cannot_sync_keeps_the_journal_whole_while_readers_go_on() {
-    let (node, mut day, place) = (venue(), Day::new(52), Place::new());
+fn a_store_that_cannot_sync_keeps_the_journal_whole_while_readers_go_on(on: Database) {
+    let (node, mut day, place) = (venue(), Day::new(52), on.place());
     let unsyncable = Arc::new(AtomicBool::new(true));
     let store = flaky(&place, &Arc::default(), &unsyncable);
     let soon = ProjectorOptions { sync_wait: Duration::ZERO, ..options() };

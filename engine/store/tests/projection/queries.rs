@@ -1,6 +1,6 @@
 //! Questions: found by code, by word, by page.
 
-use crate::rows::Place;
+use crate::place::{Database, Place, on_every_database, on_older_postgres};
 use crate::venue::*;
 use engine::Lsn;
 use engine::catalog::{DeviceId, EventId, GateId, OperatorId};
@@ -10,7 +10,26 @@ use engine::record::{Command, PassageOutcome, Record};
 use engine::sim_disk::SplitMix64;
 use engine::ticket::{CodeKind, Details, Ticket, TicketId};
 use std::collections::BTreeSet;
-use store::{Order, Queries, ScanFilter, ScanRow, Store};
+use store::{Order, Queries, ScanFilter, ScanRow};
+
+on_every_database! {
+    the_access_log_has_every_scan_once_in_both_orders
+    every_filter_gives_what_a_look_at_each_row_gives
+    a_line_of_the_access_log_says_all_of_its_scan
+    counts_are_the_engines
+    tickets_are_found_cold_and_hot_as_the_engine_had_them
+    cold_codes_are_those_of_tickets_that_are_not_in_memory
+    a_code_that_was_given_again_leads_to_the_cold_ticket_first
+    search_finds_the_beginnings_of_words
+    the_audit_says_who_changed_what
+    questions_see_whole_batches_while_the_next_is_written
+}
+
+on_older_postgres! {
+    the_access_log_has_every_scan_once_in_both_orders
+    every_filter_gives_what_a_look_at_each_row_gives
+    search_finds_the_beginnings_of_words
+}
 
 fn project(node: &Node, place: &Place) -> Box<dyn Queries> {
     node.commit();
@@ -20,8 +39,8 @@ fn project(node: &Node, place: &Place) -> Box<dyn Queries> {
     store.queries().unwrap()
 }
 
-fn busy_day(seed: u64) -> (Node, Place, Box<dyn Queries>) {
-    let (node, mut day, place) = (venue(), Day::new(seed), Place::new());
+fn busy_day(on: Database, seed: u64) -> (Node, Place, Box<dyn Queries>) {
+    let (node, mut day, place) = (venue(), Day::new(seed), on.place());
     (0..700).for_each(|_| day.step(&node));
     let queries = project(&node, &place);
     (node, place, queries)
@@ -40,9 +59,8 @@ fn all(queries: &dyn Queries, filter: &ScanFilter, page: usize) -> Vec<ScanRow> 
     }
 }
 
-#[test]
-fn the_access_log_has_every_scan_once_in_both_orders() {
-    let (node, _place, queries) = busy_day(31);
+fn the_access_log_has_every_scan_once_in_both_orders(on: Database) {
+    let (node, _place, queries) = busy_day(on, 31);
     let records = node.records(0);
     let scans: Vec<Lsn> = decode(&records)
         .into_iter()
@@ -60,9 +78,8 @@ fn the_access_log_has_every_scan_once_in_both_orders() {
     assert!(up.iter().any(|row| row.conflict.is_some()));
 }
 
-#[test]
-fn every_filter_gives_what_a_look_at_each_row_gives() {
-    let (_node, _place, queries) = busy_day(32);
+fn every_filter_gives_what_a_look_at_each_row_gives(on: Database) {
+    let (_node, _place, queries) = busy_day(on, 32);
     let rows = all(&*queries, &ScanFilter::default(), 1_000);
     let mut random = SplitMix64(32);
     let mut found = 0;
@@ -97,9 +114,8 @@ fn every_filter_gives_what_a_look_at_each_row_gives() {
     assert!(found > 300);
 }
 
-#[test]
-fn a_line_of_the_access_log_says_all_of_its_scan() {
-    let (node, place) = (venue(), Place::new());
+fn a_line_of_the_access_log_says_all_of_its_scan(on: Database) {
+    let (node, place) = (venue(), on.place());
     node.engine.add_tickets(vec![ticket(1, 0)], false).unwrap();
     let mut refused = scan(0, b"T1");
     let first = node.engine.scan(&scan(1, b"T1")).unwrap();
@@ -142,16 +158,14 @@ fn a_line_of_the_access_log_says_all_of_its_scan() {
     assert_eq!(rows[1].scan_id(), format!("gh-{}", first.lsn));
 }
 
-#[test]
-fn counts_are_the_engines() {
-    let (node, _place, queries) = busy_day(33);
+fn counts_are_the_engines(on: Database) {
+    let (node, _place, queries) = busy_day(on, 33);
     assert_eq!(queries.counts().unwrap(), node.engine.counts());
     assert_eq!(queries.cursor().unwrap().0, node.lsn());
 }
 
-#[test]
-fn tickets_are_found_cold_and_hot_as_the_engine_had_them() {
-    let (node, place) = (venue(), Place::new());
+fn tickets_are_found_cold_and_hot_as_the_engine_had_them(on: Database) {
+    let (node, place) = (venue(), on.place());
     node.engine.add_tickets((0..60).map(|n| ticket(n, n % 4)).collect(), false).unwrap();
     node.engine.scan(&scan(0, b"T0")).unwrap();
     let live: Vec<(TicketId, Ticket)> =
@@ -179,9 +193,8 @@ fn tickets_are_found_cold_and_hot_as_the_engine_had_them() {
     assert_eq!(queries.tickets_of(EventId(9), None, 4).unwrap(), []);
 }
 
-#[test]
-fn cold_codes_are_those_of_tickets_that_are_not_in_memory() {
-    let (node, place) = (venue(), Place::new());
+fn cold_codes_are_those_of_tickets_that_are_not_in_memory(on: Database) {
+    let (node, place) = (venue(), on.place());
     node.engine.add_tickets((0..40).map(|n| ticket(n, n % 4)).collect(), false).unwrap();
     node.engine.cool(CONCERT).unwrap();
     // A ticket that is added while its event is cold goes to the store only.
@@ -215,9 +228,8 @@ fn cold_codes_are_those_of_tickets_that_are_not_in_memory() {
     assert_eq!(told(project(&node, &place)), expected(rest));
 }
 
-#[test]
-fn a_code_that_was_given_again_leads_to_the_cold_ticket_first() {
-    let (node, place) = (venue(), Place::new());
+fn a_code_that_was_given_again_leads_to_the_cold_ticket_first(on: Database) {
+    let (node, place) = (venue(), on.place());
     node.engine.add_tickets(vec![ticket(1, 3)], false).unwrap();
     node.engine.cool(CONCERT).unwrap();
     node.engine.add_tickets(vec![ticket(1, 0)], false).unwrap();
@@ -226,9 +238,8 @@ fn a_code_that_was_given_again_leads_to_the_cold_ticket_first() {
     assert_eq!(found.map(|(id, _)| id), Some(TicketId(0)));
 }
 
-#[test]
-fn search_finds_the_beginnings_of_words() {
-    let (node, place) = (venue(), Place::new());
+fn search_finds_the_beginnings_of_words(on: Database) {
+    let (node, place) = (venue(), on.place());
     let person = |reference: &str, holder: &str, order: &str, code: &[u8], kind| Ticket {
         details: Details::new(reference, holder, order, "", &[(kind, code)]),
         ..ticket(1, 0)
@@ -267,9 +278,8 @@ fn search_finds_the_beginnings_of_words() {
     assert_eq!(queries.search_tickets("r-", 3).unwrap().len(), 3);
 }
 
-#[test]
-fn the_audit_says_who_changed_what() {
-    let (node, place) = (venue(), Place::new());
+fn the_audit_says_who_changed_what(on: Database) {
+    let (node, place) = (venue(), on.place());
     node.engine.command(Some(OperatorId(0)), DeviceId(2), Command::Lock, 1_000).unwrap();
     let queries = project(&node, &place);
     let audit = queries.audit(None, 2).unwrap();
@@ -281,9 +291,8 @@ fn the_audit_says_who_changed_what() {
     assert!(rest.windows(2).all(|pair| pair[0].lsn > pair[1].lsn));
 }
 
-#[test]
-fn questions_see_whole_batches_while_the_next_is_written() {
-    let (node, place) = (venue(), Place::new());
+fn questions_see_whole_batches_while_the_next_is_written(on: Database) {
+    let (node, place) = (venue(), on.place());
     let mut store = place.open();
     let queries = store.queries().unwrap();
     assert_eq!(queries.scans(&ScanFilter::default(), None, 10).unwrap(), []);
