@@ -27,7 +27,8 @@ pub struct ProjectorOptions {
     pub batch_bytes_max: usize,
     /// How long it waits for the journal without looking whether to stop; 50 ms.
     pub idle_wait: Duration,
-    /// How long it lets a small batch grow: a page of the database is written once for each transaction; 5 ms.
+    /// How long it lets a small batch grow: a page of the database is written once for each transaction, however many
+    /// of its rows change, and a commit alone costs no sync; 100 ms.
     pub gather_wait: Duration,
     /// What a sync may have to write before it is made; 4 MiB. The disk is the journal's too: a portion must not hold
     /// it for long.
@@ -159,7 +160,7 @@ impl Default for ProjectorOptions {
             batch_records_max: 8_000,
             batch_bytes_max: 4 << 20,
             idle_wait: Duration::from_millis(50),
-            gather_wait: Duration::from_millis(5),
+            gather_wait: Duration::from_millis(100),
             sync_bytes: 4 << 20,
             sync_wait: Duration::from_secs(1),
             retry_wait_min: Duration::from_millis(100),
