@@ -2,7 +2,7 @@
 //! prints what a record costs, each size on a file of its own. Knows no clock but the machine's (Linux: it reads
 //! `/proc`); checks its result.
 //!
-//! `cargo run --release -p store --example apply -- [scans] [folder]`
+//! `cargo run --release -p store --example apply -- [scans] [folder] [MiB between syncs]`
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
@@ -18,7 +18,7 @@ use engine::{Engine, Lsn};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use store::{SqliteStore, Store};
+use store::{ProjectorOptions, SqliteStore, Store};
 
 const START: Time = Time(1_780_000_000_000);
 const DEVICES: u32 = 91;
@@ -31,6 +31,9 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let scans: usize = arguments.next().map_or(400_000, |text| text.parse().unwrap());
     let parent = arguments.next().unwrap_or_else(|| ".".to_owned());
+    let sync_bytes = arguments
+        .next()
+        .map_or(ProjectorOptions::default().sync_bytes, |text| text.parse::<u64>().unwrap() << 20);
     let engine = venue();
     let tickets = (scans / SCANS_PER_TICKET).max(1);
     add_tickets(&engine, tickets);
@@ -40,7 +43,7 @@ fn main() {
     let batch: Vec<(Lsn, Record<'_>)> =
         payloads.iter().map(|(lsn, payload)| (*lsn, Record::decode(payload).unwrap())).collect();
     let (before, day) = batch.split_at(first_scan);
-    for size in [8_000, 500] {
+    for size in [8_000, 2_000, 500] {
         let folder = tempfile::tempdir_in(Path::new(&parent)).unwrap();
         let path = folder.path().join("store.sqlite");
         let mut store = SqliteStore::open(&path).unwrap();
@@ -48,7 +51,11 @@ fn main() {
         let (began, cpu_before, written_before) = (Instant::now(), cpu_ns(), written_bytes());
         for batch in day.chunks(size) {
             store.apply(batch).unwrap();
+            if store.unsynced_bytes().unwrap() >= sync_bytes {
+                store.sync().unwrap();
+            }
         }
+        store.sync().unwrap();
         let each = |total: u64| total as f64 / day.len() as f64;
         println!(
             "{} records in batches of {size}: {:.2} µs of CPU, {:.2} µs in all, {:.0} bytes written for each; file of {} MiB",

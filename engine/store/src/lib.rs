@@ -20,6 +20,7 @@ mod projector;
 mod retention;
 mod rows;
 mod search;
+mod seed;
 mod shadow;
 mod sqlite;
 mod store;

@@ -27,7 +27,8 @@ pub struct ProjectorOptions {
     pub batch_bytes_max: usize,
     /// How long it waits for the journal without looking whether to stop; 50 ms.
     pub idle_wait: Duration,
-    /// How long it lets a small batch grow: a page of the database is written once for each transaction; 5 ms.
+    /// How long it lets a small batch grow: a page of the database is written once for each transaction, however many
+    /// of its rows change, and a commit alone costs no sync; 100 ms.
     pub gather_wait: Duration,
     /// What a sync may have to write before it is made; 4 MiB. The disk is the journal's too: a portion must not hold
     /// it for long.
@@ -80,6 +81,18 @@ pub enum ProjectError {
         cursor: Lsn,
         /// The first record that still exists.
         oldest: Lsn,
+    },
+    /// The store is empty, the journal cannot fill it any more, and some tickets were in the store alone.
+    #[error(
+        "the store is empty and the journal begins at {oldest}; tickets of {} were in the store only: put a copy of the store back that has records up to {} or later, the journal brings it up to date",
+        events.join(", "),
+        oldest.0 - 1
+    )]
+    ColdLost {
+        /// The first record that still exists.
+        oldest: Lsn,
+        /// Names of the events whose tickets had left the memory.
+        events: Vec<String>,
     },
     /// A durable record cannot be read.
     #[error("record {lsn}: {error}")]
@@ -147,7 +160,7 @@ impl Default for ProjectorOptions {
             batch_records_max: 8_000,
             batch_bytes_max: 4 << 20,
             idle_wait: Duration::from_millis(50),
-            gather_wait: Duration::from_millis(5),
+            gather_wait: Duration::from_millis(100),
             sync_bytes: 4 << 20,
             sync_wait: Duration::from_secs(1),
             retry_wait_min: Duration::from_millis(100),
@@ -262,6 +275,34 @@ impl Projector {
             return Err(ProjectError::Missing { cursor, oldest });
         }
         Ok(cursor)
+    }
+
+    /// Fills a store that is empty where the journal can no longer do it, from the engine's state; gives the state's
+    /// LSN, `None` where there was nothing to do. To be asked before gates open: it holds the state for as long as it
+    /// takes to write it.
+    ///
+    /// # Errors
+    /// `ColdLost`: some tickets would be lost for good. Store or journal.
+    pub fn seed(&mut self) -> Result<Option<Lsn>, ProjectError> {
+        let oldest = self.engine.journal().oldest();
+        if self.store.cursor()? > Lsn(0) || oldest <= Lsn(1) {
+            return Ok(None);
+        }
+        let engine = Arc::clone(&self.engine);
+        let seeded = engine.with_state(|state| {
+            // Numbers were given that no ticket in memory has: those tickets had left it.
+            if state.tickets.len() < state.tickets.next_id().0 as usize {
+                let cold = state.catalog.events().filter(|(_, event)| event.cold);
+                let events = cold.map(|(_, event)| event.name.clone()).collect();
+                return Err(ProjectError::ColdLost { oldest, events });
+            }
+            // A store must not know of a record that the journal may still lose.
+            engine.journal().sync().map_err(ProjectError::Journal)?;
+            self.store.seed(state)?;
+            Ok(Lsn(state.lsn))
+        })?;
+        self.settle()?;
+        Ok(Some(seeded))
     }
 
     /// The thread's body: carries records over until `stop`, then what is durable at that moment, and syncs the store,

@@ -31,6 +31,13 @@ pub(super) struct Link {
     pub options: PostgresOptions,
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Questions,
+    Writing,
+}
+
 /// The thread that moves the bytes of all connections.
 struct Worker(Option<tokio::runtime::Runtime>);
 
@@ -40,8 +47,8 @@ impl Link {
     /// Prepares everything and connects to nothing.
     pub(super) fn new(options: PostgresOptions) -> StoreResult<Link> {
         let tls = tls::connector(&options)?;
-        let config = self::config(&options, options.write_timeout, false)?;
-        let for_questions = self::config(&options, options.question_timeout, true)?;
+        let config = self::config(&options, Use::Writing)?;
+        let for_questions = self::config(&options, Use::Questions)?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
         let manager = Manager::from_config(for_questions, tls.clone(), recycling);
         let pool = Pool::builder(manager)
@@ -151,7 +158,11 @@ fn refused(action: &'static str, error: &PoolError) -> StoreError {
 }
 
 /// Address, deadlines and what the session is set to.
-fn config(options: &PostgresOptions, statement: Duration, read_only: bool) -> StoreResult<Config> {
+fn config(options: &PostgresOptions, use_of: Use) -> StoreResult<Config> {
+    let statement = match use_of {
+        Use::Questions => options.question_timeout,
+        Use::Writing => options.write_timeout,
+    };
     // The parser's own words would repeat parts of the address.
     let mut config: Config = options.url.parse().map_err(|_| StoreError::Settings {
         problem: "its address is not like postgres://user@host:port/database".to_owned(),
@@ -165,7 +176,6 @@ fn config(options: &PostgresOptions, statement: Duration, read_only: bool) -> St
         ("statement_timeout", millis(statement)),
         ("lock_timeout", millis(options.lock_timeout)),
         ("idle_in_transaction_session_timeout", millis(IDLE_IN_TRANSACTION_MAX)),
-        ("default_transaction_read_only", if read_only { "on" } else { "off" }.to_owned()),
         // A commit that returns is durable: what the server's default may leave open is not left open here.
         ("synchronous_commit", "on".to_owned()),
         // The server's end of a half-open connection: it holds the right to write until it is noticed.
@@ -177,6 +187,9 @@ fn config(options: &PostgresOptions, statement: Duration, read_only: bool) -> St
     ];
     let mut all = config.get_options().unwrap_or_default().to_owned();
     settings.iter().for_each(|(name, value)| all.push_str(&format!(" -c {name}={value}")));
+    if use_of == Use::Questions {
+        all.push_str(" -c default_transaction_read_only=on");
+    }
     config
         .options(all.trim())
         .application_name("gatehouse")

@@ -18,6 +18,7 @@ mod error;
 mod kept_rows;
 mod migrate;
 mod options;
+mod partitions;
 mod queries;
 mod scan_rows;
 mod tables;
@@ -25,16 +26,17 @@ mod ticket_rows;
 mod tls;
 mod values;
 
-use crate::apply;
 use crate::error::{Cause, StoreError, StoreResult, WhileDoing};
 use crate::shadow::Shadow;
 use crate::store::{Queries, Store};
+use crate::{apply, seed};
 use connect::Link;
 use deadpool_postgres::ClientWrapper;
 use engine::Lsn;
 use engine::record::Record;
 use engine::state::State;
 pub use options::{PostgresOptions, TlsMode};
+use partitions::Partitions;
 use queries::PostgresQueries;
 use std::sync::Arc;
 use tables::PostgresTables;
@@ -55,6 +57,7 @@ pub struct PostgresStore {
 struct Writer {
     session: ClientWrapper,
     shadow: Shadow,
+    partitions: Partitions,
 }
 
 // === impl PostgresStore ===
@@ -106,7 +109,7 @@ impl PostgresStore {
             bootstrap::end(&session).await?;
             Ok(shadow)
         })?;
-        Ok(Writer { session, shadow })
+        Ok(Writer { session, shadow, partitions: Partitions::default() })
     }
 }
 
@@ -119,16 +122,29 @@ impl Writer {
         if records.is_empty() {
             return Ok(());
         }
-        let Writer { session, shadow } = self;
-        link.wait("begin a batch", async {
-            session.batch_execute("BEGIN").await.while_doing("begin a batch")
-        })?;
+        let Writer { session, shadow, partitions } = self;
+        partitions.tend(link, session, records, shadow.retention.from)?;
+        run(link, session, "begin a batch", "BEGIN")?;
         let mut tables = PostgresTables::new(link, session, shadow, records)?;
         apply::write(&mut tables, shadow, records)?;
-        link.wait("commit a batch", async {
-            session.batch_execute("COMMIT").await.while_doing("commit a batch")
-        })
+        run(link, session, "commit a batch", "COMMIT")
     }
+
+    /// Writes a state into an empty database, in one transaction. When it fails, the session has to go.
+    fn seed(&self, link: &Link, state: &State) -> StoreResult<()> {
+        let Writer { session, shadow, .. } = self;
+        let cursor = Lsn(shadow.state.lsn);
+        if cursor > Lsn(0) {
+            return Err(StoreError::NotEmpty { cursor });
+        }
+        run(link, session, "begin to seed", "BEGIN")?;
+        seed::write(&mut PostgresTables::new(link, session, shadow, &[])?, state)?;
+        run(link, session, "commit what was seeded", "COMMIT")
+    }
+}
+
+fn run(link: &Link, session: &ClientWrapper, action: &'static str, sql: &'static str) -> StoreResult<()> {
+    link.wait(action, async { session.batch_execute(sql).await.while_doing(action) })
 }
 
 impl Store for PostgresStore {
@@ -167,6 +183,12 @@ impl Store for PostgresStore {
 
     fn bootstrap(&self) -> StoreResult<State> {
         self.link.ask_in_pages("read the state", async |session| bootstrap::state(&self.link, session).await)
+    }
+
+    fn seed(&mut self, state: &State) -> StoreResult<()> {
+        // What the session knows is no longer so afterwards: the next batch begins with another one.
+        self.writer = None;
+        self.begin_writing()?.seed(&self.link, state)
     }
 
     fn queries(&self) -> StoreResult<Box<dyn Queries>> {

@@ -62,7 +62,8 @@ struct Touched {
 // === impl PostgresTables ===
 
 impl<'s> PostgresTables<'s> {
-    /// Ready to write these records: what their tickets have done is read at once, not one by one.
+    /// Ready to write these records: what their tickets have done is read at once, not one by one. Without records:
+    /// ready to write a state.
     pub(super) fn new(
         link: &'s Link,
         session: &'s ClientWrapper,
@@ -341,6 +342,7 @@ impl Tables for PostgresTables<'_> {
 
     fn flush(&mut self) -> StoreResult<()> {
         self.flush_tickets()?;
+        self.touched.clear();
         let link = self.link;
         link.wait("write a batch", self.flush_history())
     }

@@ -22,10 +22,10 @@ mod scan_rows;
 mod tables;
 mod ticket_rows;
 
-use crate::apply;
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::shadow::Shadow;
 use crate::store::{Queries, Store};
+use crate::{apply, seed};
 use engine::Lsn;
 use engine::record::Record;
 use engine::state::State;
@@ -176,6 +176,11 @@ impl Store for SqliteStore {
         bootstrap::state(&self.connection)
     }
 
+    fn seed(&mut self, state: &State) -> StoreResult<()> {
+        self.shadow = None;
+        fill(&mut self.connection, state).map_err(|error| self.note(error))
+    }
+
     fn queries(&self) -> StoreResult<Box<dyn Queries>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
@@ -196,6 +201,18 @@ fn write(connection: &mut Connection, shadow: &mut Shadow, batch: &[(Lsn, Record
         connection.transaction_with_behavior(TransactionBehavior::Immediate).while_doing("begin a batch")?;
     apply::write(&mut SqliteTables::new(&transaction)?, shadow, records)?;
     transaction.commit().while_doing("commit a batch")
+}
+
+/// Writes a state into an empty database; nothing of it remains when this fails.
+fn fill(connection: &mut Connection, state: &State) -> StoreResult<()> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).while_doing("begin to seed")?;
+    let found = cursor(&transaction)?;
+    if found > Lsn(0) {
+        return Err(StoreError::NotEmpty { cursor: found });
+    }
+    seed::write(&mut SqliteTables::new(&transaction)?, state)?;
+    transaction.commit().while_doing("commit what was seeded")
 }
 
 fn connect(path: &Path) -> StoreResult<Connection> {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod place;
+mod postgres;
 mod projector;
 mod queries;
 mod rows;

@@ -32,7 +32,7 @@ pub struct SqlitePlace {
 
 /// A database of its own on a server that all tests of this process share.
 pub struct PostgresPlace {
-    server: &'static Postgres,
+    pub server: &'static Postgres,
     name: String,
 }
 
@@ -58,6 +58,21 @@ macro_rules! on_older_postgres {
     };
 }
 pub(crate) use on_older_postgres;
+
+/// A connection in the middle of a transaction.
+pub struct Held {
+    client: Option<Client>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+// === impl Held ===
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (Some(client), Some(runtime)) = (self.client.take(), self.runtime.take()) else { return };
+        runtime.block_on(async { client.batch_execute("ROLLBACK").await.unwrap() });
+    }
+}
 
 // === impl Database ===
 
@@ -224,7 +239,12 @@ fn text(value: ValueRef<'_>) -> String {
 // === impl PostgresPlace ===
 
 impl PostgresPlace {
-    pub fn on(server: &'static Postgres) -> PostgresPlace {
+    /// On the newest version.
+    pub fn new() -> PostgresPlace {
+        PostgresPlace::on(newest())
+    }
+
+    fn on(server: &'static Postgres) -> PostgresPlace {
         let name = server.fresh_name();
         run_at(&server.url("postgres"), &format!("CREATE DATABASE {name}"));
         PostgresPlace { server, name }
@@ -239,7 +259,20 @@ impl PostgresPlace {
         run_at(&self.server.url(&self.name), sql)
     }
 
-    fn dump(&self) -> Vec<String> {
+    /// Runs statements and keeps their connection, with what it has locked, until it is dropped.
+    pub fn hold(&self, sql: &str) -> Held {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let client = runtime.block_on(async {
+            let client = connected(&self.server.url(&self.name)).await;
+            client.batch_execute(sql).await.unwrap();
+            client
+        });
+        Held { runtime: Some(runtime), client: Some(client) }
+    }
+
+    /// Every row of every table, as text.
+    pub fn dump(&self) -> Vec<String> {
         let tables = self.run(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition \
              AND relnamespace = 'public'::regnamespace",
