@@ -1,8 +1,9 @@
-//! How long the embedded store takes for a scan: applies the records of a day at the gates in batches of two sizes and
-//! prints what a record costs, each size on a file of its own. Knows no clock but the machine's (Linux: it reads
-//! `/proc`); checks its result.
+//! How long a store takes for a scan: applies the records of a day at the gates in batches of some sizes and prints what a
+//! record costs, each size on a file or database of its own. With `postgres` for a folder: on a real server that is started
+//! for it, as the tests start theirs, and syncs its disk. Knows no clock but the machine's (Linux: it reads `/proc`); checks
+//! its result.
 //!
-//! `cargo run --release -p store --example apply -- [scans] [folder] [MiB between syncs]`
+//! `cargo run --release -p store --example apply -- [scans] [folder | postgres] [MiB between syncs] [tickets]`
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
@@ -18,7 +19,7 @@ use engine::{Engine, Lsn};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use store::{ProjectorOptions, SqliteStore, Store};
+use store::{PostgresOptions, PostgresStore, ProjectorOptions, SqliteStore, Store, TlsMode};
 
 const START: Time = Time(1_780_000_000_000);
 const DEVICES: u32 = 91;
@@ -34,8 +35,8 @@ fn main() {
     let sync_bytes = arguments
         .next()
         .map_or(ProjectorOptions::default().sync_bytes, |text| text.parse::<u64>().unwrap() << 20);
+    let tickets = arguments.next().map_or((scans / SCANS_PER_TICKET).max(1), |text| text.parse().unwrap());
     let engine = venue();
-    let tickets = (scans / SCANS_PER_TICKET).max(1);
     add_tickets(&engine, tickets);
     let first_scan = engine.with_state(|state| state.lsn) as usize;
     present(&engine, scans, tickets);
@@ -43,6 +44,9 @@ fn main() {
     let batch: Vec<(Lsn, Record<'_>)> =
         payloads.iter().map(|(lsn, payload)| (*lsn, Record::decode(payload).unwrap())).collect();
     let (before, day) = batch.split_at(first_scan);
+    if parent == "postgres" {
+        return on_postgres(&engine, before, day);
+    }
     for size in [8_000, 2_000, 500] {
         let folder = tempfile::tempdir_in(Path::new(&parent)).unwrap();
         let path = folder.path().join("store.sqlite");
@@ -67,6 +71,50 @@ fn main() {
         );
         assert!(image(&store.bootstrap().unwrap()) == engine.image(), "the store is not what the engine is");
     }
+}
+
+/// The same on a server, whose work is not in this thread's time on a core; and how long a node needs to come back from it.
+fn on_postgres(engine: &Engine, before: &[(Lsn, Record<'_>)], day: &[(Lsn, Record<'_>)]) {
+    let synced = store_testkit::PostgresOptions { synced: true, ..Default::default() };
+    let server = store_testkit::Postgres::start(&store_testkit::all_programs()[0], &synced);
+    for size in [10_000, 2_000, 500] {
+        let name = format!("batches_of_{size}");
+        create_database(&server, &name);
+        let options = PostgresOptions { tls: TlsMode::Disable, ..PostgresOptions::at(&server.url(&name)) };
+        let mut store = PostgresStore::open(options).unwrap();
+        let began = Instant::now();
+        for batch in before.chunks(32) {
+            store.apply(batch).unwrap();
+        }
+        let (filled, began, cpu_before) = (began.elapsed(), Instant::now(), cpu_ns());
+        day.chunks(size).for_each(|batch| store.apply(batch).unwrap());
+        let took = began.elapsed();
+        let cpu = (cpu_ns() - cpu_before) as f64 / 1e3 / day.len() as f64;
+        let began = Instant::now();
+        let state = store.bootstrap().unwrap();
+        println!(
+            "PostgreSQL {}: {} records in batches of {size}: {:.0} a second, {cpu:.2} µs of this thread's CPU for each; \
+             {} tickets written in {filled:.1?}; the state of a node in {:.1?}",
+            server.version(),
+            day.len(),
+            day.len() as f64 / took.as_secs_f64(),
+            state.tickets.len(),
+            began.elapsed(),
+        );
+        assert!(image(&state) == engine.image(), "the store is not what the engine is");
+    }
+}
+
+fn create_database(server: &store_testkit::Postgres, name: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = server.url("postgres");
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        let moving = tokio::spawn(connection);
+        client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        drop(client);
+        moving.await.unwrap().unwrap();
+    });
 }
 
 /// Nanoseconds this thread was on a core: what others do on the machine is not in them.

@@ -13,12 +13,12 @@ pub(crate) type Rows<'a> = &'a mut dyn FnMut(&'static str) -> StoreResult<Vec<(u
 pub(crate) fn number_of(lsn: Lsn, catalog: &Catalog, entity: &Entity) -> StoreResult<u32> {
     let (kind, name) = entity.kind_and_name();
     let number = match entity {
-        Entity::Event(_) => catalog.event_named(name).map(|id| id.0.into()),
+        Entity::Event(_) => catalog.event_named(name).map(|id| id.0),
         Entity::Zone(_) => catalog.zone_named(name).map(|id| id.0.into()),
         Entity::Gate(_) => catalog.gate_named(name).map(|id| id.0.into()),
         Entity::Type(own) => catalog.type_named(own.event, name).map(|id| id.0.into()),
-        Entity::Device(_) => catalog.device_named(name).map(|id| id.0.into()),
-        Entity::Operator(_) => catalog.operator_named(name).map(|id| id.0.into()),
+        Entity::Device(_) => catalog.device_named(name).map(|id| id.0),
+        Entity::Operator(_) => catalog.operator_named(name).map(|id| id.0),
     };
     number
         .ok_or_else(|| StoreError::damaged(format!("record {lsn}"), format!("{kind} '{name}' was not taken")))

@@ -194,7 +194,7 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
     let number = |number: Option<u32>| number.map(|number| Box::new(i64::from(number)) as Value);
     let beyond = if filter.order == Order::NewestFirst { "lsn < ?" } else { "lsn > ?" };
     let wanted: [(&str, Option<Value>); 9] = [
-        ("event = ?", number(filter.event.map(|event| u32::from(event.0)))),
+        ("event = ?", number(filter.event.map(|event| event.0))),
         ("device = ?", number(filter.device.map(|device| device.0))),
         ("gate = ?", filter.gate.map(|gate| Box::new(i32::from(gate.0)) as Value)),
         ("reason = ?", filter.reason.map(|reason| Box::new(reason.word()) as Value)),

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_text_comes_back_and_none_has_a_zero() {
-        for text in ["", "plain", "\0", "a\0b\0", "\u{FFFE}", "\u{FFFE}0", "\0\u{FFFE}\01"] {
+        for text in ["", "plain", "\0", "a\0b\0", "\u{FFFE}", "\u{FFFE}0", "\0\u{FFFE}1\0"] {
             let written = Text::of(text);
             assert!(!written.0.contains('\0'));
             assert_eq!(written.plain(), text);
