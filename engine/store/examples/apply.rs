@@ -25,6 +25,8 @@ const START: Time = Time(1_780_000_000_000);
 const DEVICES: u32 = 91;
 /// Scans of each ticket, by and by: in, and out and in again.
 const SCANS_PER_TICKET: usize = 3;
+/// Tickets added between two commits: they wait in the journal's buffer.
+const TICKETS_AT_ONCE: usize = 20_000;
 /// Records read back from the journal at once.
 const READ_BYTES: usize = 64 << 20;
 
@@ -219,9 +221,11 @@ fn add_tickets(engine: &Engine, count: usize) {
             ),
         })
         .collect();
-    let (_, outcomes) = engine.add_tickets(all, false).unwrap();
-    assert!(outcomes.iter().all(Result::is_ok));
-    engine.journal().commit().unwrap();
+    for some in all.chunks(TICKETS_AT_ONCE) {
+        let (_, outcomes) = engine.add_tickets(some.to_vec(), false).unwrap();
+        assert!(outcomes.iter().all(Result::is_ok));
+        engine.journal().commit().unwrap();
+    }
 }
 
 /// Every ticket about three times, in random order, in and out by turns; one in fifty is a stranger.
