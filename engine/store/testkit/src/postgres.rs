@@ -25,6 +25,8 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 pub struct PostgresOptions {
     /// Further settings, such as `("max_connections", "5")`.
     pub settings: Vec<(String, String)>,
+    /// Its certificate and key, PEM; without them it speaks no TLS.
+    pub certificate: Option<(String, String)>,
     /// Does it sync its disk? A test that only kills processes needs no sync and is faster without.
     pub synced: bool,
 }
@@ -179,6 +181,11 @@ impl Postgres {
             self.port,
             if options.synced { "on" } else { "off" },
         );
+        if let Some((certificate, key)) = &options.certificate {
+            self.write_secret("server.crt", certificate);
+            self.write_secret("server.key", key);
+            settings.push_str("ssl = on\n");
+        }
         for (name, value) in &options.settings {
             settings.push_str(&format!("{name} = '{value}'\n"));
         }
@@ -187,6 +194,16 @@ impl Postgres {
             .open(self.data().join("postgresql.conf"))
             .expect("open its settings");
         file.write_all(settings.as_bytes()).expect("write its settings");
+    }
+
+    /// A file only the server may read.
+    fn write_secret(&self, name: &str, text: &str) {
+        let path = self.data().join(name);
+        std::fs::write(&path, text).expect("write a secret of the server's");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("hide it");
+        if rustix::process::getuid().is_root() {
+            chown(&path, Some(NOBODY), Some(NOBODY)).expect("give it away");
+        }
     }
 
     /// A command that runs as somebody PostgreSQL accepts.

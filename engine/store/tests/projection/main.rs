@@ -9,4 +9,5 @@ mod projector;
 mod queries;
 mod rows;
 mod sqlite;
+mod tls;
 mod venue;
