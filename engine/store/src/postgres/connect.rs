@@ -98,8 +98,10 @@ impl Link {
         action: &'static str,
         question: impl AsyncFnOnce(&mut ClientWrapper) -> StoreResult<T>,
     ) -> StoreResult<T> {
-        let most = self.options.connect_timeout * 2 + self.options.question_timeout;
-        self.wait_for(most, action, self.on_a_connection(action, question))
+        // The deadline is within the connection's keeping: one that was given up in the middle does not go back.
+        let most = self.options.question_timeout;
+        let bounded = async |session: &mut ClientWrapper| within(most, action, question(session)).await;
+        self.runtime.get().block_on(self.on_a_connection(action, bounded))
     }
 
     /// As [`Link::ask`], for a question of many pages: each is to be given to [`Link::page`], and all of them have no end.

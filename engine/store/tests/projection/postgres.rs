@@ -74,6 +74,22 @@ fn migrators_that_start_together_do_it_once() {
 }
 
 #[test]
+fn up_and_down_leave_nothing_and_can_be_repeated() {
+    let place = PostgresPlace::new();
+    let tables = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relkind IN ('r', 'p', 'i', 'S') \
+                  AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema_version%'";
+    for _ in 0..2 {
+        assert_eq!(PostgresStore::migrate(place.options(), None).unwrap(), (0, 1));
+        assert_eq!(PostgresStore::migrate(place.options(), None).unwrap(), (1, 1));
+        assert_ne!(place.run(tables)[0][0], "NULL");
+        assert_eq!(PostgresStore::migrate(place.options(), Some(0)).unwrap(), (1, 0));
+        assert_eq!(place.run(tables)[0][0], "NULL");
+    }
+    let unknown = PostgresStore::migrate(place.options(), Some(99)).unwrap_err();
+    assert!(matches!(unknown, StoreError::NoSuchSchema { wanted: 99, .. }), "{unknown}");
+}
+
+#[test]
 fn a_script_that_fails_leaves_nothing() {
     let place = PostgresPlace::new();
     place.run("CREATE TABLE tickets (mine text)");
