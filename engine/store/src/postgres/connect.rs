@@ -8,6 +8,7 @@ use crate::error::{Cause, StoreError, StoreResult, WhileDoing};
 use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
+use parking_lot::Mutex;
 use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -29,6 +30,10 @@ pub(super) struct Link {
     tls: MakeRustlsConnect,
     pool: Pool,
     pub options: PostgresOptions,
+    /// Brings the database to what questions and batches expect; not by `ask`.
+    prepare: fn(&Link) -> StoreResult<()>,
+    /// Was it? Held while it is done: whoever comes meanwhile could only do the same.
+    prepared: Mutex<bool>,
 }
 
 /// What a session is for.
@@ -45,7 +50,7 @@ struct Worker(Option<tokio::runtime::Runtime>);
 
 impl Link {
     /// Prepares everything and connects to nothing.
-    pub(super) fn new(options: PostgresOptions) -> StoreResult<Link> {
+    pub(super) fn new(options: PostgresOptions, prepare: fn(&Link) -> StoreResult<()>) -> StoreResult<Link> {
         let tls = tls::connector(&options)?;
         let config = self::config(&options, Use::Writing)?;
         let for_questions = self::config(&options, Use::Questions)?;
@@ -59,7 +64,25 @@ impl Link {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Settings { problem: error.to_string() })?;
-        Ok(Link { runtime: Worker::start()?, config, tls, pool, options })
+        Ok(Link {
+            runtime: Worker::start()?,
+            config,
+            tls,
+            pool,
+            options,
+            prepare,
+            prepared: Mutex::new(false),
+        })
+    }
+
+    /// Prepares the database, once: by the first that finds the server there.
+    pub(super) fn ready(&self) -> StoreResult<()> {
+        let mut prepared = self.prepared.lock();
+        if !*prepared {
+            (self.prepare)(self)?;
+            *prepared = true;
+        }
+        Ok(())
     }
 
     /// Waits for one statement of the writer's.
@@ -98,6 +121,7 @@ impl Link {
         action: &'static str,
         question: impl AsyncFnOnce(&mut ClientWrapper) -> StoreResult<T>,
     ) -> StoreResult<T> {
+        self.ready()?;
         // The deadline is within the connection's keeping: one that was given up in the middle does not go back.
         let most = self.options.question_timeout;
         let bounded = async |session: &mut ClientWrapper| within(most, action, question(session)).await;
@@ -110,6 +134,7 @@ impl Link {
         action: &'static str,
         question: impl AsyncFnOnce(&mut ClientWrapper) -> StoreResult<T>,
     ) -> StoreResult<T> {
+        self.ready()?;
         self.runtime.get().block_on(self.on_a_connection(action, question))
     }
 

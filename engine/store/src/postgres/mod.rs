@@ -68,17 +68,18 @@ impl PostgresStore {
     /// # Errors
     /// The server cannot be reached or refuses; a newer program wrote the database.
     pub fn open(options: PostgresOptions) -> StoreResult<PostgresStore> {
-        let link = Link::new(options)?;
-        migrate::to(&link, migrate::LATEST)?;
-        let format = link.ask("read the format", async |session| {
-            let row =
-                session.query_one("SELECT format FROM meta", &[]).await.while_doing("read the format")?;
-            values::get::<i64>(&row, 0)
-        })?;
-        if format != FORMAT {
-            return Err(StoreError::Format { found: format, known: FORMAT });
-        }
-        Ok(PostgresStore { link: Arc::new(link), writer: None })
+        let store = PostgresStore::later(options)?;
+        store.link.ready()?;
+        Ok(store)
+    }
+
+    /// As [`PostgresStore::open`], but for a server that may be away: connects to nothing. The first call that finds the
+    /// server there brings the schema up; until then every call fails as when the server had gone.
+    ///
+    /// # Errors
+    /// Address or certificates cannot be used.
+    pub fn later(options: PostgresOptions) -> StoreResult<PostgresStore> {
+        Ok(PostgresStore { link: Arc::new(Link::new(options, prepare)?), writer: None })
     }
 
     /// Brings the schema of a database to `version` (`None`: the newest this program knows), up or down; 0 takes all
@@ -87,13 +88,14 @@ impl PostgresStore {
     /// # Errors
     /// As [`PostgresStore::open`]; no such version.
     pub fn migrate(options: PostgresOptions, version: Option<u32>) -> StoreResult<(u32, u32)> {
-        let link = Link::new(options)?;
+        let link = Link::new(options, prepare)?;
         let after = version.unwrap_or(migrate::LATEST);
         Ok((migrate::to(&link, after)?, after))
     }
 
     /// A session that alone may write.
     fn begin_writing(&self) -> StoreResult<Writer> {
+        self.link.ready()?;
         let session = self.link.connect()?;
         let lock = self.link.wait("get the right to write", async {
             let lock = session.execute("SELECT pg_advisory_lock($1)", &[&WRITER_LOCK]).await;
@@ -111,6 +113,17 @@ impl PostgresStore {
         })?;
         Ok(Writer { session, shadow, partitions: Partitions::default() })
     }
+}
+
+/// Brings the schema up, and looks whether this program can read the rows.
+fn prepare(link: &Link) -> StoreResult<()> {
+    migrate::to(link, migrate::LATEST)?;
+    let session = link.connect()?;
+    let found = link.wait("read the format", async {
+        let row = session.query_one("SELECT format FROM meta", &[]).await.while_doing("read the format")?;
+        values::get::<i64>(&row, 0)
+    })?;
+    if found == FORMAT { Ok(()) } else { Err(StoreError::Format { found, known: FORMAT }) }
 }
 
 // === impl Writer ===

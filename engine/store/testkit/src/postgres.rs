@@ -140,12 +140,17 @@ impl Postgres {
 
     /// Takes it away in the middle of whatever it does.
     pub fn kill(&mut self) {
-        let children = children_of(self.running.as_ref().expect("it runs").server_pid);
+        let server_pid = self.running.as_ref().expect("it runs").server_pid;
+        // It is halted first: one of its own processes that it makes now would outlive it, and hold its memory.
+        self.signal(rustix::process::Signal::STOP);
+        assert!(until(PATIENCE, || state_of(server_pid) == Some('T')), "PostgreSQL was not halted");
+        let children = children_of(server_pid);
         self.signal(rustix::process::Signal::KILL);
-        // The server's own processes notice that it has gone, one after the other; a new one waits for them.
-        for pid in children.into_iter().filter_map(rustix::process::Pid::from_raw) {
+        for pid in children.iter().filter_map(|pid| rustix::process::Pid::from_raw(*pid)) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
+        let ended = until(PATIENCE, || children.iter().all(|pid| has_ended(*pid)));
+        assert!(ended, "processes of PostgreSQL did not end");
         self.wait();
         let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
     }
@@ -284,10 +289,15 @@ fn answers(port: u16) -> bool {
     stream.write_all(&SSL_REQUEST).is_ok() && stream.read_exact(&mut [0]).is_ok()
 }
 
-/// Gone, or only waiting for the watcher to take notice.
+/// Gone, or only waiting for its parent to take notice.
 fn has_ended(pid: i32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
-    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+    matches!(state_of(pid), None | Some('Z' | 'X'))
+}
+
+/// The letter the system has for what a process does; `None`: it is gone.
+fn state_of(pid: i32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
 fn children_of(parent: i32) -> Vec<i32> {

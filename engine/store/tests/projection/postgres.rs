@@ -273,6 +273,35 @@ fn a_server_that_is_killed_again_and_again_loses_nothing_and_gets_nothing_twice(
 }
 
 #[test]
+fn a_node_may_start_while_the_server_is_away() {
+    let mut server = Postgres::start(&all_programs()[0], &Default::default());
+    server.stop();
+    let at_server = PostgresOptions { tls: TlsMode::Disable, ..PostgresOptions::at(&server.url("postgres")) };
+    let refused = PostgresStore::open(at_server.clone()).map(drop).unwrap_err();
+    assert_eq!(cause(&refused), Some(Cause::Away), "{refused}");
+    let store = PostgresStore::later(at_server.clone()).unwrap();
+    assert_eq!(store.cursor().map_err(|error| cause(&error)), Err(Some(Cause::Away)));
+    let (node, mut day) = (venue(), Day::new(76));
+    let running = start(&node.engine, Box::new(store), options());
+    live(&node, &mut day, 100);
+    wait_until("it is noticed", || running.stats.snapshot().failing);
+    server.resume();
+    wait_until("it begins", || node.engine.projected().0 == node.lsn());
+    running.stop().unwrap();
+    let store = PostgresStore::open(at_server).unwrap();
+    assert!(image(&store.bootstrap().unwrap()) == node.engine.image());
+}
+
+#[test]
+fn rows_of_another_form_are_refused() {
+    let place = PostgresPlace::new();
+    drop(PostgresStore::open(place.options()).unwrap());
+    place.run("UPDATE meta SET format = 9");
+    let refused = PostgresStore::open(place.options()).map(drop).unwrap_err();
+    assert!(matches!(refused, StoreError::Format { found: 9, known: 1 }), "{refused}");
+}
+
+#[test]
 fn questions_come_back_with_the_server() {
     let mut server = Postgres::start(&all_programs()[0], &Default::default());
     let at_server = PostgresOptions { tls: TlsMode::Disable, ..PostgresOptions::at(&server.url("postgres")) };

@@ -3,7 +3,7 @@
 use crate::place::run_at;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use std::path::PathBuf;
-use store::{PostgresOptions, PostgresStore, StoreError, StoreResult, TlsMode};
+use store::{PostgresOptions, PostgresStore, Store, StoreError, StoreResult, TlsMode};
 use store_testkit::{Postgres, all_programs};
 
 /// An authority, and a server's certificate of it with its key: all PEM.
@@ -52,6 +52,7 @@ fn a_server_is_trusted_by_its_authority_and_by_nothing_else() {
     let own = file("own.pem", &issued.authority);
     for mode in [TlsMode::Require, TlsMode::Prefer] {
         let store = open(&server, mode, own.clone()).unwrap();
+        store.cursor().unwrap();
         assert_eq!(encrypted(&server), "true", "{mode:?}");
         drop(store);
         let refused = open(&server, mode, file("other.pem", &other.authority)).map(drop).unwrap_err();
@@ -74,6 +75,7 @@ fn a_server_is_trusted_by_its_authority_and_by_nothing_else() {
 fn a_server_without_tls_is_used_when_it_may_be_and_refused_when_not() {
     let server = Postgres::start(&all_programs()[0], &Default::default());
     let store = open(&server, TlsMode::Prefer, None).unwrap();
+    store.cursor().unwrap();
     assert_eq!(encrypted(&server), "false");
     drop(store);
     let refused = open(&server, TlsMode::Require, None).map(drop).unwrap_err();
