@@ -430,7 +430,7 @@ fn what_a_server_refuses_is_told_with_what_helps_and_without_the_password() {
 }
 
 #[test]
-fn questions_cannot_write_and_wait_for_a_free_connection_only_so_long() {
+fn a_question_that_takes_too_long_is_ended_and_the_next_one_is_answered() {
     let place = PostgresPlace::new();
     let one = PostgresOptions {
         pool_connections_max: 1,
