@@ -28,6 +28,8 @@ use tracing::{error, info, warn};
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How often housekeeping looks whether something is due.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
+/// Between two slices of a journal segment that is made ahead: the gates' syncs go first.
+const SPARE_PAUSE: Duration = Duration::from_millis(4);
 /// File in the data directory that tells the program's own commands how to reach the server.
 pub const CONTROL_FILE: &str = "control.json";
 /// Tickets brought back from the store at a time.
@@ -250,7 +252,7 @@ fn open_engine(
     Ok(engine)
 }
 
-/// Checkpoints, and events that come near or go.
+/// Checkpoints, journal segments made ahead, and events that come near or go.
 struct Housekeeper {
     config: Config,
     engine: Arc<Engine>,
@@ -264,6 +266,10 @@ impl Housekeeper {
         let mut tempered_at: Option<Instant> = None;
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(HOUSEKEEPING_EVERY);
+            self.engine.journal().prepare_spare(&mut || {
+                std::thread::park_timeout(SPARE_PAUSE);
+                !self.stop.load(Ordering::SeqCst)
+            });
             let records =
                 self.engine.journal().positions().durable.0.saturating_sub(self.engine.checkpointed().0);
             let due = checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_every_s)
