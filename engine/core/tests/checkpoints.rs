@@ -233,6 +233,23 @@ fn a_checkpoint_taken_while_gates_go_on_is_the_state_at_its_lsn() {
     assert!(engine.image() == live, "checkpoint and journal give another state than the live one");
 }
 
+#[test]
+fn a_large_checkpoint_is_synced_in_portions() {
+    let disk = SimDisk::new();
+    let engine = venue(Arc::new(disk.clone()), 3);
+    engine.add_tickets((10..2_010).map(fat).collect(), false).unwrap();
+    engine.journal().commit().unwrap();
+    let lsn = engine.checkpoint().unwrap();
+    let image = disk.contents(&format!("checkpoint-{lsn:020}.img")).unwrap();
+    assert!(image.len() > 4 * checkpoint::WRITE_BYTES, "{} bytes", image.len());
+    // The journal's segments are of this size too, so none of its syncs can have more.
+    assert_eq!(disk.synced_at_once_max(), checkpoint::WRITE_BYTES);
+    for seed in 0..4 {
+        let after = disk.crash(seed);
+        checkpoint::load(&after, &format!("checkpoint-{lsn:020}.img")).unwrap();
+    }
+}
+
 // A ticket that came back from the store while a checkpoint was taken got into it: with its record lost in a
 // power cut, the node started with a ticket from the future.
 #[test]
