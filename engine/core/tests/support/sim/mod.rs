@@ -338,10 +338,11 @@ impl Story {
     fn act(&mut self, life: &mut Life, stats: &mut Stats) -> Result<(), String> {
         let tickets = life.engine.sizes().0;
         match self.random.below(100) {
-            0..62 => {
+            0..52 => {
                 let sent = self.random_scan(tickets as u64);
                 self.send(life, sent)?;
             }
+            52..62 => self.prepare_spare(life)?,
             62..68 => {
                 if let Some(sent) = self.audit.some_scan(&mut self.random) {
                     self.send(life, sent)?;
@@ -366,7 +367,6 @@ impl Story {
                 let _ = life.engine.take_commands(DeviceId(1));
             }
             91..93 => self.add_ticket(life, tickets)?,
-            93..96 => self.prepare_spare(life)?,
             _ => self.checkpoint(life, stats)?,
         }
         self.now = self.now.plus_ms(match self.random.below(20) {
