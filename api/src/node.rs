@@ -29,7 +29,7 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How often housekeeping looks whether something is due.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
 /// Between two slices of a journal segment that is made ahead: the gates' syncs go first.
-const SPARE_PAUSE: Duration = Duration::from_millis(4);
+const SPARE_PAUSE: Duration = Duration::from_millis(2);
 /// File in the data directory that tells the program's own commands how to reach the server.
 pub const CONTROL_FILE: &str = "control.json";
 /// Tickets brought back from the store at a time.

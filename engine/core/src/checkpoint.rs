@@ -23,9 +23,10 @@ const SECTION_HEAD_BYTES: usize = 13;
 const SECTION_BYTES_MAX: usize = 256 << 20;
 /// Items captured under one lock: some 50 µs.
 const ITEMS_PER_STEP: usize = 512;
-/// Bytes written and synced at once: a sync of a whole image would hold the gates' syncs for as long as the disk
-/// needs for all of it (64 MB took some 30 ms, 1 MB takes 4 ms at most).
-pub const WRITE_BYTES: usize = 1 << 20;
+/// Bytes written and synced at once: a sync of a whole image holds the gates' syncs for as long as the disk needs
+/// for all of it (64 MB took some 30 ms). While portions of 1 MiB were written without a pause, nine of ten of the
+/// gates' commits took less than 0.65 ms; with 256 KiB less than 0.5 ms, and each alone takes 0.2 ms.
+pub const WRITE_BYTES: usize = 256 << 10;
 /// Checkpoints kept: the newest, and the one before in case a disk ate the newest.
 pub const CHECKPOINTS_KEPT: usize = 2;
 

@@ -106,12 +106,12 @@ fn an_idle_journal_makes_no_spare_and_nobody_makes_two() {
 }
 
 #[test]
-fn a_spare_is_filled_in_slices_of_a_mebibyte() {
-    let options = options(5 << 20);
+fn a_spare_is_filled_in_small_slices() {
+    let options = options(1 << 20);
     let disk = SimDisk::new();
     let (journal, _) = open(&disk, options).unwrap();
     while journal.sync_stats().bytes_written < options.segment_bytes / 16 {
-        commit_groups(&journal, &[1_000]);
+        commit_groups(&journal, &[100]);
     }
     let mut slices = 0;
     let before = disk.syncs();
@@ -120,10 +120,10 @@ fn a_spare_is_filled_in_slices_of_a_mebibyte() {
         assert_eq!(disk.syncs() - before, slices, "each is durable before the pause");
         true
     }));
-    assert_eq!(slices, 5);
-    assert_eq!(disk.synced_at_once_max(), 1 << 20);
+    assert_eq!(slices, 8);
+    assert_eq!(disk.synced_at_once_max(), 128 << 10);
     assert_eq!(disk.crash(0).contents(SPARE), None, "a name nobody waits for is not synced");
-    assert!(disk.contents(SPARE).unwrap() == vec![0; 5 << 20]);
+    assert!(disk.contents(SPARE).unwrap() == vec![0; 1 << 20]);
 }
 
 #[test]

@@ -23,8 +23,8 @@ pub const READ_BYTES: usize = 256 << 10;
 /// A spare segment is wanted once one part in so many of the active segment was written by this process: an
 /// idle node, or a test that only starts one, makes none.
 pub const SPARE_AFTER_PART: usize = 16;
-/// Bytes of a spare that are written and synced at once, at most.
-pub const SPARE_SLICE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a spare that are written and synced at once, at most: what a commit may have to wait for.
+pub const SPARE_SLICE_BYTES_MAX: usize = 128 << 10;
 /// Slices of a spare, at least: a small segment is made in steps too.
 pub const SPARE_SLICES_MIN: u64 = 4;
 /// How long the writer sleeps at most without looking for work, in milliseconds.

@@ -442,7 +442,7 @@ impl Journal {
 
     /// Makes the next segment ahead if the active one is far enough, so that a roll takes it instead of creating
     /// one, and syncs cost less afterwards (see the module `spare`). Calls `go_on` after each slice of at most
-    /// 1 MiB: it should pause, so that gates' syncs pass in between, and says whether to go on. Returns whether a
+    /// 128 KiB: it should pause, so that gates' syncs pass in between, and says whether to go on. Returns whether a
     /// segment was made.
     ///
     /// For housekeeping, every so often; not for the writer. Cost: one mutex if there is nothing to do; otherwise
