@@ -74,18 +74,18 @@ fn a_roll_takes_the_spare_and_creates_nothing() {
 fn a_segment_that_is_only_reserved_is_left_as_soon_as_a_spare_is_ready() {
     let disk = SimDisk::new();
     let (journal, _) = open(&disk, options(1 << 16)).unwrap();
-    commit_groups(&journal, &[100]);
+    commit_groups(&journal, &[200]);
     assert!(prepare(&journal));
     assert_eq!(journal.sync_stats().rolls, 0);
     commit_groups(&journal, &[1]);
     assert_eq!(journal.sync_stats().rolls, 1, "it is nearly empty, and dear");
-    commit_groups(&journal, &[100]);
+    commit_groups(&journal, &[200]);
     assert!(prepare(&journal));
     commit_groups(&journal, &[800]);
     assert_eq!(journal.sync_stats().rolls, 1, "a filled segment is used to its end");
     commit_groups(&journal, &[800]);
     assert_eq!((journal.sync_stats().rolls, journal.sync_stats().spares_taken), (2, 2));
-    assert_eq!(open(&disk, options(1 << 16)).unwrap().1.last, Lsn(1_801));
+    assert_eq!(open(&disk, options(1 << 16)).unwrap().1.last, Lsn(2_001));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_idle_journal_makes_no_spare_and_nobody_makes_two() {
     assert!(!prepare(&journal));
     commit_groups(&journal, &[10]);
     assert!(!prepare(&journal), "ten records are no part of a segment worth it");
-    commit_groups(&journal, &[100]);
+    commit_groups(&journal, &[200]);
     let writes = disk.writes();
     assert!(prepare(&journal));
     assert!(!prepare(&journal));
@@ -110,7 +110,7 @@ fn a_spare_is_filled_in_small_slices() {
     let options = options(1 << 20);
     let disk = SimDisk::new();
     let (journal, _) = open(&disk, options).unwrap();
-    while journal.sync_stats().bytes_written < options.segment_bytes / 16 {
+    while journal.sync_stats().bytes_written < options.segment_bytes / 8 {
         commit_groups(&journal, &[100]);
     }
     let mut slices = 0;

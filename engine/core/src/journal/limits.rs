@@ -21,8 +21,8 @@ pub const LSN_MAX: u64 = 1 << 62;
 /// Bytes a reader asks the disk for at once, unless one record is larger.
 pub const READ_BYTES: usize = 256 << 10;
 /// A spare segment is wanted once one part in so many of the active segment was written by this process: an
-/// idle node, or a test that only starts one, makes none.
-pub const SPARE_AFTER_PART: usize = 16;
+/// idle node, or a demo that is only looked at, makes none.
+pub const SPARE_AFTER_PART: usize = 8;
 /// Bytes of a spare that are written and synced at once, at most: what a commit may have to wait for.
 pub const SPARE_SLICE_BYTES_MAX: usize = 128 << 10;
 /// Slices of a spare, at least: a small segment is made in steps too.
