@@ -779,7 +779,7 @@ impl Engine {
             error: std::io::Error::other(error.to_string()),
         })?;
         assert!(synced.0 >= head.lsn);
-        writer.finish(self.disk.as_ref())
+        writer.finish()
     }
 
     fn delete_segments(&self) -> Result<(), CheckpointError> {

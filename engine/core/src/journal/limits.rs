@@ -20,6 +20,13 @@ pub const PENDING_BYTES_MAX_DEFAULT: usize = 64 << 20;
 pub const LSN_MAX: u64 = 1 << 62;
 /// Bytes a reader asks the disk for at once, unless one record is larger.
 pub const READ_BYTES: usize = 256 << 10;
+/// A spare segment is wanted once one part in so many of the active segment was written by this process: an
+/// idle node, or a demo that is only looked at, makes none.
+pub const SPARE_AFTER_PART: usize = 8;
+/// Bytes of a spare that are written and synced at once, at most: what a commit may have to wait for.
+pub const SPARE_SLICE_BYTES_MAX: usize = 128 << 10;
+/// Slices of a spare, at least: a small segment is made in steps too.
+pub const SPARE_SLICES_MIN: u64 = 4;
 /// How long the writer sleeps at most without looking for work, in milliseconds.
 pub const WRITER_WAIT_MS_MAX: u64 = 50;
 
@@ -37,4 +44,7 @@ const _: () = assert!(SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);
 // A frame says in a u32 how many records before it were not yet synced; all of them are in its segment.
 const _: () = assert!(SEGMENT_BYTES_MAX / (FRAME_BYTES_MIN as u64) < u32::MAX as u64);
 const _: () = assert!(RECORD_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(SEGMENT_BYTES_MIN >= SPARE_SLICES_MIN);
+const _: () = assert!(SEGMENT_BYTES_DEFAULT >= SPARE_SLICE_BYTES_MAX as u64 * SPARE_SLICES_MIN);
+const _: () = assert!(SEGMENT_BYTES_MIN as usize / SPARE_AFTER_PART > SEGMENT_HEADER_BYTES);
 const _: () = assert!(PENDING_BYTES_MAX_DEFAULT >= FRAME_BYTES_MAX);
