@@ -337,6 +337,12 @@ impl Page {
             "Durable records the store does not have yet",
             durable.0 as i64 - engine.projected().0 as i64,
         )?;
+        writer.gauge(
+            "settled_lsn",
+            "Position up to which the store keeps everything through a power cut",
+            engine.settled().0 as i64,
+        )?;
+        writer.counter("projection_syncs", "Syncs of the store", self.0.projector.snapshot().syncs)?;
         writer.counter(
             "projection_errors",
             "Batches the store refused",

@@ -99,10 +99,10 @@ impl Core {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("create the data directory {}", config.data_dir.display()))?;
         let disk: Arc<dyn Disk> = Arc::new(StdDisk::open(&config.data_dir.join("journal"))?);
-        let store =
+        let mut store =
             SqliteStore::open(&config.data_dir.join("store.sqlite")).context("open the embedded store")?;
         let options = JournalOptions { durability: config.durability, ..JournalOptions::default() };
-        let engine = Arc::new(open_engine(disk, &store, options)?);
+        let engine = Arc::new(open_engine(disk, &mut store, options)?);
         let (tickets, scans, _) = engine.sizes();
         info!(tickets, scans, ms = began.elapsed().as_millis() as u64, "state loaded");
         Core::start(config, engine, store, profiles)
@@ -225,7 +225,7 @@ fn load_profiles(config: &Config) -> Result<Profiles, StartError> {
 /// From checkpoint and journal; from the store where neither is there.
 fn open_engine(
     disk: Arc<dyn Disk>,
-    store: &SqliteStore,
+    store: &mut SqliteStore,
     options: JournalOptions,
 ) -> Result<Engine, StartError> {
     use anyhow::Context;
@@ -235,6 +235,8 @@ fn open_engine(
         !names.iter().any(|name| name.starts_with("journal-")) && checkpoint::list(disk.as_ref())?.is_empty();
     if fresh && cursor > Lsn(0) {
         warn!(cursor = cursor.0, "no journal and no checkpoint: starting from the store alone");
+        // The new journal begins after this cursor: a power cut must not take it back.
+        store.sync().context("sync the store")?;
         let state = store.bootstrap().context("load the state from the store")?;
         let (engine, _) = Engine::open_from(state, disk, Arc::new(SystemClock), options)?;
         engine.set_projected(cursor);

@@ -35,7 +35,10 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     cold: ColdFilter,
+    /// What readers of the store see.
     projected: AtomicU64,
+    /// What of it survives a power cut. `projected >= settled`.
+    settled: AtomicU64,
     checkpointed: AtomicU64,
     /// Keeps two checkpoints apart; held over I/O, never by a gate.
     checkpointing: Mutex<()>,
@@ -205,6 +208,7 @@ impl Engine {
             disk,
             cold: ColdFilter::default(),
             projected: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
             checkpointing: Mutex::new(()),
         };
@@ -730,7 +734,7 @@ impl Engine {
 
     // --- housekeeping ---
 
-    /// The store holds everything up to here.
+    /// The store holds everything up to here, and its readers see it. A power cut may take the newest of it back.
     pub fn set_projected(&self, lsn: Lsn) {
         self.projected.fetch_max(lsn.0, Ordering::SeqCst);
     }
@@ -740,13 +744,27 @@ impl Engine {
         Lsn(self.projected.load(Ordering::SeqCst))
     }
 
+    /// The store has synced everything up to here: the journal need not keep it for the store's sake.
+    ///
+    /// # Panics
+    /// When the store does not hold that much: a store cannot have synced what it does not hold.
+    pub fn set_settled(&self, lsn: Lsn) {
+        assert!(lsn <= self.projected(), "what is settled is projected");
+        self.settled.fetch_max(lsn.0, Ordering::SeqCst);
+    }
+
+    /// Up to where the store keeps everything through a power cut; 0 until it has synced for the first time.
+    pub fn settled(&self) -> Lsn {
+        Lsn(self.settled.load(Ordering::SeqCst))
+    }
+
     /// LSN of the newest checkpoint.
     pub fn checkpointed(&self) -> Lsn {
         Lsn(self.checkpointed.load(Ordering::SeqCst))
     }
 
     /// Writes a checkpoint while gates go on, then deletes journal segments that nobody needs any more: those
-    /// that every kept checkpoint and the store are past.
+    /// that every kept checkpoint is past and that the store has synced.
     ///
     /// # Errors
     /// A failing disk; the state and the gates are not touched by it.
@@ -785,7 +803,7 @@ impl Engine {
     fn delete_segments(&self) -> Result<(), CheckpointError> {
         let io_error = |error| CheckpointError::Io { name: "of the data directory".to_owned(), error };
         let oldest = checkpoint::tidy(self.disk.as_ref()).map_err(io_error)?.unwrap_or(0);
-        let through = Lsn(oldest.min(self.projected().0));
+        let through = Lsn(oldest.min(self.settled().0));
         self.journal
             .delete_through(through)
             .map_err(|error| io_error(std::io::Error::other(error.to_string())))?;

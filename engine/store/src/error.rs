@@ -67,6 +67,21 @@ pub enum StoreError {
         /// The number that is next.
         expected: u32,
     },
+    /// A sync failed, now or before. What the operating system did not write it may have forgotten, so that a later
+    /// sync that succeeds proves nothing.
+    #[error("the disk failed to sync the store ({problem}): check the disk, then restart")]
+    Unsynced {
+        /// What the disk said the first time.
+        problem: String,
+    },
+    /// A reader has kept the database from tidying up for so long that it would grow without an end.
+    #[error(
+        "a question that does not end, or another program with the database open, has kept {bytes} bytes from being moved to their place; end it"
+    )]
+    HeldUp {
+        /// How much waits.
+        bytes: u64,
+    },
     /// A row cannot be read back.
     #[error("{row} is damaged: {problem}")]
     Damaged {

@@ -27,8 +27,14 @@ pub struct ProjectorOptions {
     pub batch_bytes_max: usize,
     /// How long it waits for the journal without looking whether to stop; 50 ms.
     pub idle_wait: Duration,
-    /// How long it lets a small batch grow: a transaction costs one sync, however few records it has; 5 ms.
+    /// How long it lets a small batch grow: a page of the database is written once for each transaction; 5 ms.
     pub gather_wait: Duration,
+    /// What a sync may have to write before it is made; 4 MiB. The disk is the journal's too: a portion must not hold
+    /// it for long.
+    pub sync_bytes: u64,
+    /// How long a record may be in the store without a sync, whether others follow or not; 1 s. Until then the journal
+    /// keeps it.
+    pub sync_wait: Duration,
     /// The first wait after a failure; doubled by each further one, shortened by chance to a half at most; 100 ms.
     pub retry_wait_min: Duration,
     /// The longest wait after a failure; 5 s.
@@ -91,6 +97,7 @@ pub struct ProjectorStats {
     projected: AtomicU64,
     batches: AtomicU64,
     records: AtomicU64,
+    syncs: AtomicU64,
     errors: AtomicU64,
     last_batch_us: AtomicU64,
     failing: AtomicBool,
@@ -106,6 +113,8 @@ pub struct ProjectorSnapshot {
     pub batches: u64,
     /// Records in them.
     pub records: u64,
+    /// Syncs of the store.
+    pub syncs: u64,
     /// Failed tries.
     pub errors: u64,
     /// How long the last transaction took, in microseconds.
@@ -126,6 +135,8 @@ pub struct Projector {
     reader: Option<Reader>,
     /// Read and not yet applied; they follow the store's cursor.
     gathered: Vec<(Lsn, Vec<u8>)>,
+    /// Since when something waits for a sync; what the store had at the start waits too.
+    unsettled: Option<Instant>,
 }
 
 // === impl ProjectorOptions ===
@@ -137,6 +148,8 @@ impl Default for ProjectorOptions {
             batch_bytes_max: 4 << 20,
             idle_wait: Duration::from_millis(50),
             gather_wait: Duration::from_millis(5),
+            sync_bytes: 4 << 20,
+            sync_wait: Duration::from_secs(1),
             retry_wait_min: Duration::from_millis(100),
             retry_wait_max: Duration::from_secs(5),
             drain_max: Duration::from_secs(10),
@@ -177,6 +190,7 @@ impl ProjectorStats {
             projected: Lsn(self.projected.load(Ordering::Relaxed)),
             batches: self.batches.load(Ordering::Relaxed),
             records: self.records.load(Ordering::Relaxed),
+            syncs: self.syncs.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             last_batch_us: self.last_batch_us.load(Ordering::Relaxed),
             failing: self.failing.load(Ordering::Relaxed),
@@ -219,6 +233,7 @@ impl Projector {
             stats: Arc::new(ProjectorStats::default()),
             reader: None,
             gathered: Vec::new(),
+            unsettled: Some(Instant::now()),
         }
     }
 
@@ -249,8 +264,8 @@ impl Projector {
         Ok(cursor)
     }
 
-    /// The thread's body: carries records over until `stop`, then what is durable at that moment, for
-    /// `drain_max` at the most. Failures that may pass are tried again for ever and logged once each way.
+    /// The thread's body: carries records over until `stop`, then what is durable at that moment, and syncs the store,
+    /// for `drain_max` at the most. Failures that may pass are tried again for ever and logged once each way.
     ///
     /// # Errors
     /// One that does not pass (see [`ProjectError::may_pass`]): the node goes on, its journal grows, and a
@@ -264,11 +279,12 @@ impl Projector {
                 drain = Some((durable, Instant::now() + self.options.drain_max));
             }
             if let Some((last, deadline)) = drain
-                && (self.engine.projected() >= last || Instant::now() >= deadline)
+                && (self.engine.settled() >= last || Instant::now() >= deadline)
             {
                 return Ok(());
             }
-            match self.step() {
+            let drained = drain.is_some_and(|(last, _)| self.engine.projected() >= last);
+            match self.step().and_then(|records| self.settle_if_due(drained).map(|()| records)) {
                 Ok(records) => {
                     failures = 0;
                     self.tell_recovery();
@@ -325,8 +341,32 @@ impl Projector {
         drop(batch);
         self.stats.applied(last, count, began.elapsed());
         self.engine.set_projected(last);
+        self.unsettled.get_or_insert_with(Instant::now);
         self.gathered.drain(..count);
         Ok(count)
+    }
+
+    /// Makes durable what the store has, now: after it the journal need not keep those records for the store.
+    ///
+    /// # Errors
+    /// The store.
+    pub fn settle(&mut self) -> Result<Lsn, ProjectError> {
+        let settled = self.store.sync()?;
+        self.stats.syncs.fetch_add(1, Ordering::Relaxed);
+        self.unsettled = None;
+        // A store that lost its newest rows while it was away has less than was seen in it before, never more.
+        self.engine.set_projected(settled);
+        self.engine.set_settled(settled);
+        Ok(settled)
+    }
+
+    /// Syncs when enough waits for it, or has waited for long enough; `now`: when anything waits.
+    fn settle_if_due(&mut self, now: bool) -> Result<(), ProjectError> {
+        let Some(since) = self.unsettled else { return Ok(()) };
+        let due = now
+            || since.elapsed() >= self.options.sync_wait
+            || self.store.unsynced_bytes()? >= self.options.sync_bytes;
+        if due { self.settle().map(drop) } else { Ok(()) }
     }
 
     /// Reads the next durable records, unless some are left of the last read.

@@ -5,10 +5,15 @@ use crate::error::{StoreError, StoreResult};
 use crate::retention::Retention;
 use engine::Lsn;
 use engine::catalog::EventId;
+use engine::decision::Answer;
 use engine::record::ScanRecord;
 use engine::scans::KeptScan;
 use engine::state::State;
 use engine::ticket::{TicketId, TicketUse};
+use std::collections::VecDeque;
+
+/// Answers remembered for the passages that follow: some minutes at a full gate, and some 2 MiB.
+const RECENT_ANSWERS_MAX: usize = 16_384;
 
 /// Catalog, counts, devices and cursor at one LSN.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub(crate) struct Shadow {
     pub next_ticket: TicketId,
     /// Which scans are still kept.
     pub retention: Retention,
+    /// The newest answers by LSN: a passage is reported soon after its scan, and needs not look into the rows.
+    pub recent: VecDeque<(u64, Answer)>,
 }
 
 // === impl Shadow ===
@@ -39,7 +46,17 @@ impl Shadow {
     ) -> KeptScan {
         let kept = self.state.scanned(lsn.0, scan, moved);
         self.state.conflicts.clear();
+        if self.recent.len() == RECENT_ANSWERS_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((lsn.0, kept.answer.clone()));
         kept
+    }
+
+    /// The answer at an LSN, if it is one of the newest. A binary search.
+    pub(crate) fn recent(&self, lsn: u64) -> Option<&Answer> {
+        let at = self.recent.binary_search_by_key(&lsn, |(own, _)| *own).ok()?;
+        self.recent.get(at).map(|(_, answer)| answer)
     }
 
     /// Gives numbers to `count` tickets.

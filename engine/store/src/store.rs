@@ -25,14 +25,28 @@ pub trait Store: Send {
     /// The database is away.
     fn salt(&self) -> StoreResult<Option<[u8; 16]>>;
 
-    /// Applies records: rows and cursor in one transaction, durable when this returns. Records up to the cursor are
-    /// skipped, so a batch may be given again after any failure. Best with hundreds of records: a batch costs one
-    /// commit.
+    /// Applies records: rows and cursor in one transaction, seen by readers when this returns, durable after
+    /// [`Store::sync`]. Records up to the cursor are skipped, so a batch may be given again after any failure. Best
+    /// with hundreds of records: a batch costs one commit.
     ///
     /// # Errors
     /// A gap before or within the batch, a record that does not fit the rows, the database is away. Nothing of the
     /// batch remains then.
     fn apply(&mut self, batch: &[(Lsn, Record<'_>)]) -> StoreResult<()>;
+
+    /// Makes everything that was applied durable; gives the cursor that is. What was applied since the last call may
+    /// be taken back by a power cut, newest batches first and whole, the cursor with them. Costs a sync of the disk, or
+    /// nothing where every commit is one.
+    ///
+    /// # Errors
+    /// The database is away, or its disk cannot sync: then nothing more counts as durable until a restart.
+    fn sync(&mut self) -> StoreResult<Lsn>;
+
+    /// About how many bytes [`Store::sync`] would have to write now; 0 where every commit is durable.
+    ///
+    /// # Errors
+    /// The database is away.
+    fn unsynced_bytes(&self) -> StoreResult<u64>;
 
     /// The state of a node at [`Store::cursor`], for one that has neither journal nor checkpoint: byte for byte what
     /// `engine::checkpoint::image` gives of the engine at that record. Reads every hot ticket and kept scan.

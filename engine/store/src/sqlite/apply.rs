@@ -1,7 +1,7 @@
 //! One batch of records into rows, in one transaction with the cursor. Every rule is the engine's (see `shadow`);
 //! this file knows which rows a record touches.
 
-use super::{catalog_rows, count_rows, scan_rows, ticket_rows};
+use super::{catalog_rows, count_rows, kept_rows, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::retention::PAGE;
 use crate::shadow::Shadow;
@@ -13,14 +13,19 @@ use engine::clock::Time;
 use engine::counts::Counts;
 use engine::record::{Command, PassageRecord, Record, ScanRecord};
 use engine::ticket::{Ticket, TicketId, TicketUse};
-use rusqlite::{Connection, Params, Transaction, TransactionBehavior, params};
+use kept_rows::KeptWriter;
+use rusqlite::{CachedStatement, Connection, Params, Transaction, TransactionBehavior, params};
 use std::collections::BTreeSet;
-use ticket_rows::Place;
+use ticket_rows::{Place, Uses};
 
 /// A batch being written. When anything fails, transaction and shadow are thrown away together.
 struct Writer<'t> {
     transaction: &'t Transaction<'t>,
     shadow: &'t mut Shadow,
+    // Prepared once for the batch: looking a statement up by its text costs as much as a small row.
+    scans: CachedStatement<'t>,
+    kept: KeptWriter<'t>,
+    uses: Uses<'t>,
     cursor_before: Lsn,
     counts_before: Counts,
     kept_from_before: u64,
@@ -42,7 +47,7 @@ pub(super) fn apply(
     // Immediate: waits for the lock now, in place of failing at the first row.
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).while_doing("begin a batch")?;
-    let mut writer = Writer::new(&transaction, shadow);
+    let mut writer = Writer::new(&transaction, shadow)?;
     for (lsn, record) in fresh {
         writer.record(*lsn, record)?;
     }
@@ -53,15 +58,18 @@ pub(super) fn apply(
 // === impl Writer ===
 
 impl<'t> Writer<'t> {
-    fn new(transaction: &'t Transaction<'t>, shadow: &'t mut Shadow) -> Writer<'t> {
-        Writer {
+    fn new(transaction: &'t Transaction<'t>, shadow: &'t mut Shadow) -> StoreResult<Writer<'t>> {
+        Ok(Writer {
             transaction,
+            scans: scan_rows::prepare(transaction)?,
+            kept: KeptWriter::new(transaction)?,
+            uses: Uses::new(transaction)?,
             cursor_before: Lsn(shadow.state.lsn),
             counts_before: shadow.state.counts.clone(),
             kept_from_before: shadow.retention.from,
             devices: BTreeSet::new(),
             shadow,
-        }
+        })
     }
 
     fn record(&mut self, lsn: Lsn, record: &Record<'_>) -> StoreResult<()> {
@@ -136,11 +144,11 @@ impl<'t> Writer<'t> {
         let moved = self.move_ticket(lsn, ticket, scan.after)?;
         let event = self.shadow.state.owner(&scan.answer).event;
         let kept = self.shadow.scanned(lsn, scan, moved);
-        scan_rows::insert(self.transaction, lsn, scan, event)?;
-        scan_rows::keep(self.transaction, &kept)?;
-        let transaction = self.transaction;
+        scan_rows::insert(&mut self.scans, lsn, scan, event)?;
+        self.kept.keep(&kept)?;
+        let (transaction, written) = (self.transaction, &self.kept);
         let retention = &mut self.shadow.retention;
-        retention.kept(kept.recorded_at, &mut |from| scan_rows::kept_page(transaction, from, PAGE))?;
+        retention.kept(kept.recorded_at, &mut |from| written.page(transaction, from, PAGE))?;
         if let Some(reason) = scan.conflict {
             let row = params![lsn.0 as i64, reason.word(), ticket.map(|ticket| ticket.0)];
             let sql = "INSERT INTO conflicts (lsn, reason, ticket) VALUES (?1, ?2, ?3)";
@@ -152,14 +160,14 @@ impl<'t> Writer<'t> {
     /// Writes what a hot ticket has done; gives what it had done before and has done now. `None` when there is nothing
     /// to write, or the ticket is not in memory: then the engine changes nothing either.
     fn move_ticket(
-        &self,
+        &mut self,
         lsn: Lsn,
         ticket: Option<TicketId>,
         after: Option<TicketUse>,
     ) -> StoreResult<Option<(TicketUse, TicketUse)>> {
         let Some((id, after)) = ticket.zip(after) else { return Ok(None) };
-        let Some(before) = ticket_rows::hot_usage(self.transaction, id)? else { return Ok(None) };
-        ticket_rows::set_usage(self.transaction, lsn, id, &after)?;
+        let Some(before) = self.uses.hot(id)? else { return Ok(None) };
+        self.uses.set(lsn, id, after);
         Ok(Some((before, after)))
     }
 
@@ -173,10 +181,14 @@ impl<'t> Writer<'t> {
         if passage.scan < self.shadow.retention.from {
             return Ok(());
         }
-        let Some(kept) = scan_rows::kept(self.transaction, passage.scan)? else { return Ok(()) };
-        let ticket = kept.answer.ticket.as_ref().map(|facts| facts.ticket);
+        let answer = match self.shadow.recent(passage.scan) {
+            Some(answer) => Some(answer.clone()),
+            None => kept_rows::kept(self.transaction, passage.scan)?.map(|kept| kept.answer),
+        };
+        let Some(answer) = answer else { return Ok(()) };
+        let ticket = answer.ticket.as_ref().map(|facts| facts.ticket);
         let given_back = self.move_ticket(lsn, ticket, passage.after)?;
-        self.shadow.state.passage_reported(&kept.answer, passage.outcome, given_back);
+        self.shadow.state.passage_reported(&answer, passage.outcome, given_back);
         Ok(())
     }
 
@@ -187,10 +199,12 @@ impl<'t> Writer<'t> {
             let place = Place { event: self.shadow.event_of(ticket.type_id), cold };
             ticket_rows::put(self.transaction, lsn, id, ticket, place)?;
         }
+        self.uses.flush()?;
         self.audit(lsn, at, None, "add_tickets", &first.0.to_string(), &tickets.len().to_string())
     }
 
     fn cooled(&mut self, lsn: Lsn, event: EventId, first: TicketId, count: u32) -> StoreResult<()> {
+        self.uses.flush()?;
         for usage in ticket_rows::cool(self.transaction, lsn, event, first, count)? {
             self.shadow.state.counts.presence(usage, -1);
         }
@@ -204,12 +218,13 @@ impl<'t> Writer<'t> {
                 self.set_cold(lsn, event, false)?;
             }
             // What is in memory already stays as it is: the same tickets may come twice.
-            if ticket_rows::hot_usage(self.transaction, *id)?.is_none() {
+            if self.uses.hot(*id)?.is_none() {
                 self.shadow.state.counts.presence(ticket.usage, 1);
                 ticket_rows::put(self.transaction, lsn, *id, ticket, Place { event, cold: false })?;
             }
         }
-        Ok(())
+        // What it has read of them is no longer so.
+        self.uses.flush()
     }
 
     fn set_cold(&mut self, lsn: Lsn, event: EventId, cold: bool) -> StoreResult<()> {
@@ -277,8 +292,10 @@ impl<'t> Writer<'t> {
     }
 
     /// What changed as a whole is written once for the batch, the cursor with it.
-    fn finish(self) -> StoreResult<()> {
-        let Shadow { state, next_ticket, retention } = &*self.shadow;
+    fn finish(mut self) -> StoreResult<()> {
+        self.uses.flush()?;
+        self.kept.flush()?;
+        let Shadow { state, next_ticket, retention, .. } = &*self.shadow;
         count_rows::write(self.transaction, &self.counts_before, &state.counts)?;
         for device in &self.devices {
             if let Some(state) = state.devices.get(device.index()) {
@@ -286,7 +303,7 @@ impl<'t> Writer<'t> {
             }
         }
         if retention.from != self.kept_from_before {
-            scan_rows::forget(self.transaction, retention.from)?;
+            kept_rows::forget(self.transaction, retention.from)?;
         }
         let moved = self
             .transaction

@@ -1,7 +1,7 @@
 //! From rows back to state: the shadow a batch moves on, and the whole state of a node. Knows how rows are put
 //! together; the modules of the rows know how each is read.
 
-use super::{catalog_rows, count_rows, scan_rows, ticket_rows};
+use super::{catalog_rows, count_rows, kept_rows, ticket_rows};
 use crate::error::{StoreResult, WhileDoing};
 use crate::retention::Retention;
 use crate::shadow::Shadow;
@@ -23,12 +23,12 @@ pub(super) fn shadow(connection: &Connection) -> StoreResult<Shadow> {
 /// The state at the cursor. Cost: every hot ticket and kept scan.
 pub(super) fn state(connection: &Connection) -> StoreResult<State> {
     let reading = connection.unchecked_transaction().while_doing("begin to read the state")?;
-    let Shadow { mut state, next_ticket, retention } = read_shadow(&reading)?;
+    let Shadow { mut state, next_ticket, retention, .. } = read_shadow(&reading)?;
     state.conflicts = read_conflicts(&reading)?;
     state.tickets.reserve_ids(next_ticket);
     read_tickets(&reading, &mut state)?;
     state.scans.forgotten_early = retention.forgotten_early;
-    scan_rows::each_kept(&reading, retention.from, &mut |scan| state.scans.append(scan))?;
+    kept_rows::each_kept(&reading, retention.from, &mut |scan| state.scans.append(scan))?;
     Ok(state)
 }
 
@@ -49,11 +49,12 @@ fn read_shadow(connection: &Connection) -> StoreResult<Shadow> {
         devices: count_rows::read_devices(connection)?,
         ..State::new()
     };
-    Ok(Shadow { state, next_ticket, retention })
+    Ok(Shadow { state, next_ticket, retention, recent: VecDeque::new() })
 }
 
 fn read_tickets(connection: &Connection, state: &mut State) -> StoreResult<()> {
-    let sql = format!("SELECT {} FROM tickets WHERE cold = 0 ORDER BY id", ticket_rows::COLUMNS);
+    let sql =
+        format!("SELECT {} FROM {} WHERE cold = 0 ORDER BY id", ticket_rows::COLUMNS, ticket_rows::TABLES);
     let mut statement = connection.prepare(&sql).while_doing("read tickets")?;
     let mut rows = statement.query([]).while_doing("read tickets")?;
     while let Some(row) = rows.next().while_doing("read tickets")? {

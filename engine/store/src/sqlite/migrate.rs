@@ -23,7 +23,8 @@ macro_rules! migration {
 }
 
 /// Every migration, from version 1 on without a gap. One that was released is never edited.
-const MIGRATIONS: [Migration; 1] = [migration!(1, "0001_create_projection")];
+const MIGRATIONS: [Migration; 2] =
+    [migration!(1, "0001_create_projection"), migration!(2, "0002_compact_scans")];
 
 /// The version this program writes.
 pub(super) const LATEST: u32 = MIGRATIONS.len() as u32;

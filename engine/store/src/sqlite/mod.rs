@@ -3,14 +3,20 @@
 //!
 //! Settings and why:
 //! - write-ahead log: questions never wait for a batch, and a batch never for a question.
-//! - `synchronous = FULL`: one sync for each batch. The cursor is in the batch's transaction, so a lost tail would be
-//!   applied again from the journal; but the engine deletes journal segments the projection is past, so a cursor
-//!   must not go back once it was reported. The projector gathers small batches, so there are few syncs.
+//! - `synchronous = NORMAL`: a commit syncs nothing. A power cut takes the newest batches back, the cursor with them,
+//!   and the journal repeats them: the engine deletes a journal segment only once a sync is past it.
+//! - `wal_autocheckpoint = 0`: the log is synced and moved into the database by [`Store::sync`] alone, in the portions
+//!   its caller wants. A passive checkpoint syncs the log before and the database after it moves pages; but it moves
+//!   none, and syncs nothing, while a reader holds a snapshot as old as the last one. Then the log is synced here.
+//! - A reader keeps the log from being moved and so from beginning anew. From a gibibyte on batches are refused until
+//!   it has gone: the journal, which grows by a fraction of the log, holds them.
 
 mod apply;
 mod bootstrap;
 mod catalog_rows;
 mod count_rows;
+mod kept_rows;
+mod log;
 mod migrate;
 mod queries;
 mod scan_rows;
@@ -22,7 +28,9 @@ use crate::store::{Queries, Store};
 use engine::Lsn;
 use engine::record::Record;
 use engine::state::State;
+use log::Log;
 use queries::SqliteQueries;
+use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,9 +39,8 @@ use std::time::Duration;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Prepared statements kept for each connection.
 const STATEMENTS_KEPT: usize = 64;
-/// Pages of the write-ahead log (4 KiB each) after which it is moved into the database: 64 MB. A page that changes in
-/// every batch is moved once for many.
-const LOG_PAGES: u32 = 16_000;
+/// The write-ahead log does not grow beyond it, but for one batch.
+const LOG_BYTES_MAX: u64 = 1 << 30;
 /// Memory for pages of the writing connection, in KiB.
 const WRITER_CACHE_KIB: i64 = 128 * 1_024;
 /// Memory for pages of a reading connection, in KiB.
@@ -45,8 +52,18 @@ const FORMAT: i64 = 1;
 pub struct SqliteStore {
     connection: Connection,
     path: PathBuf,
+    log: Log,
+    log_bytes_max: u64,
     /// Gone after a failure: what it says may not be what the rows say. Read again by the next batch.
     shadow: Option<Shadow>,
+}
+
+/// What a checkpoint of the log did.
+struct Moved {
+    /// Somebody else was at it, or a reader did not end.
+    busy: bool,
+    /// Every page is in the database, and synced there.
+    all: bool,
 }
 
 // === impl SqliteStore ===
@@ -65,7 +82,8 @@ impl SqliteStore {
         if format != FORMAT {
             return Err(StoreError::Format { found: format, known: FORMAT });
         }
-        Ok(SqliteStore { connection, path: path.to_owned(), shadow: None })
+        let log = Log::beside(path);
+        Ok(SqliteStore { connection, path: path.to_owned(), log, log_bytes_max: LOG_BYTES_MAX, shadow: None })
     }
 
     /// Brings the schema of a file to `version` (`None`: the newest this program knows), up or down; 0 takes all rows
@@ -79,6 +97,36 @@ impl SqliteStore {
         let after = version.unwrap_or(migrate::LATEST);
         migrate::to(&mut connection, after)?;
         Ok((before, after))
+    }
+
+    /// Refuses to go on while a reader keeps a log from beginning anew that is too long already.
+    fn bound_log(&mut self) -> StoreResult<()> {
+        let bytes = self.log.used()?.bytes;
+        // Waits for readers, for `BUSY_WAIT` at the most.
+        if bytes >= self.log_bytes_max && self.move_log("RESTART")?.busy {
+            return Err(StoreError::HeldUp { bytes });
+        }
+        Ok(())
+    }
+
+    /// Syncs the log and moves its pages into the database, as many as readers allow, and syncs that when all were.
+    fn move_log(&mut self, how: &str) -> StoreResult<Moved> {
+        self.connection
+            .query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| {
+                let (busy, frames, moved): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(Moved { busy, all: !busy && moved == frames })
+            })
+            .while_doing("move the log into the database")
+            .map_err(|error| self.note(error))
+    }
+
+    /// After a failed sync none counts any more, whoever made it.
+    fn note(&mut self, error: StoreError) -> StoreError {
+        let StoreError::Database { source, .. } = &error else { return error };
+        let own = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
+        let unsynced =
+            own.is_some_and(|own| [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&own.extended_code));
+        if unsynced { self.log.fail(error.to_string()) } else { error }
     }
 }
 
@@ -96,14 +144,30 @@ impl Store for SqliteStore {
     }
 
     fn apply(&mut self, batch: &[(Lsn, Record<'_>)]) -> StoreResult<()> {
+        self.bound_log()?;
         // Taken, and put back after the commit only: any way out of here in between forgets it.
         let mut shadow = match self.shadow.take() {
             Some(shadow) => shadow,
             None => bootstrap::shadow(&self.connection)?,
         };
-        apply::apply(&mut self.connection, &mut shadow, batch)?;
+        apply::apply(&mut self.connection, &mut shadow, batch).map_err(|error| self.note(error))?;
         self.shadow = Some(shadow);
         Ok(())
+    }
+
+    fn sync(&mut self) -> StoreResult<Lsn> {
+        self.log.check()?;
+        let (cursor, used) = (cursor(&self.connection)?, self.log.used()?);
+        let Moved { all, .. } = self.move_log("PASSIVE")?;
+        if !all {
+            self.log.sync()?;
+        }
+        self.log.synced(used);
+        Ok(cursor)
+    }
+
+    fn unsynced_bytes(&self) -> StoreResult<u64> {
+        self.log.bytes_unsynced()
     }
 
     fn bootstrap(&self) -> StoreResult<State> {
@@ -127,8 +191,8 @@ fn connect(path: &Path) -> StoreResult<Connection> {
     let connection = Connection::open(path).while_doing("open the database")?;
     settle(&connection, WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_mode", "WAL").while_doing("switch to the write-ahead log")?;
-    connection.pragma_update(None, "synchronous", "FULL").while_doing("set how commits are synced")?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).while_doing("set the log's length")?;
+    connection.pragma_update(None, "synchronous", "NORMAL").while_doing("set how commits are synced")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0).while_doing("set when the log is moved")?;
     Ok(connection)
 }
 
@@ -157,4 +221,86 @@ fn cursor(connection: &Connection) -> StoreResult<Lsn> {
         .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)))
         .map(|lsn| Lsn(lsn as u64))
         .while_doing("read the cursor")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::catalog::{DeviceId, GateId};
+    use engine::clock::Time;
+
+    fn store() -> (tempfile::TempDir, SqliteStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("store.sqlite")).unwrap();
+        (folder, store)
+    }
+
+    /// Applies so many records after those that are there.
+    fn turns(store: &mut SqliteStore, count: u64) -> StoreResult<()> {
+        let after = store.cursor().unwrap().0;
+        let record = Record::Turns { at: Time(0), gate: GateId(0), device: DeviceId(0), people: 1 };
+        let batch: Vec<_> = (1..=count).map(|n| (Lsn(after + n), record.clone())).collect();
+        store.apply(&batch)
+    }
+
+    #[test]
+    fn a_sync_gives_the_cursor_and_leaves_nothing_unsynced() {
+        let (_folder, mut store) = store();
+        for _ in 0..3 {
+            turns(&mut store, 500).unwrap();
+            assert!(store.unsynced_bytes().unwrap() > 0);
+            assert_eq!(store.sync().unwrap(), store.cursor().unwrap());
+            assert_eq!(store.unsynced_bytes().unwrap(), 0);
+        }
+        assert_eq!(store.sync().unwrap(), Lsn(1_500));
+    }
+
+    #[test]
+    fn a_log_that_was_moved_begins_anew() {
+        let (_folder, mut store) = store();
+        turns(&mut store, 5_000).unwrap();
+        let before = store.log.used().unwrap().bytes;
+        store.sync().unwrap();
+        turns(&mut store, 1).unwrap();
+        assert!(store.log.used().unwrap().bytes < before / 4);
+    }
+
+    // A passive checkpoint behind an old snapshot moves nothing and syncs nothing: the log has to be synced by itself.
+    #[test]
+    fn a_reader_that_holds_an_old_snapshot_keeps_no_sync_from_succeeding() {
+        let (_folder, mut store) = store();
+        turns(&mut store, 100).unwrap();
+        let reader = Connection::open(&store.path).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM turns").unwrap();
+        store.sync().unwrap();
+        turns(&mut store, 100).unwrap();
+        assert!(!store.move_log("PASSIVE").unwrap().all, "the reader holds the log");
+        assert_eq!(store.sync().unwrap(), Lsn(200));
+        assert_eq!(store.unsynced_bytes().unwrap(), 0);
+        reader.execute_batch("COMMIT").unwrap();
+        assert!(store.move_log("PASSIVE").unwrap().all);
+    }
+
+    #[test]
+    fn a_reader_that_never_ends_cannot_make_the_log_grow_without_an_end() {
+        let (_folder, mut store) = store();
+        store.connection.busy_timeout(Duration::ZERO).unwrap();
+        turns(&mut store, 100).unwrap();
+        let reader = Connection::open(&store.path).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM turns").unwrap();
+        store.log_bytes_max = 200_000;
+        let refused =
+            (0..1_000).find_map(|_| turns(&mut store, 100).err()).expect("it is refused at the limit");
+        assert!(matches!(refused, StoreError::HeldUp { .. }), "{refused}");
+        let (cursor, used) = (store.cursor().unwrap(), store.log.used().unwrap());
+        assert!(used.bytes < 2 * store.log_bytes_max);
+        assert_eq!(store.sync().unwrap(), cursor, "what was taken is made durable all the same");
+        assert!(turns(&mut store, 100).is_err());
+        assert_eq!(store.log.used().unwrap(), used);
+
+        reader.execute_batch("COMMIT").unwrap();
+        turns(&mut store, 100).unwrap();
+        assert!(store.log.used().unwrap().bytes < store.log_bytes_max);
+        assert_eq!(store.cursor().unwrap().0, cursor.0 + 100);
+    }
 }

@@ -35,7 +35,7 @@ impl SqliteQueries {
     }
 
     fn tickets(&self, rest: &str, values: impl Params) -> StoreResult<Vec<(TicketId, Ticket)>> {
-        let sql = format!("SELECT {} FROM tickets {rest}", ticket_rows::COLUMNS);
+        let sql = format!("SELECT {} FROM {} {rest}", ticket_rows::COLUMNS, ticket_rows::TABLES);
         let mut statement = self.connection.prepare_cached(&sql).while_doing("look for tickets")?;
         let mut rows = statement.query(values).while_doing("look for tickets")?;
         let mut found = Vec::new();
@@ -68,7 +68,7 @@ impl Queries for SqliteQueries {
     fn cold_codes(&self, each: &mut dyn FnMut(CodeKind, &[u8])) -> StoreResult<u64> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT id, codes FROM tickets WHERE cold = 1")
+            .prepare_cached("SELECT id, codes FROM ticket_uses JOIN tickets ON id = ticket WHERE cold = 1")
             .while_doing("read cold codes")?;
         let mut rows = statement.query([]).while_doing("read cold codes")?;
         let mut count = 0;

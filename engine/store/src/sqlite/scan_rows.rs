@@ -1,4 +1,4 @@
-//! Rows of the access log and of the answers kept for retries. Knows how a scan is written and read; knows no rule.
+//! Rows of the access log. Knows how a scan is written and read; knows no rule.
 
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::rows::ScanRow;
@@ -7,10 +7,9 @@ use engine::Lsn;
 use engine::catalog::{DeviceId, EventId, GateId, OperatorId, TypeId};
 use engine::clock::Time;
 use engine::decision::Verdict;
-use engine::record::{PassageOutcome, ScanRecord};
-use engine::scans::KeptScan;
+use engine::record::ScanRecord;
 use engine::ticket::TicketId;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 /// The columns [`read`] wants, in its order.
 pub(super) const COLUMNS: &str = "lsn, decided_at, scanned_at, device, gate, event, ticket, type_id, scan_id, \
@@ -23,9 +22,14 @@ const INSERT: &str = "INSERT INTO scans (lsn, decided_at, scanned_at, device, ga
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
      ?22, ?23, ?24, 'open', 0)";
 
+/// Prepares [`insert`], once for a batch.
+pub(super) fn prepare(connection: &Connection) -> StoreResult<CachedStatement<'_>> {
+    connection.prepare_cached(INSERT).while_doing("prepare to write scans")
+}
+
 /// Writes a scan into the access log.
 pub(super) fn insert(
-    connection: &Connection,
+    statement: &mut CachedStatement<'_>,
     lsn: Lsn,
     scan: &ScanRecord<'_>,
     event: Option<EventId>,
@@ -36,111 +40,35 @@ pub(super) fn insert(
         Verdict::Admit { attention } => ("admit", attention),
         Verdict::Deny(_) => ("deny", None),
     };
-    connection
-        .prepare_cached(INSERT)
-        .and_then(|mut statement| {
-            statement.execute(params![
-                lsn.0 as i64,
-                answer.at.0,
-                scan.scanned_at.map(|at| at.0),
-                scan.device.0,
-                answer.gate.0,
-                event.map(|event| event.0),
-                facts.map(|facts| facts.ticket.0),
-                facts.map(|facts| facts.type_id.0),
-                scan.scan_id,
-                scan.code_kind.word(),
-                scan.code,
-                answer.kind.word(),
-                verdict,
-                answer.verdict.denial().map(Word::word),
-                attention.map(Word::word),
-                answer.overridden.map(Word::word),
-                scan.overriding.map(|own| own.operator.0),
-                scan.overriding.map(|own| own.note),
-                answer.direction.word(),
-                answer.people,
-                facts.and_then(|facts| facts.remaining),
-                scan.conflict.map(Word::word),
-                scan.recorded_at.0,
-                facts.is_some_and(|facts| facts.specimen),
-            ])
-        })
+    statement
+        .execute(params![
+            lsn.0 as i64,
+            answer.at.0,
+            scan.scanned_at.map(|at| at.0),
+            scan.device.0,
+            answer.gate.0,
+            event.map(|event| event.0),
+            facts.map(|facts| facts.ticket.0),
+            facts.map(|facts| facts.type_id.0),
+            scan.scan_id,
+            scan.code_kind.word(),
+            scan.code,
+            answer.kind.word(),
+            verdict,
+            answer.verdict.denial().map(Word::word),
+            attention.map(Word::word),
+            answer.overridden.map(Word::word),
+            scan.overriding.map(|own| own.operator.0),
+            scan.overriding.map(|own| own.note),
+            answer.direction.word(),
+            answer.people,
+            facts.and_then(|facts| facts.remaining),
+            scan.conflict.map(Word::word),
+            scan.recorded_at.0,
+            facts.is_some_and(|facts| facts.specimen),
+        ])
         .map(drop)
         .while_doing("write a scan")
-}
-
-/// Keeps a scan's answer, as the engine keeps it.
-pub(super) fn keep(connection: &Connection, kept: &KeptScan) -> StoreResult<()> {
-    let answer = postcard::to_allocvec(kept).expect("an answer has no type that cannot be written");
-    connection
-        .prepare_cached("INSERT INTO kept_scans (lsn, recorded_at, answer) VALUES (?1, ?2, ?3)")
-        .and_then(|mut statement| statement.execute(params![kept.lsn as i64, kept.recorded_at.0, answer]))
-        .map(drop)
-        .while_doing("keep an answer")
-}
-
-/// The oldest kept scans from an LSN on: LSN and time of arrival of each, at most `limit`.
-pub(super) fn kept_page(connection: &Connection, from: u64, limit: usize) -> StoreResult<Vec<(u64, Time)>> {
-    connection
-        .prepare_cached("SELECT lsn, recorded_at FROM kept_scans WHERE lsn >= ?1 ORDER BY lsn LIMIT ?2")
-        .and_then(|mut statement| {
-            let rows = statement.query_map(params![from as i64, limit as i64], |row| {
-                Ok((row.get::<_, i64>(0)? as u64, Time(row.get(1)?)))
-            })?;
-            rows.collect()
-        })
-        .while_doing("look up the oldest kept answers")
-}
-
-/// Removes the answers before an LSN.
-pub(super) fn forget(connection: &Connection, from: u64) -> StoreResult<()> {
-    connection
-        .prepare_cached("DELETE FROM kept_scans WHERE lsn < ?1")
-        .and_then(|mut statement| statement.execute([from as i64]))
-        .map(drop)
-        .while_doing("forget old answers")
-}
-
-/// The kept scan at an LSN.
-pub(super) fn kept(connection: &Connection, lsn: u64) -> StoreResult<Option<KeptScan>> {
-    let answer: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT answer FROM kept_scans WHERE lsn = ?1")
-        .and_then(|mut statement| statement.query_row([lsn as i64], |row| row.get(0)).optional())
-        .while_doing("read a kept answer")?;
-    answer.map(|answer| decode(lsn, &answer)).transpose()
-}
-
-/// Gives every kept scan from an LSN on to `each`, oldest first.
-pub(super) fn each_kept(
-    connection: &Connection,
-    from: u64,
-    each: &mut dyn FnMut(KeptScan),
-) -> StoreResult<()> {
-    // An answer never changes, what became of the admission does: that is in the access log.
-    let mut statement = connection
-        .prepare(
-            "SELECT kept_scans.lsn, answer, outcome FROM kept_scans JOIN scans ON scans.lsn = kept_scans.lsn \
-             WHERE kept_scans.lsn >= ?1 ORDER BY kept_scans.lsn",
-        )
-        .while_doing("read kept answers")?;
-    let mut rows = statement.query([from as i64]).while_doing("read kept answers")?;
-    while let Some(row) = rows.next().while_doing("read kept answers")? {
-        let lsn = row.get::<_, i64>(0).while_doing("read a kept answer")? as u64;
-        let answer = row.get_ref(1).while_doing("read a kept answer")?;
-        let answer = answer.as_blob().map_err(|error| StoreError::damaged(name(lsn), error))?;
-        let outcome = PassageOutcome::read(&row.get::<_, String>(2).while_doing("read an outcome")?)?;
-        each(KeptScan { outcome, ..decode(lsn, answer)? });
-    }
-    Ok(())
-}
-
-fn decode(lsn: u64, answer: &[u8]) -> StoreResult<KeptScan> {
-    postcard::from_bytes(answer).map_err(|error| StoreError::damaged(name(lsn), error))
-}
-
-fn name(lsn: u64) -> String {
-    format!("the kept answer of scan {lsn}")
 }
 
 /// Reads a line of the access log from a row of [`COLUMNS`].

@@ -6,7 +6,11 @@ use engine::Lsn;
 use engine::catalog::{EventId, GateId, TypeId, ZoneId};
 use engine::clock::Time;
 use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus, TicketUse};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use std::collections::HashMap;
+
+/// Where the columns are.
+pub(super) const TABLES: &str = "tickets JOIN ticket_uses ON ticket = id";
 
 /// The columns [`read`] wants, in its order.
 pub(super) const COLUMNS: &str = "id, type_id, status, status_at, specimen, valid_from, valid_until, \
@@ -14,15 +18,34 @@ pub(super) const COLUMNS: &str = "id, type_id, status, status_at, specimen, vali
      used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at";
 
 const PUT: &str = "INSERT INTO tickets (id, type_id, status, status_at, specimen, valid_from, valid_until, \
-     reference, holder, order_ref, seat, codes, \
-     used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at, lsn, event, cold) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
-     ?22, ?23, ?24) \
-     ON CONFLICT (id) DO UPDATE SET (status, status_at, used, inside, day_used, day, presence, first_gate, \
-     last_gate, first_at, last_at, lsn, cold) = (excluded.status, excluded.status_at, excluded.used, \
-     excluded.inside, excluded.day_used, excluded.day, excluded.presence, excluded.first_gate, \
-     excluded.last_gate, excluded.first_at, excluded.last_at, excluded.lsn, excluded.cold) \
+     reference, holder, order_ref, seat, codes, lsn, event) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+     ON CONFLICT (id) DO UPDATE SET (status, status_at, lsn) = (excluded.status, excluded.status_at, excluded.lsn) \
      WHERE lsn < excluded.lsn";
+
+const PUT_USE: &str = "INSERT OR REPLACE INTO ticket_uses (ticket, lsn, used, inside, day_used, day, presence, \
+     first_gate, last_gate, first_at, last_at, cold) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
+const SET_USE: &str = "UPDATE ticket_uses SET lsn = ?2, used = ?3, inside = ?4, day_used = ?5, day = ?6, \
+     presence = ?7, first_gate = ?8, last_gate = ?9, first_at = ?10, last_at = ?11 WHERE ticket = ?1 AND lsn < ?2";
+
+const HOT_USE: &str = "SELECT used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at \
+     FROM ticket_uses WHERE ticket = ?1 AND cold = 0";
+
+/// What the tickets of a batch have done: each is read once, and written once in the order of their numbers, however
+/// often it was presented.
+pub(super) struct Uses<'c> {
+    read: CachedStatement<'c>,
+    write: CachedStatement<'c>,
+    /// `None`: the ticket is cold, or there is no such ticket.
+    touched: HashMap<TicketId, Option<Touched>>,
+}
+
+struct Touched {
+    usage: TicketUse,
+    /// The record that made it so; `None`: it is as its row says.
+    by: Option<Lsn>,
+}
 
 /// Where a ticket is besides here.
 #[derive(Clone, Copy)]
@@ -39,7 +62,7 @@ pub(super) fn put(
     ticket: &Ticket,
     place: Place,
 ) -> StoreResult<()> {
-    let (details, usage) = (&ticket.details, &ticket.usage);
+    let details = &ticket.details;
     connection
         .prepare_cached(PUT)
         .and_then(|mut statement| {
@@ -56,21 +79,12 @@ pub(super) fn put(
                 details.order(),
                 details.seat(),
                 pack(details),
-                usage.used,
-                usage.inside,
-                usage.day_used,
-                usage.day,
-                usage.presence.0,
-                usage.first_gate.0,
-                usage.last_gate.0,
-                usage.first_at.0,
-                usage.last_at.0,
                 lsn.0 as i64,
                 place.event.map(|event| event.0),
-                place.cold,
             ])
         })
         .while_doing("write a ticket")?;
+    put_use(connection, lsn, id, &ticket.usage, place.cold)?;
     for (kind, code) in details.codes() {
         execute(
             connection,
@@ -90,23 +104,12 @@ pub(super) fn put(
     Ok(())
 }
 
-/// What a ticket in the engine's memory has done; `None`: it is cold, or there is no such ticket.
-pub(super) fn hot_usage(connection: &Connection, id: TicketId) -> StoreResult<Option<TicketUse>> {
-    connection
-        .prepare_cached(
-            "SELECT used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at \
-             FROM tickets WHERE id = ?1 AND cold = 0",
-        )
-        .and_then(|mut statement| statement.query_row([id.0], |row| read_usage(row, 0)).optional())
-        .while_doing("read what a ticket has done")
-}
-
-/// Writes what a ticket has done.
-pub(super) fn set_usage(
+fn put_use(
     connection: &Connection,
     lsn: Lsn,
     id: TicketId,
     usage: &TicketUse,
+    cold: bool,
 ) -> StoreResult<()> {
     let row = params![
         id.0,
@@ -120,14 +123,64 @@ pub(super) fn set_usage(
         usage.last_gate.0,
         usage.first_at.0,
         usage.last_at.0,
+        cold,
     ];
-    execute(
-        connection,
-        "UPDATE tickets SET lsn = ?2, used = ?3, inside = ?4, day_used = ?5, day = ?6, presence = ?7, \
-         first_gate = ?8, last_gate = ?9, first_at = ?10, last_at = ?11 WHERE id = ?1 AND lsn < ?2",
-        row,
-    )
-    .while_doing("write what a ticket has done")
+    execute(connection, PUT_USE, row).while_doing("write what a ticket has done")
+}
+
+// === impl Uses ===
+
+impl<'c> Uses<'c> {
+    pub(super) fn new(connection: &'c Connection) -> StoreResult<Uses<'c>> {
+        let prepare = |sql| connection.prepare_cached(sql).while_doing("prepare to move tickets");
+        Ok(Uses { read: prepare(HOT_USE)?, write: prepare(SET_USE)?, touched: HashMap::new() })
+    }
+
+    /// What a ticket in the engine's memory has done; `None`: it is cold, or there is no such ticket.
+    pub(super) fn hot(&mut self, id: TicketId) -> StoreResult<Option<TicketUse>> {
+        if let Some(known) = self.touched.get(&id) {
+            return Ok(known.as_ref().map(|touched| touched.usage));
+        }
+        let usage = self
+            .read
+            .query_row([id.0], |row| read_usage(row, 0))
+            .optional()
+            .while_doing("read what a ticket has done")?;
+        self.touched.insert(id, usage.map(|usage| Touched { usage, by: None }));
+        Ok(usage)
+    }
+
+    /// Notes what a ticket has done. To be asked for it by [`Uses::hot`] before.
+    pub(super) fn set(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) {
+        self.touched.insert(id, Some(Touched { usage, by: Some(lsn) }));
+    }
+
+    /// Writes what was noted; what others do to the rows afterwards is seen.
+    pub(super) fn flush(&mut self) -> StoreResult<()> {
+        let mut moved: Vec<(TicketId, Lsn, TicketUse)> = self
+            .touched
+            .drain()
+            .filter_map(|(id, touched)| touched.and_then(|own| Some((id, own.by?, own.usage))))
+            .collect();
+        moved.sort_unstable_by_key(|(id, ..)| *id);
+        for (id, lsn, usage) in moved {
+            let row = params![
+                id.0,
+                lsn.0 as i64,
+                usage.used,
+                usage.inside,
+                usage.day_used,
+                usage.day,
+                usage.presence.0,
+                usage.first_gate.0,
+                usage.last_gate.0,
+                usage.first_at.0,
+                usage.last_at.0,
+            ];
+            self.write.execute(row).while_doing("write what a ticket has done")?;
+        }
+        Ok(())
+    }
 }
 
 /// Writes where a ticket stands in its life.
@@ -157,7 +210,8 @@ pub(super) fn cool(
     // RETURNING gives the row after the change, and the change is not in what a ticket has done.
     connection
         .prepare_cached(
-            "UPDATE tickets SET cold = 1, lsn = ?1 WHERE event = ?2 AND id >= ?3 AND id < ?4 AND cold = 0 \
+            "UPDATE ticket_uses SET cold = 1, lsn = ?1 WHERE ticket >= ?3 AND ticket < ?4 AND cold = 0 \
+             AND (SELECT event FROM tickets WHERE id = ticket) = ?2 \
              RETURNING used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at",
         )
         .and_then(|mut statement| {

@@ -20,6 +20,8 @@ use store::{
 struct Flaky {
     store: SqliteStore,
     away: Arc<AtomicBool>,
+    /// Its disk does not sync.
+    unsyncable: Arc<AtomicBool>,
     /// Loses the answer of every so many batches after they were committed; 0: never.
     lost_every: usize,
     batches: AtomicUsize,
@@ -50,11 +52,31 @@ impl Store for Flaky {
         }
         Ok(())
     }
+    fn sync(&mut self) -> Result<Lsn, StoreError> {
+        self.here(Ok(()))?;
+        if self.unsyncable.load(Ordering::SeqCst) {
+            return Err(StoreError::Unsynced { problem: "input/output error".to_owned() });
+        }
+        self.store.sync()
+    }
+    fn unsynced_bytes(&self) -> Result<u64, StoreError> {
+        self.here(self.store.unsynced_bytes())
+    }
     fn bootstrap(&self) -> Result<State, StoreError> {
         self.here(self.store.bootstrap())
     }
     fn queries(&self) -> Result<Box<dyn Queries>, StoreError> {
         self.store.queries()
+    }
+}
+
+fn flaky(place: &Place, away: &Arc<AtomicBool>, unsyncable: &Arc<AtomicBool>) -> Flaky {
+    Flaky {
+        store: place.open(),
+        away: Arc::clone(away),
+        unsyncable: Arc::clone(unsyncable),
+        lost_every: 0,
+        batches: AtomicUsize::new(0),
     }
 }
 
@@ -127,8 +149,7 @@ fn it_catches_up_and_then_follows() {
 fn a_store_that_is_away_is_waited_for_and_nothing_is_lost() {
     let (node, mut day, place) = (venue(), Day::new(42), Place::new());
     let away = Arc::new(AtomicBool::new(true));
-    let store =
-        Flaky { store: place.open(), away: Arc::clone(&away), lost_every: 3, batches: AtomicUsize::new(0) };
+    let store = Flaky { lost_every: 3, ..flaky(&place, &away, &Arc::default()) };
     let running = start(&node.engine, Box::new(store), options());
     live(&node, &mut day, 100);
     wait_until("it tries again", || running.stats.snapshot().errors > 3);
@@ -162,7 +183,7 @@ fn stopping_drains_what_is_durable() {
 fn stopping_does_not_wait_for_a_store_that_stays_away() {
     let (node, place) = (venue(), Place::new());
     let away = Arc::new(AtomicBool::new(true));
-    let store = Flaky { store: place.open(), away, lost_every: 0, batches: AtomicUsize::new(0) };
+    let store = flaky(&place, &away, &Arc::default());
     let long_waits = ProjectorOptions {
         retry_wait_min: Duration::from_secs(30),
         retry_wait_max: Duration::from_secs(30),
@@ -225,4 +246,118 @@ fn an_older_store_than_the_journals_beginning_is_told() {
     let projector = Projector::new(Arc::clone(&other.engine), Box::new(old.open()), options());
     let error = projector.check().unwrap_err();
     assert!(matches!(error, ProjectError::Missing { cursor: Lsn(5), .. }), "{error}");
+}
+
+/// Two checkpoints, so that segments before the older one may go.
+fn checkpoint_twice(node: &Node, day: &mut Day) {
+    for _ in 0..2 {
+        node.engine.checkpoint().unwrap();
+        live(node, day, 5);
+    }
+    node.engine.checkpoint().unwrap();
+}
+
+// Commits are not synced: a power cut takes the newest batches out of the store, the cursor with them.
+#[test]
+fn a_store_that_lost_its_newest_batches_catches_up_with_nothing_lost_and_nothing_twice() {
+    for seed in 45..=48 {
+        let (disk, place) = (SimDisk::new(), Place::new());
+        let (node, mut day) = (venue_on(disk.clone()), Day::new(seed));
+        let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+        live(&node, &mut day, 1_200);
+        while projector.step().unwrap() > 0 {}
+        let settled = projector.settle().unwrap();
+        let left_by_the_cut = place.copy();
+        live(&node, &mut day, 1_200);
+        while projector.step().unwrap() > 0 {}
+        checkpoint_twice(&node, &mut day);
+        assert_eq!(node.engine.settled(), settled);
+        assert!(node.engine.projected() > settled);
+        let oldest = node.engine.journal().oldest();
+        assert!(oldest.0 > 1 && oldest.0 <= settled.0 + 1, "seed {seed}: the journal begins at {oldest}");
+        let (image_before, now) = (node.engine.image(), day.now());
+        drop(projector);
+        drop(node);
+
+        let node = reopened(disk, now);
+        let store = left_by_the_cut.open();
+        assert_eq!(store.cursor().unwrap(), settled);
+        let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(store), options());
+        while projector.step().unwrap() > 0 {}
+        assert!(node.engine.image() == image_before);
+        assert!(image(&left_by_the_cut.open().bootstrap().unwrap()) == image_before, "seed {seed}");
+        let mut never_cut = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+        while never_cut.step().unwrap() > 0 {}
+        assert!(left_by_the_cut.dump() == place.dump(), "seed {seed}");
+    }
+}
+
+#[test]
+fn nothing_is_settled_before_the_first_sync_of_a_start() {
+    let (disk, place) = (SimDisk::new(), Place::new());
+    let (node, mut day) = (venue_on(disk.clone()), Day::new(49));
+    let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+    live(&node, &mut day, 100);
+    while projector.step().unwrap() > 0 {}
+    projector.settle().unwrap();
+    let (last, now) = (node.lsn(), day.now());
+    drop(projector);
+    drop(node);
+
+    let node = reopened(disk, now);
+    let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+    while projector.step().unwrap() > 0 {}
+    assert_eq!((node.engine.projected(), node.engine.settled()), (Lsn(last), Lsn(0)));
+    projector.settle().unwrap();
+    assert_eq!(node.engine.settled(), Lsn(last));
+}
+
+#[test]
+fn it_settles_what_it_carried_over_soon_and_at_the_end() {
+    let (node, mut day, place) = (venue(), Day::new(50), Place::new());
+    let soon = ProjectorOptions { sync_wait: Duration::from_millis(1), ..options() };
+    let running = start(&node.engine, Box::new(place.open()), soon);
+    live(&node, &mut day, 100);
+    wait_until("it settles when nothing follows", || node.engine.settled().0 == node.lsn());
+    running.stop().unwrap();
+
+    let rarely =
+        ProjectorOptions { sync_wait: Duration::from_secs(3_600), sync_bytes: u64::MAX, ..options() };
+    let running = start(&node.engine, Box::new(place.open()), rarely);
+    live(&node, &mut day, 100);
+    wait_until("it catches up", || node.engine.projected().0 == node.lsn());
+    assert!(node.engine.settled() < node.engine.projected());
+    assert_eq!(running.stats.snapshot().syncs, 0);
+    running.stop().unwrap();
+    assert_eq!(node.engine.settled().0, node.lsn());
+}
+
+#[test]
+fn much_that_is_unsynced_is_synced_without_waiting() {
+    let (node, mut day, place) = (venue(), Day::new(51), Place::new());
+    let small = ProjectorOptions { sync_wait: Duration::from_secs(3_600), sync_bytes: 100_000, ..options() };
+    live(&node, &mut day, 1_000);
+    let running = start(&node.engine, Box::new(place.open()), small);
+    wait_until("it syncs by size", || running.stats.snapshot().syncs > 1);
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_store_that_cannot_sync_keeps_the_journal_whole_while_readers_go_on() {
+    let (node, mut day, place) = (venue(), Day::new(52), Place::new());
+    let unsyncable = Arc::new(AtomicBool::new(true));
+    let store = flaky(&place, &Arc::default(), &unsyncable);
+    let soon = ProjectorOptions { sync_wait: Duration::ZERO, ..options() };
+    let running = start(&node.engine, Box::new(store), soon);
+    live(&node, &mut day, 1_500);
+    wait_until("it goes on all the same", || node.engine.projected().0 == node.lsn());
+    let snapshot = running.stats.snapshot();
+    assert!(snapshot.last_error.is_some_and(|error| error.contains("check the disk")));
+    checkpoint_twice(&node, &mut day);
+    assert_eq!((node.engine.settled(), node.engine.journal().oldest()), (Lsn(0), Lsn(1)));
+    unsyncable.store(false, Ordering::SeqCst);
+    wait_until("it settles", || node.engine.settled().0 == node.lsn());
+    running.stop().unwrap();
+    checkpoint_twice(&node, &mut day);
+    assert!(node.engine.journal().oldest().0 > 1);
 }

@@ -32,20 +32,31 @@ pub struct Day {
     away: Vec<(TicketId, Ticket)>,
 }
 
-pub fn node() -> Node {
-    node_from(State::new(), SimDisk::new(), START)
+fn small_segments() -> JournalOptions {
+    JournalOptions { segment_bytes: 64 << 10, salt: 1, ..JournalOptions::default() }
 }
 
 pub fn node_from(state: State, disk: SimDisk, now: Time) -> Node {
     let clock = Arc::new(ManualClock::at(now));
-    let options = JournalOptions { segment_bytes: 1 << 20, salt: 1, ..JournalOptions::default() };
-    let (engine, _) = Engine::open_from(state, Arc::new(disk), clock.clone(), options).unwrap();
+    let (engine, _) = Engine::open_from(state, Arc::new(disk), clock.clone(), small_segments()).unwrap();
+    Node { engine: Arc::new(engine), clock }
+}
+
+/// A node again from its own files.
+pub fn reopened(disk: SimDisk, now: Time) -> Node {
+    let clock = Arc::new(ManualClock::at(now));
+    let (engine, _) = Engine::open(Arc::new(disk), clock.clone(), small_segments()).unwrap();
     Node { engine: Arc::new(engine), clock }
 }
 
 /// A node with a venue, and records made durable.
 pub fn venue() -> Node {
-    let node = node();
+    venue_on(SimDisk::new())
+}
+
+/// As [`venue`], on a disk that outlives it.
+pub fn venue_on(disk: SimDisk) -> Node {
+    let node = node_from(State::new(), disk, START);
     for entity in entities() {
         node.engine.put(None, entity).unwrap();
     }

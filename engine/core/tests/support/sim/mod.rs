@@ -455,6 +455,7 @@ impl Story {
     fn checkpoint(&mut self, life: &mut Life, stats: &mut Stats) -> Result<(), String> {
         // The store follows as far as the audit has seen: segments may go.
         life.engine.set_projected(Lsn(self.audit.seen()));
+        life.engine.set_settled(Lsn(self.audit.seen()));
         let result = life.engine.checkpoint();
         stats.checkpoints += u64::from(result.is_ok());
         self.acknowledge(life)?;
