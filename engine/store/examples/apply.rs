@@ -124,7 +124,7 @@ fn gate(n: u32) -> Gate {
 fn device(n: u32) -> Device {
     Device {
         name: format!("READER_{n}"),
-        gate: Some(GateId(n)),
+        gate: Some(GateId(n as u16)),
         profile: "kqt300".to_owned(),
         key_hashes: vec![[n as u8; 32]],
         number: None,
@@ -179,7 +179,7 @@ fn present(engine: &Engine, scans: usize, tickets: usize) {
         let device = random.below(u64::from(DEVICES)) as u32;
         let scan = Scan {
             device: DeviceId(device),
-            gate: GateId(device),
+            gate: GateId(device as u16),
             code_kind: CodeKind::Optical,
             code: code.as_bytes(),
             scan_id: Some(&id),

@@ -102,7 +102,7 @@ pub enum Durability {
 /// How a journal works. `Default` is right for a node at a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalOptions {
-    /// Bytes reserved for each new segment; 64 MiB. Segments that exist keep their size.
+    /// Bytes reserved for each new segment; 16 MiB. Segments that exist keep their size.
     pub segment_bytes: u64,
     /// When a record counts as durable; `Fsync`.
     pub durability: Durability,
