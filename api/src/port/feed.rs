@@ -213,7 +213,7 @@ impl Port {
         if !events.is_empty() || wait_s == 0 || tail.behind() {
             return Ok(Next::Reply);
         }
-        let mut later = Reply::default();
+        let mut later = reply.clone();
         poll_value(&mut later, &tail, Vec::new());
         let bell = Arc::clone(&self.shared.bell);
         Ok(Next::LongPoll(Box::pin(async move {

@@ -37,6 +37,8 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 pub const OFFLINE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Seconds after which a refused or unavailable request should be tried again.
 const RETRY_AFTER_S: &str = "1";
+/// Code of a message or an unlock for a device that has not fetched the ones before.
+const TOO_MANY_COMMANDS: &str = "too_many_commands";
 /// A device is connected when it was heard of within so many milliseconds.
 const CONNECTED_MS: i64 = 90_000;
 
@@ -130,6 +132,9 @@ impl Port {
             return Err(Refusal::new(405, "method_not_allowed", format!("this path takes {allowed}")));
         }
         let call = Call { request, token, path };
+        if request.method == Method::Post && call.is_coded() {
+            return Err(self.refuse_coding(&call, reply));
+        }
         match path {
             "/api/access/validate"
             | "/api/kqt300/scan"
@@ -153,6 +158,41 @@ impl Port {
     }
 
     // --- who asks ---
+
+    /// A body in a coding we do not read. Whose it is comes first, where that is seen without the body: a reader that
+    /// speaks text must be refused in text.
+    fn refuse_coding(&self, call: &Call<'_>, reply: &mut Reply) -> Refusal {
+        let catalog = self.engine().catalog_guard();
+        let known = call.key(None).and_then(|key| self.device_of_key(call.request.memo, &catalog, key));
+        if known.is_some()
+            && let Err(refusal) = self.caller(call, &catalog, None, reply)
+        {
+            return refusal;
+        }
+        let _ = reply.header("Accept-Encoding", "identity");
+        Refusal::new(
+            415,
+            "unsupported_media_type",
+            "bodies are read as they are: send it without compression and leave Content-Encoding out",
+        )
+    }
+
+    /// A body that could be read. For one that could not: whose it is comes first, as for a coding.
+    fn readable<T>(
+        &self,
+        call: &Call<'_>,
+        catalog: &Catalog,
+        body: Result<T, BodyError>,
+        reply: &mut Reply,
+    ) -> Result<T, Refusal> {
+        body.or_else(|error| {
+            // A key that stands in the body alone cannot be told; the body is what has to be mended.
+            if call.key(None).is_some() {
+                self.caller(call, catalog, None, reply)?;
+            }
+            Err(error.into())
+        })
+    }
 
     /// The device behind the request's key; counts the request against its rate limit.
     fn caller<'c>(
@@ -363,6 +403,13 @@ impl<'r> Call<'r> {
         self.request.headers.get(name).filter(|value| !value.is_empty())
     }
 
+    /// Is the body in another coding than its own bytes?
+    fn is_coded(&self) -> bool {
+        let headers = self.request.headers.iter();
+        let mut codings = headers.filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Encoding"));
+        codings.any(|(_, value)| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity"))
+    }
+
     fn bearer(&self) -> Option<&'r [u8]> {
         let value = self.header("Authorization")?;
         let (scheme, token) = value.split_at_checked(7)?;
@@ -421,6 +468,7 @@ impl From<EngineError> for Refusal {
             EngineError::NotAdmitted => Refusal::new(409, "not_admitted", message),
             EngineError::PassageDecided(_) => Refusal::new(409, "passage_decided", message),
             EngineError::TooLateToAnnul => Refusal::new(409, "too_late_to_annul", message),
+            EngineError::CommandsWait => Refusal::new(409, TOO_MANY_COMMANDS, message),
             EngineError::Catalog(_) => Refusal::new(400, "malformed_request", message),
             EngineError::Unavailable(AppendError::TooLarge { .. }) => {
                 Refusal::new(413, "body_too_large", message)

@@ -37,7 +37,7 @@ impl Port {
         // History is ordered by scan time, whatever the order of the upload.
         rows.sort_by_key(|row| row.row.scanned_at);
         let (shared, device) = (Arc::clone(&self.shared), caller.id);
-        let mut reply = std::mem::take(reply);
+        let mut reply = reply.clone();
         Ok(Next::Later(Box::pin(async move {
             let mut wait = 0;
             for turn in rows.chunks(ROWS_PER_TURN) {
