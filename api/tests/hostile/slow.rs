@@ -10,7 +10,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// One row: what is sent at once, what trickles after it, and the statuses that come back before the close.
-const SLOW: [(&str, &[u8], &[&[u8]], &[u16]); 8] = [
+type Slow = (&'static str, &'static [u8], &'static [&'static [u8]], &'static [u16]);
+
+const SLOW: [Slow; 8] = [
     ("slow head", b"GET / HTTP/1.1\r\nHost: a\r\nX: ", &[b"x"], &[408]),
     ("stopped head", b"GET / HT", &[], &[408]),
     ("slow body", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n", &[b"y"], &[408]),

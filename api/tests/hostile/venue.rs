@@ -152,7 +152,9 @@ fn fill(engine: &Engine, profiles: &Profiles) {
     let venue = toml::from_str(VENUE).expect("the venue is a venue file");
     let known = |name: &str| profiles.contains(name);
     let (entities, _) = api::venue::entities(&venue, &engine.catalog(), &known).expect("a sound venue");
-    entities.into_iter().for_each(|entity| drop(engine.put(None, entity).unwrap()));
+    for entity in entities {
+        engine.put(None, entity).unwrap();
+    }
     let catalog = engine.catalog();
     let event = catalog.event_named("cup").unwrap();
     let row = TicketRow { code: STAFF.to_owned(), kind: "STAFF".to_owned(), ..TicketRow::default() };

@@ -961,7 +961,9 @@ fn where_as_many_messages_wait_as_may_another_is_refused_and_what_says_how_a_dev
     let command = |command: Command| venue.engine.command(None, device, command, 60_000);
     let messages: Vec<Command> =
         (0..NOTICES_PER_DEVICE_MAX).map(|n| Command::Message(format!("message {n}"))).collect();
-    messages.iter().for_each(|message| drop(command(message.clone()).unwrap()));
+    for message in &messages {
+        command(message.clone()).unwrap();
+    }
     for n in 0..100 {
         let last = [Command::Lock, Command::EmergencyOpen, Command::Reload, Command::Release][n % 4].clone();
         command(last).unwrap();
