@@ -175,7 +175,9 @@ impl Port {
         let mut scratch = self.scratch.borrow_mut();
         let body = body::parse_object(call.request.body, &mut scratch)?;
         let settings = settings_of(&body)?;
-        let id = body.text("device_id")?.and_then(|name| catalog.device_named(name));
+        let name =
+            body.text("device_id")?.ok_or_else(|| Refusal::malformed("device_id", "say which device"))?;
+        let id = catalog.device_named(name);
         let mut device = id
             .and_then(|id| catalog.device(id))
             .cloned()
@@ -225,8 +227,9 @@ impl Port {
 }
 
 fn settings_of(body: &Object<'_>) -> Result<BTreeMap<String, String>, Refusal> {
-    let wanted =
-        body.object("settings")?.ok_or_else(|| Refusal::malformed("settings", "an object of texts"))?;
+    let wanted = body.object("settings")?.ok_or_else(|| {
+        Refusal::malformed("settings", "send an object of texts, such as {\"volume\":\"3\"}")
+    })?;
     let mut settings = BTreeMap::new();
     for (key, value) in &wanted.0 {
         let Value::Text(text) = value else {
@@ -248,16 +251,29 @@ fn addressed(
     device: Option<&str>,
     location: Option<&str>,
 ) -> Result<Vec<DeviceId>, Refusal> {
+    let gate = match location {
+        Some(name) => Some(
+            catalog
+                .gate_named(name)
+                .ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?,
+        ),
+        None => None,
+    };
     if let Some(name) = device {
         let id = catalog
             .device_named(name)
             .ok_or_else(|| Refusal::malformed("device_id", "there is no such device"))?;
+        let own = catalog.device(id).and_then(|device| device.gate);
+        if gate.is_some() && gate != own {
+            return Err(Refusal::malformed(
+                "location",
+                "this device does not stand there; leave one of them out",
+            ));
+        }
         return Ok(vec![id]);
     }
-    let gate = location
-        .ok_or_else(|| Refusal::malformed("device_id", "say which device, or with location which gate"))?;
     let gate =
-        catalog.gate_named(gate).ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?;
+        gate.ok_or_else(|| Refusal::malformed("device_id", "say which device, or with location which gate"))?;
     let at_gate: Vec<DeviceId> =
         catalog.devices().filter(|(_, device)| device.gate == Some(gate)).map(|(id, _)| id).collect();
     if at_gate.is_empty() {

@@ -35,6 +35,8 @@ pub use feed::Bell;
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Largest body of an offline upload, in bytes.
 pub const OFFLINE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The one path whose body is no single object.
+const OFFLINE: &str = "/api/access/offline";
 /// Seconds after which a refused or unavailable request should be tried again.
 const RETRY_AFTER_S: &str = "1";
 /// Code of a message or an unlock for a device that has not fetched the ones before.
@@ -115,7 +117,7 @@ impl Port {
                 return Err(Refusal::new(
                     404,
                     "not_found",
-                    "there is no such path; the paths are listed in the device API",
+                    "there is no such path; paths begin with /api/access/ or /api/kqt300/, in lower case, without a slash at the end",
                 ));
             }
             Some(methods) => methods,
@@ -143,7 +145,7 @@ impl Port {
             | "/api/access/test-scan" => self.scan(&call, reply),
             "/api/access/annul" | "/api/access/passed" => self.passage(&call, reply),
             "/api/access/turns" => self.turns(&call, reply),
-            "/api/access/offline" => self.offline(&call, reply),
+            OFFLINE => self.offline(&call, reply),
             "/api/access/latest" => self.latest(&call, reply),
             "/api/access/poll" => self.poll(&call, reply),
             "/api/access/stream" => self.stream(&call, reply),
@@ -202,9 +204,7 @@ impl Port {
         body_key: Option<&str>,
         reply: &mut Reply,
     ) -> Result<Caller<'c>, Refusal> {
-        let key = call.key(body_key).ok_or_else(|| {
-            Refusal::new(401, "invalid_api_key", "no key: send api_key in the body, X-Api-Key, Authorization: Bearer, or /d/<token>/ in front of the path")
-        })?;
+        let key = call.key(body_key).ok_or_else(|| call.no_key())?;
         let id = self.device_of_key(call.request.memo, catalog, key);
         let found = id.and_then(|id| Some((id, catalog.device(id)?)));
         let (id, device) =
@@ -369,7 +369,7 @@ impl Service for Port {
     type Memo = Memo;
 
     fn body_bytes_max(&self, _method: Method, path: &str) -> usize {
-        if split_token(path).1 == "/api/access/offline" { OFFLINE_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
+        if split_token(path).1 == OFFLINE { OFFLINE_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
     }
 
     fn call(&self, request: &Request<'_, Memo>, reply: &mut Reply) -> Next {
@@ -425,6 +425,16 @@ impl<'r> Call<'r> {
             .or_else(|| self.header("X-Api-Key"))
             .or_else(|| self.bearer())
             .or_else(|| self.token.map(str::as_bytes))
+    }
+
+    /// Nobody asks. Says where a key can stand, and the body only where it is looked for there.
+    fn no_key(&self) -> Refusal {
+        let in_body = self.request.method == Method::Post && self.path != OFFLINE;
+        let body = if in_body { "api_key in the body, " } else { "" };
+        let message = format!(
+            "no key: send {body}X-Api-Key, Authorization: Bearer, or /d/<token>/ in front of the path"
+        );
+        Refusal::new(401, "invalid_api_key", message)
     }
 
     /// A parameter of the query, not decoded: ids and numbers need no escapes.
@@ -506,7 +516,7 @@ fn methods_of(path: &str) -> Option<&'static str> {
         | "/api/access/annul"
         | "/api/access/passed"
         | "/api/access/turns"
-        | "/api/access/offline"
+        | OFFLINE
         | "/api/kqt300/heartbeat"
         | "/api/kqt300/register"
         | "/api/kqt300/scan"

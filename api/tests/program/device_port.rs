@@ -583,6 +583,71 @@ fn a_body_that_cannot_be_read_is_what_has_to_be_mended_not_the_key_in_it() {
     }
 }
 
+/// What an integrator sends at a first visit: with which token, how, and a word the answer must say.
+const FIRST_VISITS: [(&str, &str, &str, &str, u16, &str); 16] = [
+    ("", "POST", "/api/access/validate", r#"{"qr_data":"A"}"#, 401, "api_key in the body"),
+    ("", "POST", "/api/access/offline", "[]", 401, "no key: send X-Api-Key"),
+    ("", "GET", "/api/access/latest", "", 401, "no key: send X-Api-Key"),
+    ("", "GET", "/api/kqt300/status", "", 401, "no key: send X-Api-Key"),
+    ("wrong", "GET", "/api/access/stream", "", 401, "no device and no operator"),
+    ("wrong", "GET", "/api/kqt300/status", "", 401, "this key belongs to no device"),
+    ("demo-key-001", "GET", "/api/access/poll?after=x", "", 400, "after: "),
+    ("demo-key-001", "GET", "/api/access/stream?after=x", "", 400, "after: "),
+    ("demo-key-001", "POST", "/api/access/validate/", "{}", 404, "without a slash at the end"),
+    ("demo-key-001", "POST", "/api/access/Validate", "{}", 404, "lower case"),
+    ("demo-pass", "POST", "/api/kqt300/config", r#"{"settings":{"a":"b"}}"#, 400, "device_id: say which"),
+    (
+        "demo-pass",
+        "POST",
+        "/api/kqt300/config",
+        r#"{"device_id":"KQT300_001"}"#,
+        400,
+        "settings: send an object",
+    ),
+    ("demo-pass", "POST", "/api/kqt300/access-control", r#"{"action":"lock"}"#, 400, "device_id: say which"),
+    (
+        "demo-pass",
+        "POST",
+        "/api/kqt300/access-control",
+        r#"{"device_id":"KQT300_001"}"#,
+        400,
+        "action: one of",
+    ),
+    (
+        "demo-pass",
+        "POST",
+        "/api/kqt300/access-control",
+        r#"{"device_id":"KQT300_001","location":"ENTRANCE_02","action":"emergency_open"}"#,
+        400,
+        "location: this device does not stand there",
+    ),
+    (
+        "demo-pass",
+        "POST",
+        "/api/kqt300/access-control",
+        r#"{"device_id":"KQT300_001","location":"ENTRANCE_01","action":"reload"}"#,
+        200,
+        "KQT300_001",
+    ),
+];
+
+#[test]
+fn a_mistake_of_a_first_visit_is_told_with_what_to_do() {
+    let site = Site::demo();
+    let server = site.start();
+    for (token, method, path, body, status, word) in FIRST_VISITS {
+        let bearer = format!("Bearer {token}");
+        let headers: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("Authorization", &bearer)] };
+        let answer = server.client().request(method, path, headers, body.as_bytes()).unwrap();
+        assert_eq!(answer.status, status, "{method} {path} {body}: {answer:?}");
+        assert!(answer.text().contains(word), "{method} {path} {body}: {answer:?}");
+    }
+    let resumed = [("X-Api-Key", "demo-key-001"), ("Last-Event-ID", "x")];
+    let answer = server.client().request("GET", "/api/access/stream", &resumed, b"").unwrap();
+    answer.is_fault(400, "malformed_request");
+    assert!(answer.text().contains("Last-Event-ID: "), "{answer:?}");
+}
+
 fn wire(client: &mut Client, body: &[u8]) -> Answer {
     client
         .request(
