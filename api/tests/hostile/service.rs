@@ -92,6 +92,7 @@ impl Recorder {
         let (route, argument) = request.path[1..].split_once('/').unwrap_or((&request.path[1..], ""));
         let number: u64 = argument.parse().unwrap_or(0);
         reply.content_type = "text/plain";
+        reply.header("X-Caller", "known").unwrap();
         match route {
             "echo" => reply.body.extend_from_slice(request.body),
             "wait" => {

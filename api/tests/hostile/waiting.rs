@@ -1,6 +1,8 @@
 //! Answers that wait: late ones, long polls, the journal, streams, the drain. With the toy and a journal moved by hand.
 
-use crate::client::{assert_silent, connect, read_all, read_responses, responses, statuses, wait_until};
+use crate::client::{
+    Response, assert_silent, connect, read_all, read_responses, responses, statuses, wait_until,
+};
 use crate::service::{Bench, alone, quick_limits};
 use api::http::Limits;
 use std::io::Write;
@@ -138,6 +140,22 @@ fn a_journal_that_takes_too_long_is_not_waited_for() {
     let bench = Bench::new(1, Limits { durable_ms_max: 100, ..quick_limits() });
     assert_eq!(statuses(&bench.exchange(b"GET /wait/1 HTTP/1.1\r\nHost: a\r\n\r\n")), [503]);
     assert_eq!(bench.server.stats().timeouts_durable, 1);
+}
+
+#[test]
+fn what_takes_an_answers_place_keeps_its_headers_and_the_refusal_of_what_follows_has_none_of_them() {
+    let _alone = alone();
+    let bench = Bench::new(1, Limits { durable_ms_max: 100, ..quick_limits() });
+    let told = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+        let answers = responses(&bench.exchange(request.as_bytes()));
+        let told = |answer: &Response| (answer.status, answer.head.matches("X-Caller: known").count());
+        answers.iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(told("/a"), [(200, 1), (400, 0)]);
+    assert_eq!(told("/wait/1"), [(503, 1), (400, 0)], "the journal did not come");
+    assert_eq!(told("/never"), [(503, 1)], "the late answer did not come");
+    assert_eq!(told("/panic"), [(503, 1)], "the handler panicked");
 }
 
 #[test]
