@@ -1,9 +1,9 @@
 //! Attacks by time: slow and stopped heads and bodies, half-closed connections, those who do not read.
 
 use crate::attack::under_attack;
-use crate::client::{pour, read_all, statuses, wait_until};
+use crate::client::{pour, read_all, read_responses, statuses, wait_until};
 use crate::service::quick_limits;
-use crate::venue::{SIDE_GATE, side_scan};
+use crate::venue::{SIDE_GATE, SIDE_KEY, side_scan};
 use api::http::Limits;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -129,5 +129,44 @@ fn slow_readers_of_large_answers_are_dropped() {
             streams.iter_mut().for_each(|stream| drop(stream.read(&mut [0; 16])));
         }
         wait_until("all are dropped", || venue.server.stats().timeouts_write == before + 4);
+    });
+}
+
+#[test]
+fn pipeliners_of_scans_that_never_read_are_stopped_and_their_scan_counts_once() {
+    under_attack("never-reading pipeliners of scans", quick_limits(), |venue| {
+        let (addr, before) = (venue.addr(), venue.server.stats().timeouts_write);
+        let request = side_scan("again and again").repeat(100);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| pour(addr, &request, Duration::from_secs(5)));
+            }
+        });
+        wait_until("all are closed", || venue.server.stats().timeouts_write == before + 4);
+        assert_eq!(venue.decided(SIDE_GATE), (1, 0));
+    });
+}
+
+#[test]
+fn listeners_that_never_read_or_leave_without_a_word_hold_nobody_up() {
+    under_attack("listeners", quick_limits(), |venue| {
+        let listen = |path: &str| {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {SIDE_KEY}\r\n\r\n");
+            let mut stream = venue.connect();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        };
+        let opened = venue.server.stats().streams_opened;
+        let streams: Vec<TcpStream> = (0..50).map(|_| listen("/api/access/stream?after=0")).collect();
+        let mut polls: Vec<TcpStream> =
+            (0..50).map(|_| listen("/api/access/poll?after=999999999&wait=30")).collect();
+        wait_until("all listen", || venue.server.stats().streams_opened == opened + 50);
+        polls.truncate(25);
+        std::thread::sleep(Duration::from_millis(300));
+        drop(streams);
+        for stream in &mut polls {
+            // There is news all the time: the good devices scan.
+            assert_eq!(read_responses(stream, 1)[0].status, 200);
+        }
     });
 }
