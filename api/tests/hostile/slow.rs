@@ -160,7 +160,7 @@ fn listeners_that_never_read_or_leave_without_a_word_hold_nobody_up() {
             stream
         };
         let opened = venue.server.stats().streams_opened;
-        let streams: Vec<TcpStream> = (0..LISTENERS).map(|_| listen("/api/access/stream?after=0")).collect();
+        let streams: Vec<TcpStream> = (0..LISTENERS).map(|_| listen("/api/access/stream")).collect();
         let mut polls: Vec<TcpStream> =
             (0..LISTENERS).map(|_| listen("/api/access/poll?after=999999999&wait=30")).collect();
         wait_until("all listen", || venue.server.stats().streams_opened == opened + LISTENERS);
