@@ -954,6 +954,17 @@ fn of_the_commands_that_say_how_a_device_stands_only_the_last_is_delivered() {
     );
 }
 
+/// An older program knew no superseding: what its records give must not change.
+#[test]
+fn a_superseded_command_is_not_told_and_stays_in_the_state_until_the_device_asks() {
+    let venue = check("command D1 lock\n command D1 release");
+    let device = venue.engine.catalog().device_named("D1").unwrap();
+    let kept = || venue.engine.with_state(|state| state.devices[device.index()].commands.len());
+    assert_eq!((kept(), venue.engine.device_state(device).1), (2, 1));
+    assert_eq!(venue.engine.take_commands(device).unwrap().2.len(), 1);
+    assert_eq!(kept(), 0);
+}
+
 #[test]
 fn where_as_many_messages_wait_as_may_another_is_refused_and_what_says_how_a_device_stands_never() {
     let venue = check("command D1 lock");
