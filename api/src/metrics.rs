@@ -32,6 +32,8 @@ pub struct PortMetrics {
     denials: Vec<AtomicU64>,
     same: AtomicU64,
     repeats: AtomicU64,
+    /// Messages and unlocks refused because too many waited for the device.
+    pub commands_refused: AtomicU64,
     /// Answers that were not decisions, by status.
     pub faults: Faults,
 }
@@ -51,6 +53,7 @@ impl Default for PortMetrics {
             denials: zeros(),
             same: AtomicU64::new(0),
             repeats: AtomicU64::new(0),
+            commands_refused: AtomicU64::new(0),
             faults: Faults(std::array::from_fn(|_| AtomicU64::new(0))),
         }
     }
@@ -249,6 +252,11 @@ impl Page {
             "repeated_scans",
             "Scans answered again within the repeat window",
             metrics.repeats.load(Ordering::Relaxed),
+        )?;
+        writer.counter(
+            "commands_refused",
+            "Messages and unlocks refused because too many waited for the device",
+            metrics.commands_refused.load(Ordering::Relaxed),
         )?;
         let faults = FAULTS
             .iter()

@@ -45,6 +45,32 @@ pub struct DeviceState {
     pub commands: VecDeque<PendingCommand>,
 }
 
+impl DeviceState {
+    /// What is to be handed over, oldest first: neither expired nor superseded. O(n²) for n commands, n is at most 32.
+    ///
+    /// A superseded command stays in `commands` until there is no room or the device asks, so that a journal that was
+    /// written before commands superseded each other still gives the state it gave. The newer one must live as long as
+    /// the older: every caller gives one life to each kind.
+    pub fn waiting(&self, now: Time) -> impl Iterator<Item = &PendingCommand> {
+        let fresh = move |(n, pending): &(usize, &PendingCommand)| {
+            pending.expires_at >= now && !self.is_superseded(*n)
+        };
+        self.commands.iter().enumerate().filter(fresh).map(|(_, pending)| pending)
+    }
+
+    fn is_superseded(&self, n: usize) -> bool {
+        let older = &self.commands[n].command;
+        self.commands.iter().skip(n + 1).any(|newer| supersedes(&newer.command, older))
+    }
+}
+
+/// Of the commands that say how a device stands only the last one matters, and settings are fetched once.
+fn supersedes(newer: &Command, older: &Command) -> bool {
+    let stands =
+        |command: &Command| matches!(command, Command::Lock | Command::Release | Command::EmergencyOpen);
+    stands(newer) && stands(older) || (newer, older) == (&Command::Reload, &Command::Reload)
+}
+
 /// How an operator set a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -271,14 +297,19 @@ impl State {
         match command {
             Command::Lock => state.mode = DeviceMode::Locked,
             Command::EmergencyOpen => state.mode = DeviceMode::EmergencyOpen,
-            Command::Release | Command::Unlock => state.mode = DeviceMode::Normal,
+            Command::Release => state.mode = DeviceMode::Normal,
+            // "Open once" ends a lock, and never an emergency.
+            Command::Unlock if state.mode == DeviceMode::Locked => state.mode = DeviceMode::Normal,
+            Command::Unlock => {}
             Command::Reload | Command::Message(_) => {}
         }
         state.commands.retain(|pending| pending.expires_at >= at);
-        if state.commands.len() == COMMANDS_PER_DEVICE_MAX {
-            state.commands.pop_front();
-        }
         state.commands.push_back(PendingCommand { lsn, command: command.clone(), expires_at });
+        if state.commands.len() > COMMANDS_PER_DEVICE_MAX {
+            // The oldest goes only where an older program let more messages wait than `Engine::command` does.
+            let dropped = (0..state.commands.len()).find(|n| state.is_superseded(*n)).unwrap_or(0);
+            state.commands.remove(dropped);
+        }
     }
 
     fn device_mut(&mut self, device: DeviceId) -> &mut DeviceState {
