@@ -27,8 +27,8 @@
 //!   unsynced  lsn - (last LSN known to be synced when this was written), at least 1
 //! ```
 //!
-//! A record never spans segments. A segment is synced whole before its successor is created, and a segment's
-//! header and name are durable before its first record is written. From this and `unsynced`, recovery tells a
+//! A record never spans segments. A segment is synced whole before its successor gets its name, and a
+//! segment's header and name are durable before its first record is written. From this and `unsynced`, recovery tells a
 //! torn tail from a hole (see the module `recovery`).
 //!
 //! Beside the segments there may be one `next-segment.tmp`: the next segment made ahead (see the module `spare`). It
