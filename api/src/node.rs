@@ -121,16 +121,7 @@ impl Core {
         let for_writer = Arc::clone(&engine);
         let writer = spawn("journal", move || for_writer.journal().run_writer())?;
         let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
-        match projector.check() {
-            // Gates can go on without the store; a person has to bring its file back.
-            Err(error @ ProjectError::Missing { .. }) => {
-                error!(%error, "the store cannot follow; gates go on without it");
-            }
-            checked => {
-                checked.context("the store does not belong to this journal; is the data directory right?")?;
-                fill_cold_filter(&engine, &mut projector, questions.as_ref())?;
-            }
-        }
+        ready_store(&engine, &mut projector, questions.as_ref())?;
         let stats = projector.stats();
         let stop = Arc::clone(&stop_projector);
         let projecting = spawn("projector", move || project(projector, &stop))?;
@@ -179,6 +170,33 @@ fn project(mut projector: Projector, stop: &AtomicBool) {
     background::give_way();
     if let Err(error) = projector.run(stop) {
         error!(%error, "projection stopped; gates go on, a restart is needed");
+    }
+}
+
+/// Before gates open: does the store belong to this journal, is an empty one to be filled, what is in it alone?
+fn ready_store(
+    engine: &Engine,
+    projector: &mut Projector,
+    questions: &dyn store::Queries,
+) -> Result<(), StartError> {
+    use anyhow::Context;
+    let seeded = projector.seed();
+    if let Ok(Some(lsn)) = &seeded {
+        warn!(
+            lsn = lsn.0,
+            "the store was empty and the journal had lost its beginning: the store is filled from the engine's state; the access log and the audit up to this record are gone"
+        );
+    }
+    match seeded.and_then(|_| projector.check()) {
+        // Gates can go on without the store; a person has to bring its file back.
+        Err(error @ (ProjectError::Missing { .. } | ProjectError::ColdLost { .. })) => {
+            error!(%error, "the store cannot follow; gates go on without it");
+            Ok(())
+        }
+        checked => {
+            checked.context("the store does not belong to this journal; is the data directory right?")?;
+            fill_cold_filter(engine, projector, questions)
+        }
     }
 }
 

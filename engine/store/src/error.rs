@@ -67,6 +67,12 @@ pub enum StoreError {
         /// The number that is next.
         expected: u32,
     },
+    /// Only an empty store can be filled from a state.
+    #[error("the store has records up to {cursor}: only an empty one can be filled from a node's state")]
+    NotEmpty {
+        /// The store's cursor.
+        cursor: Lsn,
+    },
     /// A sync failed, now or before. What the operating system did not write it may have forgotten, so that a later
     /// sync that succeeds proves nothing.
     #[error("the disk failed to sync the store ({problem}): check the disk, then restart")]

@@ -81,6 +81,18 @@ pub enum ProjectError {
         /// The first record that still exists.
         oldest: Lsn,
     },
+    /// The store is empty, the journal cannot fill it any more, and some tickets were in the store alone.
+    #[error(
+        "the store is empty and the journal begins at {oldest}; tickets of {} were in the store only: put a copy of the store back that has records up to {} or later, the journal brings it up to date",
+        events.join(", "),
+        oldest.0 - 1
+    )]
+    ColdLost {
+        /// The first record that still exists.
+        oldest: Lsn,
+        /// Names of the events whose tickets had left the memory.
+        events: Vec<String>,
+    },
     /// A durable record cannot be read.
     #[error("record {lsn}: {error}")]
     Record {
@@ -262,6 +274,34 @@ impl Projector {
             return Err(ProjectError::Missing { cursor, oldest });
         }
         Ok(cursor)
+    }
+
+    /// Fills a store that is empty where the journal can no longer do it, from the engine's state; gives the state's
+    /// LSN, `None` where there was nothing to do. To be asked before gates open: it holds the state for as long as it
+    /// takes to write it.
+    ///
+    /// # Errors
+    /// `ColdLost`: some tickets would be lost for good. Store or journal.
+    pub fn seed(&mut self) -> Result<Option<Lsn>, ProjectError> {
+        let oldest = self.engine.journal().oldest();
+        if self.store.cursor()? > Lsn(0) || oldest <= Lsn(1) {
+            return Ok(None);
+        }
+        let engine = Arc::clone(&self.engine);
+        let seeded = engine.with_state(|state| {
+            // Numbers were given that no ticket in memory has: those tickets had left it.
+            if state.tickets.len() < state.tickets.next_id().0 as usize {
+                let cold = state.catalog.events().filter(|(_, event)| event.cold);
+                let events = cold.map(|(_, event)| event.name.clone()).collect();
+                return Err(ProjectError::ColdLost { oldest, events });
+            }
+            // A store must not know of a record that the journal may still lose.
+            engine.journal().sync().map_err(ProjectError::Journal)?;
+            self.store.seed(state)?;
+            Ok(Lsn(state.lsn))
+        })?;
+        self.settle()?;
+        Ok(Some(seeded))
     }
 
     /// The thread's body: carries records over until `stop`, then what is durable at that moment, and syncs the store,

@@ -55,6 +55,14 @@ pub trait Store: Send {
     /// The database is away, or a row cannot be read back.
     fn bootstrap(&self) -> StoreResult<State>;
 
+    /// Fills an empty store with a node's state, for one that has lost its store and the beginning of its journal:
+    /// [`Store::bootstrap`] then gives that state, and records after it may be applied. Without an access log before
+    /// it, and without the tickets that no node holds in memory. One transaction; writes every ticket and kept scan.
+    ///
+    /// # Errors
+    /// The store is not empty, the database is away. Nothing remains then.
+    fn seed(&mut self, state: &State) -> StoreResult<()>;
+
     /// A connection of its own for questions: it never waits for a batch and no batch waits for it.
     ///
     /// # Errors

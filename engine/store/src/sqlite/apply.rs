@@ -3,7 +3,7 @@
 
 use super::{catalog_rows, count_rows, kept_rows, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
-use crate::retention::PAGE;
+use crate::retention::{PAGE, Retention};
 use crate::shadow::Shadow;
 use crate::words::Word;
 use catalog_rows::json;
@@ -12,6 +12,7 @@ use engine::catalog::{DeviceId, Entity, EventId, OperatorId};
 use engine::clock::Time;
 use engine::counts::Counts;
 use engine::record::{Command, PassageRecord, Record, ScanRecord};
+use engine::state::State;
 use engine::ticket::{Ticket, TicketId, TicketUse};
 use kept_rows::KeptWriter;
 use rusqlite::{CachedStatement, Connection, Params, Transaction, TransactionBehavior, params};
@@ -305,27 +306,37 @@ impl<'t> Writer<'t> {
         if retention.from != self.kept_from_before {
             kept_rows::forget(self.transaction, retention.from)?;
         }
-        let moved = self
-            .transaction
-            .prepare_cached(
-                "UPDATE meta SET cursor = ?1, salt = ?2, catalog_version = ?3, next_ticket = ?4, kept_from = ?5, \
-                 kept = ?6, forgotten_early = ?7, repeats = ?8, tests = ?9 WHERE cursor = ?10",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    state.lsn as i64,
-                    state.salt,
-                    state.catalog.version as i64,
-                    next_ticket.0,
-                    retention.from as i64,
-                    retention.kept as i64,
-                    retention.forgotten_early as i64,
-                    state.counts.repeats as i64,
-                    state.counts.tests as i64,
-                    self.cursor_before.0 as i64,
-                ])
-            })
-            .while_doing("move the cursor")?;
-        if moved == 1 { Ok(()) } else { Err(StoreError::NotAlone { expected: self.cursor_before }) }
+        move_cursor(self.transaction, state, *next_ticket, retention, self.cursor_before)
     }
+}
+
+/// Writes the cursor, and what of a state is in no other table.
+pub(super) fn move_cursor(
+    connection: &Connection,
+    state: &State,
+    next_ticket: TicketId,
+    retention: &Retention,
+    before: Lsn,
+) -> StoreResult<()> {
+    let moved = connection
+        .prepare_cached(
+            "UPDATE meta SET cursor = ?1, salt = ?2, catalog_version = ?3, next_ticket = ?4, kept_from = ?5, \
+             kept = ?6, forgotten_early = ?7, repeats = ?8, tests = ?9 WHERE cursor = ?10",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                state.lsn as i64,
+                state.salt,
+                state.catalog.version as i64,
+                next_ticket.0,
+                retention.from as i64,
+                retention.kept as i64,
+                retention.forgotten_early as i64,
+                state.counts.repeats as i64,
+                state.counts.tests as i64,
+                before.0 as i64,
+            ])
+        })
+        .while_doing("move the cursor")?;
+    if moved == 1 { Ok(()) } else { Err(StoreError::NotAlone { expected: before }) }
 }

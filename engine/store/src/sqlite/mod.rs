@@ -20,6 +20,7 @@ mod log;
 mod migrate;
 mod queries;
 mod scan_rows;
+mod seed;
 mod ticket_rows;
 
 use crate::error::{StoreError, StoreResult, WhileDoing};
@@ -172,6 +173,11 @@ impl Store for SqliteStore {
 
     fn bootstrap(&self) -> StoreResult<State> {
         bootstrap::state(&self.connection)
+    }
+
+    fn seed(&mut self, state: &State) -> StoreResult<()> {
+        self.shadow = None;
+        seed::seed(&mut self.connection, state).map_err(|error| self.note(error))
     }
 
     fn queries(&self) -> StoreResult<Box<dyn Queries>> {

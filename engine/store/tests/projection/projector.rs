@@ -65,6 +65,10 @@ impl Store for Flaky {
     fn bootstrap(&self) -> Result<State, StoreError> {
         self.here(self.store.bootstrap())
     }
+    fn seed(&mut self, state: &State) -> Result<(), StoreError> {
+        self.here(Ok(()))?;
+        self.store.seed(state)
+    }
     fn queries(&self) -> Result<Box<dyn Queries>, StoreError> {
         self.store.queries()
     }
@@ -360,4 +364,74 @@ fn a_store_that_cannot_sync_keeps_the_journal_whole_while_readers_go_on() {
     running.stop().unwrap();
     checkpoint_twice(&node, &mut day);
     assert!(node.engine.journal().oldest().0 > 1);
+}
+
+/// A node whose journal has lost its beginning to two checkpoints.
+fn with_half_a_journal(seed: u64) -> (SimDisk, Node, Day) {
+    let disk = SimDisk::new();
+    let (node, mut day) = (venue_on(disk.clone()), Day::hot(seed));
+    live(&node, &mut day, 1_500);
+    node.engine.set_projected(Lsn(node.lsn()));
+    node.engine.set_settled(Lsn(node.lsn()));
+    checkpoint_twice(&node, &mut day);
+    assert!(node.engine.journal().oldest().0 > 1);
+    (disk, node, day)
+}
+
+// Before, the projector stopped for ever: nobody could put back a store that was gone.
+#[test]
+fn a_store_that_was_lost_with_half_a_journal_is_filled_from_the_state_and_goes_on() {
+    for seed in 61..=64 {
+        let (disk, node, mut day) = with_half_a_journal(seed);
+        let (before, now) = (node.engine.image(), day.now());
+        drop(node);
+        let (node, place) = (reopened(disk, now), Place::new());
+        let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+        assert!(matches!(projector.check(), Err(ProjectError::Missing { cursor: Lsn(0), .. })));
+        assert_eq!(projector.seed().unwrap(), Some(Lsn(node.lsn())));
+        assert_eq!(node.engine.settled().0, node.lsn());
+        assert!(image(&place.open().bootstrap().unwrap()) == before, "seed {seed}");
+        assert_eq!(projector.check().unwrap().0, node.lsn());
+        assert_eq!(projector.seed().unwrap(), None, "once");
+
+        live(&node, &mut day, 700);
+        while projector.step().unwrap() > 0 {}
+        assert!(image(&place.open().bootstrap().unwrap()) == node.engine.image(), "seed {seed}");
+        let queries = place.open().queries().unwrap();
+        assert_eq!(queries.counts().unwrap(), node.engine.counts());
+    }
+}
+
+#[test]
+fn a_lost_store_that_alone_had_some_tickets_is_not_made_up() {
+    let (_disk, node, _day) = with_half_a_journal(65);
+    let place = Place::new();
+    node.engine.cool(CONCERT).unwrap();
+    node.commit();
+    let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+    let error = projector.seed().unwrap_err();
+    assert!(matches!(&error, ProjectError::ColdLost { events, .. } if events == &["concert"]), "{error}");
+    assert!(!error.may_pass());
+    let needed = node.engine.journal().oldest().0 - 1;
+    assert!(error.to_string().contains(&format!("up to {needed} or later")), "{error}");
+    assert_eq!(place.open().cursor().unwrap(), Lsn(0));
+}
+
+#[test]
+fn a_store_the_journal_can_fill_is_left_to_it() {
+    let (node, place) = (venue(), Place::new());
+    let mut projector = Projector::new(Arc::clone(&node.engine), Box::new(place.open()), options());
+    assert_eq!(projector.seed().unwrap(), None);
+    assert_eq!(place.open().cursor().unwrap(), Lsn(0));
+}
+
+#[test]
+fn a_store_that_has_records_is_not_filled_from_a_state() {
+    let (node, place) = (venue(), Place::new());
+    let mut store = place.open();
+    store.apply(&decode(&node.records(0)[..5])).unwrap();
+    let before = place.dump();
+    let refused = node.engine.with_state(|state| store.seed(state)).unwrap_err();
+    assert!(matches!(refused, StoreError::NotEmpty { cursor: Lsn(5) }), "{refused}");
+    assert!(place.dump() == before);
 }

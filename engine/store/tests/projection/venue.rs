@@ -30,6 +30,8 @@ pub struct Day {
     scans: Vec<(DeviceId, String)>,
     issued: u32,
     away: Vec<(TicketId, Ticket)>,
+    /// No ticket leaves the memory.
+    stays_hot: bool,
 }
 
 fn small_segments() -> JournalOptions {
@@ -237,7 +239,19 @@ pub fn decode(records: &[(Lsn, Vec<u8>)]) -> Vec<(Lsn, Record<'_>)> {
 
 impl Day {
     pub fn new(seed: u64) -> Day {
-        Day { random: SplitMix64(seed), now: START, scans: Vec::new(), issued: 0, away: Vec::new() }
+        Day {
+            random: SplitMix64(seed),
+            now: START,
+            scans: Vec::new(),
+            issued: 0,
+            away: Vec::new(),
+            stays_hot: false,
+        }
+    }
+
+    /// A day on which no ticket leaves the memory.
+    pub fn hot(seed: u64) -> Day {
+        Day { stays_hot: true, ..Day::new(seed) }
     }
 
     pub fn now(&self) -> Time {
@@ -291,6 +305,7 @@ impl Day {
                 }
             }
             93..=95 => self.change(node),
+            _ if self.stays_hot => self.scan(node),
             _ => self.cool_or_warm(node),
         }
     }
