@@ -323,6 +323,16 @@ impl Page {
         )?;
         writer.gauge("journal_disk_bytes", "Bytes of the journal's segments", journal.disk_bytes() as i64)?;
         writer.counter("journal_syncs", "Syncs of the journal", sync.syncs)?;
+        writer.counter(
+            "journal_segments_made_ahead",
+            "Segments that were ready when needed",
+            sync.spares_taken,
+        )?;
+        writer.counter(
+            "journal_segments_failed_ahead",
+            "Segments that could not be made ahead or taken",
+            sync.spares_failed,
+        )?;
         writer.counter("journal_records", "Records written to the journal", sync.records)?;
         writer.gauge(
             "checkpoint_lsn",

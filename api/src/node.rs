@@ -114,7 +114,6 @@ impl Core {
         store: SqliteStore,
         profiles: Profiles,
     ) -> Result<Core, StartError> {
-        use anyhow::Context;
         let (stop_projector, stop_housekeeping) = (Arc::default(), Arc::default());
         let questions = store.queries()?;
         let cold_codes = Arc::new(ColdCodes::new(store.queries()?));
