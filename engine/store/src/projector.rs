@@ -25,11 +25,11 @@ pub struct ProjectorOptions {
     pub batch_records_max: usize,
     /// Bytes of records read at once at the most; 4 MiB.
     pub batch_bytes_max: usize,
-    /// How long it lets a batch grow, and how often it looks whether there is one: a page of the database is written
-    /// once for each transaction; 20 ms.
+    /// How long it lets a batch grow, and how often it looks whether there is one; 200 ms. A page of the database is
+    /// written once for each transaction: at 5,000 scans/s batches of 20 ms wrote 9 MB/s of log, and the disk is the
+    /// journal's too.
     pub gather_wait: Duration,
-    /// What a sync may have to write before it is made; 4 MiB. The disk is the journal's too: a portion must not hold
-    /// it for long.
+    /// What a sync may have to write before it is made; 1 MiB, which holds the journal's disk for a millisecond.
     pub sync_bytes: u64,
     /// How long a record may be in the store without a sync, whether others follow or not; 1 s. Until then the journal
     /// keeps it.
@@ -157,8 +157,8 @@ impl Default for ProjectorOptions {
         ProjectorOptions {
             batch_records_max: 8_000,
             batch_bytes_max: 4 << 20,
-            gather_wait: Duration::from_millis(20),
-            sync_bytes: 4 << 20,
+            gather_wait: Duration::from_millis(200),
+            sync_bytes: 1 << 20,
             sync_wait: Duration::from_secs(1),
             retry_wait_min: Duration::from_millis(100),
             retry_wait_max: Duration::from_secs(5),
