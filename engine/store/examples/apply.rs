@@ -2,7 +2,7 @@
 //! prints what a record costs, each size on a file of its own. Knows no clock but the machine's (Linux: it reads
 //! `/proc`); checks its result.
 //!
-//! `cargo run --release -p store --example apply -- [scans] [folder]`
+//! `cargo run --release -p store --example apply -- [scans] [folder] [MiB between syncs]`
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
@@ -18,14 +18,12 @@ use engine::{Engine, Lsn};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use store::{SqliteStore, Store};
+use store::{ProjectorOptions, SqliteStore, Store};
 
 const START: Time = Time(1_780_000_000_000);
 const DEVICES: u32 = 91;
 /// Scans of each ticket, by and by: in, and out and in again.
 const SCANS_PER_TICKET: usize = 3;
-/// A sync is made as the projector makes it.
-const SYNC_BYTES: u64 = 4 << 20;
 /// Records read back from the journal at once.
 const READ_BYTES: usize = 64 << 20;
 
@@ -33,6 +31,9 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let scans: usize = arguments.next().map_or(400_000, |text| text.parse().unwrap());
     let parent = arguments.next().unwrap_or_else(|| ".".to_owned());
+    let sync_bytes = arguments
+        .next()
+        .map_or(ProjectorOptions::default().sync_bytes, |text| text.parse::<u64>().unwrap() << 20);
     let engine = venue();
     let tickets = (scans / SCANS_PER_TICKET).max(1);
     add_tickets(&engine, tickets);
@@ -42,7 +43,7 @@ fn main() {
     let batch: Vec<(Lsn, Record<'_>)> =
         payloads.iter().map(|(lsn, payload)| (*lsn, Record::decode(payload).unwrap())).collect();
     let (before, day) = batch.split_at(first_scan);
-    for size in [8_000, 500] {
+    for size in [8_000, 2_000, 500] {
         let folder = tempfile::tempdir_in(Path::new(&parent)).unwrap();
         let path = folder.path().join("store.sqlite");
         let mut store = SqliteStore::open(&path).unwrap();
@@ -50,7 +51,7 @@ fn main() {
         let (began, cpu_before, written_before) = (Instant::now(), cpu_ns(), written_bytes());
         for batch in day.chunks(size) {
             store.apply(batch).unwrap();
-            if store.unsynced_bytes().unwrap() >= SYNC_BYTES {
+            if store.unsynced_bytes().unwrap() >= sync_bytes {
                 store.sync().unwrap();
             }
         }
