@@ -1,7 +1,6 @@
 //! A node: puts engine, journal writer, projector, checkpointer and ports together, and takes them apart in
 //! reverse order. The only place that knows all of them.
 
-use crate::background;
 use crate::cold::{ColdLookups, Unfound};
 use crate::config::Config;
 use crate::demo;
@@ -12,6 +11,7 @@ use crate::port::{Bell, Port, Shared};
 use crate::profile::Profiles;
 use crate::rate::Limiter;
 use crate::secrets;
+use crate::system;
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
@@ -166,7 +166,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Jo
 
 fn project(mut projector: Projector, stop: &AtomicBool) {
     // The guest walks when the reply leaves; whatever is behind it gives way.
-    background::give_way();
+    system::give_way();
     if let Err(error) = projector.run(stop) {
         error!(%error, "projection stopped; gates go on, a restart is needed");
     }
