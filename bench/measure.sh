@@ -6,6 +6,7 @@
 # Writes OUT_DIR/{README.md,compare.json,memory.json,micro.json}, and the tables for people beside them.
 #   QUICK=1    seconds instead of minutes: shows that everything runs, its figures mean nothing
 #   BUSY_OK=1  measure although others use the machine; the result says so
+#   BEFORE     the server's binary of an earlier build, measured by turns: what a change made of it
 #   WORK_DIR   where data lives during the run: a directory on the disk to measure
 set -euo pipefail
 command_line="bench/measure.sh $*"
@@ -31,6 +32,7 @@ if [ "${QUICK:-0}" = 1 ]; then
   bench_flags+=(--warm-up-time 0.1 --measurement-time 0.5 --sample-size 10)
 fi
 [ "${BUSY_OK:-0}" = 1 ] && compare_flags+=(--busy-ok)
+[ -n "${BEFORE:-}" ] && compare_flags+=(--before "$BEFORE")
 
 cpu_model() { sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1; }
 

@@ -9,10 +9,9 @@
 //! | `ops` | the API port: health, metrics, a venue's changes |
 //! | `cold` | look-ups of tickets that are in the store only |
 //! | `node` | the parts put together |
-//! | `background` | threads that give way to gates |
+//! | `system` | what the operating system is asked for: threads that give way, small pages |
 //! | `config`, `cli`, `target`, `import`, `export`, `inspect`, `live`, `demo` | the program |
 
-pub mod background;
 pub mod body;
 pub mod cli;
 pub mod cold;
@@ -30,6 +29,7 @@ pub mod port;
 pub mod profile;
 pub mod rate;
 pub mod secrets;
+pub mod system;
 pub mod target;
 pub mod tickets;
 pub mod venue;

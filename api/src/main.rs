@@ -98,6 +98,8 @@ fn run(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
 
 fn serve(config: &Config, demo: bool) -> anyhow::Result<u8> {
     start_logging(config);
+    // Before anything large is there.
+    api::system::small_pages();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Signals are caught before anything is open, so that a stop during the start is a clean stop too.
     let mut signals = runtime.block_on(async { signals() })?;

@@ -32,6 +32,8 @@ pub struct PortMetrics {
     denials: Vec<AtomicU64>,
     same: AtomicU64,
     repeats: AtomicU64,
+    /// Messages and unlocks refused because too many waited for the device.
+    pub commands_refused: AtomicU64,
     /// Answers that were not decisions, by status.
     pub faults: Faults,
 }
@@ -51,6 +53,7 @@ impl Default for PortMetrics {
             denials: zeros(),
             same: AtomicU64::new(0),
             repeats: AtomicU64::new(0),
+            commands_refused: AtomicU64::new(0),
             faults: Faults(std::array::from_fn(|_| AtomicU64::new(0))),
         }
     }
@@ -250,6 +253,11 @@ impl Page {
             "Scans answered again within the repeat window",
             metrics.repeats.load(Ordering::Relaxed),
         )?;
+        writer.counter(
+            "commands_refused",
+            "Messages and unlocks refused because too many waited for the device",
+            metrics.commands_refused.load(Ordering::Relaxed),
+        )?;
         let faults = FAULTS
             .iter()
             .zip(&metrics.faults.0)
@@ -315,6 +323,16 @@ impl Page {
         )?;
         writer.gauge("journal_disk_bytes", "Bytes of the journal's segments", journal.disk_bytes() as i64)?;
         writer.counter("journal_syncs", "Syncs of the journal", sync.syncs)?;
+        writer.counter(
+            "journal_segments_made_ahead",
+            "Segments that were ready when needed",
+            sync.spares_taken,
+        )?;
+        writer.counter(
+            "journal_segments_failed_ahead",
+            "Segments that could not be made ahead or taken",
+            sync.spares_failed,
+        )?;
         writer.counter("journal_records", "Records written to the journal", sync.records)?;
         writer.gauge(
             "checkpoint_lsn",

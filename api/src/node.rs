@@ -1,7 +1,6 @@
 //! A node: puts engine, journal writer, projector, checkpointer and ports together, and takes them apart in
 //! reverse order. The only place that knows all of them.
 
-use crate::background;
 use crate::cold::{ColdLookups, Unfound};
 use crate::config::Config;
 use crate::demo;
@@ -12,6 +11,7 @@ use crate::port::{Bell, Port, Shared};
 use crate::profile::Profiles;
 use crate::rate::Limiter;
 use crate::secrets;
+use crate::system;
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
@@ -29,6 +29,10 @@ use tracing::{error, info, warn};
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How often housekeeping looks whether something is due.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
+/// After a checkpoint that failed: a full disk is not made busy as well by trying all the time.
+const CHECKPOINT_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// Between two slices of a journal segment that is made ahead: the gates' syncs go first.
+const SPARE_PAUSE: Duration = Duration::from_millis(2);
 /// File in the data directory that tells the program's own commands how to reach the server.
 pub const CONTROL_FILE: &str = "control.json";
 /// Tickets brought back from the store at a time.
@@ -162,7 +166,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Jo
 
 fn project(mut projector: Projector, stop: &AtomicBool) {
     // The guest walks when the reply leaves; whatever is behind it gives way.
-    background::give_way();
+    system::give_way();
     if let Err(error) = projector.run(stop) {
         error!(%error, "projection stopped; gates go on, a restart is needed");
     }
@@ -270,7 +274,7 @@ fn open_engine(
     Ok(engine)
 }
 
-/// Checkpoints, and events that come near or go.
+/// Checkpoints, journal segments made ahead, and events that come near or go.
 struct Housekeeper {
     config: Config,
     engine: Arc<Engine>,
@@ -280,28 +284,40 @@ struct Housekeeper {
 
 impl Housekeeper {
     fn run(&self) {
-        let mut checkpointed_at = Instant::now();
+        let (mut tried_at, mut failed) = (Instant::now(), false);
         let mut tempered_at: Option<Instant> = None;
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(HOUSEKEEPING_EVERY);
+            self.engine.journal().prepare_spare(&mut || {
+                std::thread::park_timeout(SPARE_PAUSE);
+                !self.stop.load(Ordering::SeqCst)
+            });
             let records =
                 self.engine.journal().positions().durable.0.saturating_sub(self.engine.checkpointed().0);
-            let due = checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_every_s)
-                && records > 0;
-            if (due || records >= self.config.checkpoint_every_records) && !self.engine.journal().poisoned() {
-                checkpointed_at = Instant::now();
-                match self.engine.checkpoint() {
-                    Ok(lsn) => {
-                        info!(lsn = lsn.0, ms = checkpointed_at.elapsed().as_millis() as u64, "checkpoint")
-                    }
-                    Err(error) => warn!(%error, "checkpoint failed; it is tried again"),
-                }
+            if checkpoint_due(&self.config, records, tried_at.elapsed(), failed)
+                && !self.engine.journal().poisoned()
+            {
+                tried_at = Instant::now();
+                failed = !self.checkpoint();
             }
             if tempered_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
                 tempered_at = Some(Instant::now());
                 self.temper();
             }
         }
+    }
+
+    /// Whether it succeeded.
+    fn checkpoint(&self) -> bool {
+        let began = Instant::now();
+        match self.engine.checkpoint() {
+            Ok(lsn) => info!(lsn = lsn.0, ms = began.elapsed().as_millis() as u64, "checkpoint"),
+            Err(error) => {
+                warn!(%error, "checkpoint failed; it is tried again");
+                return false;
+            }
+        }
+        true
     }
 
     /// Tickets of events that are not near leave the memory; those of events that come near return.
@@ -341,6 +357,16 @@ impl Housekeeper {
         info!(event = event.0, count, "tickets brought back from the store");
         Ok(())
     }
+}
+
+/// Whether `records` since the last checkpoint are many or old enough for one. `since` is the time since the last
+/// try, which may have `failed`.
+fn checkpoint_due(config: &Config, records: u64, since: Duration, failed: bool) -> bool {
+    if failed && since < CHECKPOINT_AGAIN_AFTER {
+        return false;
+    }
+    let old = records > 0 && since >= Duration::from_secs(config.checkpoint_every_s);
+    old || records >= config.checkpoint_every_records
 }
 
 /// The journal as the HTTP layer sees it.
@@ -550,4 +576,36 @@ fn load_demo(core: &Core, config: &Config) -> Result<String, StartError> {
     let lsn = engine.put(None, demo::operator(&password).map_err(anyhow::Error::msg)?)?;
     engine.journal().wait_durable(lsn, DRAIN_MAX).map_err(|error| anyhow::anyhow!("demo data: {error}"))?;
     Ok(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Flags, load};
+
+    // A checkpoint that failed with many records waiting was tried again at every look: four images a second into a
+    // full disk, and as many lines in the log.
+    #[test]
+    fn a_checkpoint_is_due_by_time_or_by_records_and_a_failed_one_rests() {
+        let flags = Flags::from([
+            ("checkpoint_every_s", "60".to_owned()),
+            ("checkpoint_every_records", "1000".to_owned()),
+        ]);
+        let config = load(&flags, &Environment::new(), None).unwrap();
+        for (records, since_s, failed, due) in [
+            (0, 3_600, false, false),
+            (1, 59, false, false),
+            (1, 60, false, true),
+            (999, 1, false, false),
+            (1_000, 0, false, true),
+            (1_000, 0, true, false),
+            (1_000, 9, true, false),
+            (1_000, 10, true, true),
+            (1, 59, true, false),
+            (1, 60, true, true),
+        ] {
+            let since = Duration::from_secs(since_s);
+            assert_eq!(checkpoint_due(&config, records, since, failed), due, "{records} {since_s} {failed}");
+        }
+    }
 }

@@ -166,6 +166,9 @@ pub struct CompareArgs {
     /// About the server.
     #[command(flatten)]
     pub demo: DemoArgs,
+    /// The binary of an earlier build, measured by turns with the other: what a change made of it
+    #[arg(long)]
+    pub before: Option<PathBuf>,
     /// How long each measurement is
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub seconds: Duration,
@@ -262,6 +265,7 @@ impl CompareArgs {
     pub fn settings(&self) -> CompareSettings {
         CompareSettings {
             demo: self.demo.settings(Some(self.server_core)),
+            earlier_program: self.before.clone(),
             client_core: self.client_core,
             connection_count: usize::from(self.connections),
             round_count: usize::from(self.rounds),

@@ -55,3 +55,9 @@ pub const LATENCY_MAX: Duration = Duration::from_secs(120);
 const _: () = assert!(CODE_BYTES_MAX * 4 < REPLY_BYTES_MAX);
 const _: () = assert!(USED_CODE_COUNT < DEMO_STANDARD_COUNT);
 const _: () = assert!(STOP_WAIT.as_secs() > 10);
+/// Bytes the paced disk probe writes at once at the most: a second of records at a hundred thousand a second.
+pub const DISK_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a record in the paced disk probe: about what a scan takes in the journal.
+pub const DISK_RECORD_BYTES: usize = 256;
+
+const _: () = assert!(DISK_GROUP_BYTES_MAX as u64 <= DISK_FILE_BYTES);

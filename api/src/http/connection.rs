@@ -202,7 +202,10 @@ impl<S: Service> Connection<S> {
                 Ok(Step::More) if kit.buffer.is_empty() => return Turn::Empty,
                 Ok(Step::More) => return Turn::More,
                 Ok(Step::Refuse(refusal)) => return self.refuse(kit, refusal),
-                Err(_) => return self.refuse_panic(kit),
+                Err(_) => {
+                    self.note_panic();
+                    return self.refuse(kit, Refusal::PANIC);
+                }
             }
             match self.answer(kit) {
                 Turn::Full => count += 1,
@@ -237,7 +240,11 @@ impl<S: Service> Connection<S> {
         };
         let (method, path) = (request.method, request.path);
         let turn = match next {
-            Err(_) => return self.refuse_panic(kit),
+            Err(_) => {
+                self.note_panic();
+                self.fail(kit, Refusal::PANIC);
+                return Turn::Fault;
+            }
             Ok(Next::Reply) => Turn::Full,
             Ok(Next::Stream(source)) => Turn::Stream(source, shape),
             Ok(Next::Later(future)) => {
@@ -262,25 +269,28 @@ impl<S: Service> Connection<S> {
         let last_of_drain = self.worker.draining.get() && kit.buffer.is_empty();
         shape.keep_alive &= !reply.close && !last_of_drain;
         let from = kit.out.len();
-        response::write_reply(&mut kit.out, reply, shape, &self.worker.date());
+        let headers = response::write_reply(&mut kit.out, reply, shape, &self.worker.date());
         if reply.wait > 0 {
             kit.wait = kit.wait.max(reply.wait);
-            kit.pending.push(Pending { from, to: kit.out.len(), wait: reply.wait, tag: reply.tag, shape });
+            let (to, wait, tag) = (kit.out.len(), reply.wait, reply.tag);
+            kit.pending.push(Pending { from, to, headers, wait, tag, shape });
         }
         shape.keep_alive
     }
 
+    /// Refuses what is no request; the reply in hand is another request's.
     fn refuse(&self, kit: &mut Kit, refusal: Refusal) -> Turn {
+        kit.reply.clear();
+        self.fail(kit, refusal);
+        Turn::Fault
+    }
+
+    /// Answers the request in hand with a fault; what its reply says of the caller stays.
+    fn fail(&self, kit: &mut Kit, refusal: Refusal) {
         let head = &kit.framer.head;
         let path = head.located.then(|| head.path(kit.buffer.filled()).to_owned());
         let method = head.located.then_some(head.method);
         self.collect_fault(kit, refusal, method, path);
-        Turn::Fault
-    }
-
-    fn refuse_panic(&self, kit: &mut Kit) -> Turn {
-        self.note_panic();
-        self.refuse(kit, Refusal::PANIC)
     }
 
     fn note_panic(&self) {
@@ -297,7 +307,7 @@ impl<S: Service> Connection<S> {
             method,
             path: path.map(Cow::Owned),
         };
-        kit.reply.clear();
+        kit.reply.begin_again();
         kit.reply.status = refusal.status;
         let filled = catch_unwind(AssertUnwindSafe(|| self.worker.service.fault(&fault, &mut kit.reply)));
         if filled.is_err() {
@@ -362,6 +372,7 @@ impl<S: Service> Connection<S> {
             out.extend_from_slice(&kit.out[copied..pending.from]);
             copied = pending.to;
             let mut reply = Reply { wait: pending.wait, tag: pending.tag, ..Reply::new() };
+            reply.headers.extend_from_slice(&kit.out[pending.headers.clone()]);
             let answer = catch_unwind(AssertUnwindSafe(|| self.worker.service.undurable(&mut reply)));
             if answer.is_err() {
                 self.note_panic();
@@ -531,12 +542,12 @@ impl<S: Service> Connection<S> {
     async fn stream_out(&mut self, kit: &mut Kit, mut source: Box<dyn Source>, shape: Shape) {
         self.worker.stats().streams_opened.add(1);
         let from = kit.out.len();
-        response::write_stream_head(&mut kit.out, &kit.reply, shape, &self.worker.date());
+        let headers = response::write_stream_head(&mut kit.out, &kit.reply, shape, &self.worker.date());
         if kit.reply.wait > 0 {
             let (wait, tag) = (kit.reply.wait, kit.reply.tag);
             kit.wait = wait;
             let shape = Shape { keep_alive: false, ..shape };
-            kit.pending.push(Pending { from, to: kit.out.len(), wait, tag, shape });
+            kit.pending.push(Pending { from, to: kit.out.len(), headers, wait, tag, shape });
         }
         let wait = kit.wait;
         let mut flow = if shape.head_only { Flow::End } else { Flow::More };

@@ -110,7 +110,7 @@ pub struct Request<'a, M> {
 pub struct HeaderRefused;
 
 /// One answer. The layer hands it out cleared and uses it again: its buffers keep their capacity.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reply {
     /// Status code, 200 when cleared. 204 and 304 are sent without body.
     pub status: u16,
@@ -121,7 +121,7 @@ pub struct Reply {
     pub(super) headers: Vec<u8>,
     /// LSN that must be durable before this reply leaves; 0 = none.
     pub wait: u64,
-    /// Opaque to this layer; given back to [`Service::undurable`].
+    /// Opaque to this layer; given back to [`Service::undurable`] and, once the request ran, to [`Service::fault`].
     pub tag: u32,
     /// Close the connection after this reply.
     pub close: bool,
@@ -150,6 +150,15 @@ impl Reply {
         self.headers.clear();
         self.wait = 0;
         self.tag = 0;
+        self.close = false;
+    }
+
+    /// Back to an empty 200 that still knows whom it is for: keeps the tag and the headers.
+    pub(super) fn begin_again(&mut self) {
+        self.status = 200;
+        self.content_type = "";
+        self.body.clear();
+        self.wait = 0;
         self.close = false;
     }
 
@@ -242,10 +251,11 @@ pub trait Service: 'static {
     fn call(&self, request: &Request<'_, Self::Memo>, reply: &mut Reply) -> Next;
 
     /// The journal failed (or took longer than `durable_ms_max`) while a reply was waiting for it: write the
-    /// "unavailable" answer instead. `reply` comes cleared, but for `tag` and `wait`.
+    /// "unavailable" answer instead. `reply` comes cleared, but for `tag`, `wait` and the headers it had.
     fn undurable(&self, reply: &mut Reply);
 
     /// Fills the body for a protocol fault; `reply.status` is already set (a device that knows only 200 may be given
-    /// one), and the connection closes afterwards.
+    /// one), and the connection closes afterwards. Where the request ran before it failed (it panicked, its late
+    /// answer never came), `reply` keeps the tag and the headers [`Service::call`] left.
     fn fault(&self, fault: &Fault<'_>, reply: &mut Reply);
 }

@@ -1,6 +1,7 @@
 //! Response bytes: status line, headers, body; and the `Date` text. Knows nothing of connections.
 
 use super::message::Reply;
+use std::ops::Range;
 
 /// What the request said about the shape of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +22,11 @@ pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) type DateText = [u8; 29];
 
-/// Appends one answer with `Content-Length` (none on 204 and 304, as HTTP demands). About 60 ns.
-pub(super) fn write_reply(out: &mut Vec<u8>, reply: &Reply, shape: Shape, date: &DateText) {
+/// Appends one answer with `Content-Length` (none on 204 and 304, as HTTP demands). Gives the place of the service's
+/// own headers. About 60 ns.
+pub(super) fn write_reply(out: &mut Vec<u8>, reply: &Reply, shape: Shape, date: &DateText) -> Range<usize> {
     let bodiless = matches!(reply.status, 204 | 304);
-    write_head(out, reply, date);
+    let headers = write_head(out, reply, date);
     if !bodiless {
         out.extend_from_slice(b"Content-Length: ");
         write_number(out, reply.body.len());
@@ -39,15 +41,22 @@ pub(super) fn write_reply(out: &mut Vec<u8>, reply: &Reply, shape: Shape, date: 
     if !bodiless && !shape.head_only {
         out.extend_from_slice(&reply.body);
     }
+    headers
 }
 
-/// Appends the head of a stream: chunked on 1.1, ended by the close on 1.0.
-pub(super) fn write_stream_head(out: &mut Vec<u8>, reply: &Reply, shape: Shape, date: &DateText) {
-    write_head(out, reply, date);
+/// Appends the head of a stream: chunked on 1.1, ended by the close on 1.0. Gives the place of the service's own headers.
+pub(super) fn write_stream_head(
+    out: &mut Vec<u8>,
+    reply: &Reply,
+    shape: Shape,
+    date: &DateText,
+) -> Range<usize> {
+    let headers = write_head(out, reply, date);
     if !shape.http_10 {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     out.extend_from_slice(b"Connection: close\r\n\r\n");
+    headers
 }
 
 /// Fills in the size line kept free in front of a chunk and ends the chunk; an empty one is taken back, for a
@@ -65,7 +74,7 @@ pub(super) fn close_chunk(out: &mut Vec<u8>, from: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_head(out: &mut Vec<u8>, reply: &Reply, date: &DateText) {
+fn write_head(out: &mut Vec<u8>, reply: &Reply, date: &DateText) -> Range<usize> {
     match reply.status {
         200 => out.extend_from_slice(b"HTTP/1.1 200 OK\r\nDate: "),
         status => {
@@ -82,7 +91,9 @@ fn write_head(out: &mut Vec<u8>, reply: &Reply, date: &DateText) {
         out.extend_from_slice(reply.content_type.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
+    let from = out.len();
     out.extend_from_slice(&reply.headers);
+    from..out.len()
 }
 
 fn write_number(out: &mut Vec<u8>, mut number: usize) {

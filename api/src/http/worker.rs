@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,10 +72,12 @@ impl Slot {
 // === impl Kit ===
 
 /// A reply in the batch that waits for the journal.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) from: usize,
     pub(super) to: usize,
+    /// Where its own headers are.
+    pub(super) headers: Range<usize>,
     pub(super) wait: u64,
     pub(super) tag: u32,
     pub(super) shape: Shape,

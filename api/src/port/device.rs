@@ -1,10 +1,11 @@
 //! A device's own affairs: heartbeat, registration, settings, and what operators tell it to do.
 
-use super::{Call, Called, Port, Refusal, json};
+use super::{Call, Called, Port, Refusal, TOO_MANY_COMMANDS, json};
 use crate::body::{self, Object, Value};
 use crate::http::{Method, Next, Reply};
 use crate::profile::rfc3339;
 use crate::secrets;
+use engine::EngineError;
 use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, Entity, Role};
 use engine::limits::{NAME_BYTES_MAX, REPEAT_WINDOW_MS};
 use engine::record::Command;
@@ -30,7 +31,8 @@ impl Port {
     pub(super) fn heartbeat(&self, call: &Call<'_>, reply: &mut Reply) -> Called {
         let catalog = self.engine().catalog_guard();
         let mut scratch = self.scratch.borrow_mut();
-        let body = body::parse_object(call.request.body, &mut scratch)?;
+        let parsed = body::parse_object(call.request.body, &mut scratch);
+        let body = self.readable(call, &catalog, parsed, reply)?;
         let caller = self.caller(call, &catalog, body.text("api_key")?, reply)?;
         if body.text("device_id")?.is_some_and(|named| named != caller.device.name) {
             return Err(Refusal::new(401, "invalid_api_key", "this key belongs to another device"));
@@ -173,7 +175,9 @@ impl Port {
         let mut scratch = self.scratch.borrow_mut();
         let body = body::parse_object(call.request.body, &mut scratch)?;
         let settings = settings_of(&body)?;
-        let id = body.text("device_id")?.and_then(|name| catalog.device_named(name));
+        let name =
+            body.text("device_id")?.ok_or_else(|| Refusal::malformed("device_id", "say which device"))?;
+        let id = catalog.device_named(name);
         let mut device = id
             .and_then(|id| catalog.device(id))
             .cloned()
@@ -195,20 +199,37 @@ impl Port {
         let devices = addressed(&catalog, body.text("device_id")?, body.text("location")?)?;
         let action = body.text("action")?;
         let (command, lives_ms) = command_of(action, body.text("message")?)?;
-        let mut commands = Vec::new();
+        let (mut commands, mut refused) = (Vec::new(), Vec::new());
         for device in &devices {
-            let lsn = self.engine().command(Some(operator), *device, command.clone(), lives_ms)?;
-            reply.wait = lsn.0;
-            commands.push(json!({"device_id": catalog.device(*device).map(|device| device.name.as_str()), "command_id": lsn.0}));
+            let name = catalog.device(*device).map(|device| device.name.as_str());
+            match self.engine().command(Some(operator), *device, command.clone(), lives_ms) {
+                Ok(lsn) => {
+                    reply.wait = lsn.0;
+                    commands.push(json!({"device_id": name, "command_id": lsn.0}));
+                }
+                Err(error @ EngineError::CommandsWait) => {
+                    self.shared.metrics.commands_refused.fetch_add(1, Ordering::Relaxed);
+                    if devices.len() == 1 {
+                        return Err(error.into());
+                    }
+                    refused.push(
+                        json!({"device_id": name, "error": TOO_MANY_COMMANDS, "message": error.to_string()}),
+                    );
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        json(reply, &json!({"status": "success", "action": action, "commands": commands}));
+        // Of a gate's devices some may have taken it: the answer says which have not.
+        let status = if refused.is_empty() { "success" } else { "partial" };
+        json(reply, &json!({"status": status, "action": action, "commands": commands, "refused": refused}));
         Ok(Next::Reply)
     }
 }
 
 fn settings_of(body: &Object<'_>) -> Result<BTreeMap<String, String>, Refusal> {
-    let wanted =
-        body.object("settings")?.ok_or_else(|| Refusal::malformed("settings", "an object of texts"))?;
+    let wanted = body.object("settings")?.ok_or_else(|| {
+        Refusal::malformed("settings", "send an object of texts, such as {\"volume\":\"3\"}")
+    })?;
     let mut settings = BTreeMap::new();
     for (key, value) in &wanted.0 {
         let Value::Text(text) = value else {
@@ -230,16 +251,29 @@ fn addressed(
     device: Option<&str>,
     location: Option<&str>,
 ) -> Result<Vec<DeviceId>, Refusal> {
+    let gate = match location {
+        Some(name) => Some(
+            catalog
+                .gate_named(name)
+                .ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?,
+        ),
+        None => None,
+    };
     if let Some(name) = device {
         let id = catalog
             .device_named(name)
             .ok_or_else(|| Refusal::malformed("device_id", "there is no such device"))?;
+        let own = catalog.device(id).and_then(|device| device.gate);
+        if gate.is_some() && gate != own {
+            return Err(Refusal::malformed(
+                "location",
+                "this device does not stand there; leave one of them out",
+            ));
+        }
         return Ok(vec![id]);
     }
-    let gate = location
-        .ok_or_else(|| Refusal::malformed("device_id", "say which device, or with location which gate"))?;
     let gate =
-        catalog.gate_named(gate).ok_or_else(|| Refusal::malformed("location", "there is no such gate"))?;
+        gate.ok_or_else(|| Refusal::malformed("device_id", "say which device, or with location which gate"))?;
     let at_gate: Vec<DeviceId> =
         catalog.devices().filter(|(_, device)| device.gate == Some(gate)).map(|(id, _)| id).collect();
     if at_gate.is_empty() {

@@ -148,9 +148,15 @@ impl Tail {
 impl Port {
     fn audience(&self, call: &Call<'_>, reply: &mut Reply) -> Result<Audience, Refusal> {
         let catalog = self.engine().catalog_guard();
-        match self.operator(call, &catalog, Role::Viewer) {
-            Ok(_) => Ok(Audience::Operator),
-            Err(_) => Ok(Audience::Device(self.caller(call, &catalog, None, reply)?.id)),
+        if self.operator(call, &catalog, Role::Viewer).is_ok() {
+            return Ok(Audience::Operator);
+        }
+        match self.caller(call, &catalog, None, reply) {
+            Ok(caller) => Ok(Audience::Device(caller.id)),
+            Err(refusal) if refusal.status == 401 && call.key(None).is_some() => {
+                Err(Refusal::new(401, refusal.code, "this key belongs to no device and no operator"))
+            }
+            Err(refusal) => Err(refusal),
         }
     }
 
@@ -198,7 +204,7 @@ impl Port {
     pub(super) fn poll(&self, call: &Call<'_>, reply: &mut Reply) -> Called {
         let audience = self.audience(call, reply)?;
         let durable = self.engine().journal().positions().durable;
-        let after = cursor_of(call.query("after"), durable)?;
+        let after = cursor_of("after", call.query("after"), durable)?;
         let wait_s = match call.query("wait") {
             None => 0,
             Some(text) => text
@@ -213,7 +219,7 @@ impl Port {
         if !events.is_empty() || wait_s == 0 || tail.behind() {
             return Ok(Next::Reply);
         }
-        let mut later = Reply::default();
+        let mut later = reply.clone();
         poll_value(&mut later, &tail, Vec::new());
         let bell = Arc::clone(&self.shared.bell);
         Ok(Next::LongPoll(Box::pin(async move {
@@ -230,7 +236,8 @@ impl Port {
         let audience = self.audience(call, reply)?;
         let durable = self.engine().journal().positions().durable;
         let header = call.header("Last-Event-ID").and_then(|value| std::str::from_utf8(value).ok());
-        let after = cursor_of(header.or(call.query("after")), durable)?;
+        let field = if header.is_some() { "Last-Event-ID" } else { "after" };
+        let after = cursor_of(field, header.or(call.query("after")), durable)?;
         stream_head(reply);
         let tail = Tail::new(self.engine(), after, audience);
         Ok(Next::Stream(Box::new(Events {
@@ -242,13 +249,13 @@ impl Port {
     }
 }
 
-fn cursor_of(text: Option<&str>, newest: Lsn) -> Result<Lsn, Refusal> {
+fn cursor_of(field: &str, text: Option<&str>, newest: Lsn) -> Result<Lsn, Refusal> {
     match text {
         None => Ok(newest),
         Some(text) => text
             .parse()
             .map(Lsn)
-            .map_err(|_| Refusal::malformed("cursor", "send a cursor as it was received, or none")),
+            .map_err(|_| Refusal::malformed(field, "send a cursor as it was received, or none")),
     }
 }
 

@@ -35,8 +35,12 @@ pub use feed::Bell;
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Largest body of an offline upload, in bytes.
 pub const OFFLINE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The one path whose body is no single object.
+const OFFLINE: &str = "/api/access/offline";
 /// Seconds after which a refused or unavailable request should be tried again.
 const RETRY_AFTER_S: &str = "1";
+/// Code of a message or an unlock for a device that has not fetched the ones before.
+const TOO_MANY_COMMANDS: &str = "too_many_commands";
 /// A device is connected when it was heard of within so many milliseconds.
 const CONNECTED_MS: i64 = 90_000;
 
@@ -113,7 +117,7 @@ impl Port {
                 return Err(Refusal::new(
                     404,
                     "not_found",
-                    "there is no such path; the paths are listed in the device API",
+                    "there is no such path; paths begin with /api/access/ or /api/kqt300/, in lower case, without a slash at the end",
                 ));
             }
             Some(methods) => methods,
@@ -130,6 +134,9 @@ impl Port {
             return Err(Refusal::new(405, "method_not_allowed", format!("this path takes {allowed}")));
         }
         let call = Call { request, token, path };
+        if request.method == Method::Post && call.is_coded() {
+            return Err(self.refuse_coding(&call, reply));
+        }
         match path {
             "/api/access/validate"
             | "/api/kqt300/scan"
@@ -138,7 +145,7 @@ impl Port {
             | "/api/access/test-scan" => self.scan(&call, reply),
             "/api/access/annul" | "/api/access/passed" => self.passage(&call, reply),
             "/api/access/turns" => self.turns(&call, reply),
-            "/api/access/offline" => self.offline(&call, reply),
+            OFFLINE => self.offline(&call, reply),
             "/api/access/latest" => self.latest(&call, reply),
             "/api/access/poll" => self.poll(&call, reply),
             "/api/access/stream" => self.stream(&call, reply),
@@ -154,6 +161,41 @@ impl Port {
 
     // --- who asks ---
 
+    /// A body in a coding we do not read. Whose it is comes first, where that is seen without the body: a reader that
+    /// speaks text must be refused in text.
+    fn refuse_coding(&self, call: &Call<'_>, reply: &mut Reply) -> Refusal {
+        let catalog = self.engine().catalog_guard();
+        let known = call.key(None).and_then(|key| self.device_of_key(call.request.memo, &catalog, key));
+        if known.is_some()
+            && let Err(refusal) = self.caller(call, &catalog, None, reply)
+        {
+            return refusal;
+        }
+        let _ = reply.header("Accept-Encoding", "identity");
+        Refusal::new(
+            415,
+            "unsupported_media_type",
+            "bodies are read as they are: send it without compression and leave Content-Encoding out",
+        )
+    }
+
+    /// A body that could be read. For one that could not: whose it is comes first, as for a coding.
+    fn readable<T>(
+        &self,
+        call: &Call<'_>,
+        catalog: &Catalog,
+        body: Result<T, BodyError>,
+        reply: &mut Reply,
+    ) -> Result<T, Refusal> {
+        body.or_else(|error| {
+            // A key that stands in the body alone cannot be told; the body is what has to be mended.
+            if call.key(None).is_some() {
+                self.caller(call, catalog, None, reply)?;
+            }
+            Err(error.into())
+        })
+    }
+
     /// The device behind the request's key; counts the request against its rate limit.
     fn caller<'c>(
         &self,
@@ -162,9 +204,7 @@ impl Port {
         body_key: Option<&str>,
         reply: &mut Reply,
     ) -> Result<Caller<'c>, Refusal> {
-        let key = call.key(body_key).ok_or_else(|| {
-            Refusal::new(401, "invalid_api_key", "no key: send api_key in the body, X-Api-Key, Authorization: Bearer, or /d/<token>/ in front of the path")
-        })?;
+        let key = call.key(body_key).ok_or_else(|| call.no_key())?;
         let id = self.device_of_key(call.request.memo, catalog, key);
         let found = id.and_then(|id| Some((id, catalog.device(id)?)));
         let (id, device) =
@@ -329,7 +369,7 @@ impl Service for Port {
     type Memo = Memo;
 
     fn body_bytes_max(&self, _method: Method, path: &str) -> usize {
-        if split_token(path).1 == "/api/access/offline" { OFFLINE_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
+        if split_token(path).1 == OFFLINE { OFFLINE_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
     }
 
     fn call(&self, request: &Request<'_, Memo>, reply: &mut Reply) -> Next {
@@ -363,6 +403,13 @@ impl<'r> Call<'r> {
         self.request.headers.get(name).filter(|value| !value.is_empty())
     }
 
+    /// Is the body in another coding than its own bytes?
+    fn is_coded(&self) -> bool {
+        let headers = self.request.headers.iter();
+        let mut codings = headers.filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Encoding"));
+        codings.any(|(_, value)| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity"))
+    }
+
     fn bearer(&self) -> Option<&'r [u8]> {
         let value = self.header("Authorization")?;
         let (scheme, token) = value.split_at_checked(7)?;
@@ -378,6 +425,16 @@ impl<'r> Call<'r> {
             .or_else(|| self.header("X-Api-Key"))
             .or_else(|| self.bearer())
             .or_else(|| self.token.map(str::as_bytes))
+    }
+
+    /// Nobody asks. Says where a key can stand, and the body only where it is looked for there.
+    fn no_key(&self) -> Refusal {
+        let in_body = self.request.method == Method::Post && self.path != OFFLINE;
+        let body = if in_body { "api_key in the body, " } else { "" };
+        let message = format!(
+            "no key: send {body}X-Api-Key, Authorization: Bearer, or /d/<token>/ in front of the path"
+        );
+        Refusal::new(401, "invalid_api_key", message)
     }
 
     /// A parameter of the query, not decoded: ids and numbers need no escapes.
@@ -421,6 +478,7 @@ impl From<EngineError> for Refusal {
             EngineError::NotAdmitted => Refusal::new(409, "not_admitted", message),
             EngineError::PassageDecided(_) => Refusal::new(409, "passage_decided", message),
             EngineError::TooLateToAnnul => Refusal::new(409, "too_late_to_annul", message),
+            EngineError::CommandsWait => Refusal::new(409, TOO_MANY_COMMANDS, message),
             EngineError::Catalog(_) => Refusal::new(400, "malformed_request", message),
             EngineError::Unavailable(AppendError::TooLarge { .. }) => {
                 Refusal::new(413, "body_too_large", message)
@@ -458,7 +516,7 @@ fn methods_of(path: &str) -> Option<&'static str> {
         | "/api/access/annul"
         | "/api/access/passed"
         | "/api/access/turns"
-        | "/api/access/offline"
+        | OFFLINE
         | "/api/kqt300/heartbeat"
         | "/api/kqt300/register"
         | "/api/kqt300/scan"

@@ -3,22 +3,48 @@
 //! breaks off is simply sent again.
 
 use super::scan::{derived_id_of, gate_of};
-use super::{Call, Called, Port, Refusal, Shared, json};
+use super::{Call, Called, Port, Refusal, Shared};
 use crate::body::{self, OfflineCode, OfflineRow};
 use crate::http::{Next, Reply};
 use engine::catalog::{CardFormat, DeviceId};
 use engine::decision::{Reason, Scan, ScanKind};
 use engine::ticket::CodeKind;
 use engine::{EngineError, Seen};
+use serde::Serialize;
+use std::io::Write;
 use std::sync::Arc;
 
-/// Rows taken in before other guests have their turn.
+/// Rows read, taken in or told before other guests have their turn.
 const ROWS_PER_TURN: usize = 64;
 
-/// A row that is ready, or why it is not.
+/// A row that is ready.
 struct Row {
     number: usize,
     row: OfflineRow,
+}
+
+/// What became of a row.
+#[derive(Serialize)]
+struct Outcome {
+    row: usize,
+    outcome: &'static str,
+    #[serde(flatten)]
+    told: Told,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told {
+    Decided { scan_id: String, reason: Option<&'static str> },
+    Rejected { message: String },
+}
+
+const REJECTED: &str = "rejected";
+
+impl Outcome {
+    fn rejected(row: usize, message: String) -> Outcome {
+        Outcome { row, outcome: REJECTED, told: Told::Rejected { message } }
+    }
 }
 
 impl Port {
@@ -26,55 +52,73 @@ impl Port {
     pub(super) fn offline(&self, call: &Call<'_>, reply: &mut Reply) -> Called {
         let catalog = self.engine().catalog_guard();
         let caller = self.caller(call, &catalog, None, reply)?;
-        let mut rows = Vec::new();
-        let mut outcomes = Vec::new();
-        for (number, row) in body::parse_offline(call.request.body)? {
-            match row {
-                Ok(row) => rows.push(Row { number, row }),
-                Err(error) => outcomes.push(problem(number, error.to_string())),
-            }
-        }
-        // History is ordered by scan time, whatever the order of the upload.
-        rows.sort_by_key(|row| row.row.scanned_at);
-        let (shared, device) = (Arc::clone(&self.shared), caller.id);
-        let mut reply = std::mem::take(reply);
+        // Nothing is read here but whether there is anything: reading it all would hold the worker for milliseconds.
+        body::parse_offline(call.request.body)?;
+        let (shared, device, upload) = (Arc::clone(&self.shared), caller.id, call.request.body.to_vec());
+        let mut reply = reply.clone();
         Ok(Next::Later(Box::pin(async move {
-            let mut wait = 0;
+            let (mut rows, mut outcomes) = read_rows(&upload).await;
+            drop(upload);
+            // History is ordered by scan time, whatever the order of the upload.
+            rows.sort_by_key(|row| row.row.scanned_at);
             for turn in rows.chunks(ROWS_PER_TURN) {
                 for row in turn {
                     let (outcome, lsn) = take_in(&shared, device, row);
-                    wait = wait.max(lsn);
+                    reply.wait = reply.wait.max(lsn);
                     outcomes.push(outcome);
                 }
                 tokio::task::yield_now().await;
             }
-            outcomes.sort_by_key(|outcome| outcome["row"].as_u64());
-            let rejected = outcomes.iter().filter(|outcome| outcome["outcome"] == "rejected").count();
-            let conflicts = outcomes.iter().filter(|outcome| outcome["outcome"] == "conflict").count();
-            reply.wait = wait;
-            json(
-                &mut reply,
-                &serde_json::json!({
-                    "status": if rejected == 0 { "success" } else { "partial" },
-                    "accepted": outcomes.len() - rejected,
-                    "rejected": rejected,
-                    "conflicts": conflicts,
-                    "rows": outcomes,
-                }),
-            );
+            outcomes.sort_by_key(|outcome| outcome.row);
+            reply.content_type = "application/json";
+            write_outcomes(&outcomes, &mut reply.body).await;
             reply
         })))
     }
 }
 
-fn problem(number: usize, message: String) -> serde_json::Value {
-    serde_json::json!({"row": number, "outcome": "rejected", "message": message})
+/// The rows that can be read, and what is wrong with the others. Other guests have their turn in between.
+async fn read_rows(upload: &[u8]) -> (Vec<Row>, Vec<Outcome>) {
+    let (mut rows, mut outcomes) = (Vec::new(), Vec::new());
+    for (number, row) in body::parse_offline(upload).into_iter().flatten() {
+        match row {
+            Ok(row) => rows.push(Row { number, row }),
+            Err(error) => outcomes.push(Outcome::rejected(number, error.to_string())),
+        }
+        if number % ROWS_PER_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    (rows, outcomes)
+}
+
+/// The answer, written as it goes: a tree of values took sixty times an upload of bad rows.
+async fn write_outcomes(outcomes: &[Outcome], out: &mut Vec<u8>) {
+    let count = |word| outcomes.iter().filter(|outcome| outcome.outcome == word).count();
+    let (rejected, conflicts) = (count(REJECTED), count("conflict"));
+    let status = if rejected == 0 { "success" } else { "partial" };
+    let accepted = outcomes.len() - rejected;
+    let written = write!(
+        out,
+        r#"{{"status":"{status}","accepted":{accepted},"rejected":{rejected},"conflicts":{conflicts},"rows":["#
+    );
+    written.expect("writing to a vector does not fail");
+    for (turn, outcomes) in outcomes.chunks(ROWS_PER_TURN).enumerate() {
+        for (n, outcome) in outcomes.iter().enumerate() {
+            if (turn, n) != (0, 0) {
+                out.push(b',');
+            }
+            serde_json::to_writer(&mut *out, outcome).expect("writing to a vector does not fail");
+        }
+        tokio::task::yield_now().await;
+    }
+    out.extend_from_slice(b"]}");
 }
 
 /// Takes one row in; gives its outcome and the LSN it waits for.
-fn take_in(shared: &Shared, device: DeviceId, row: &Row) -> (serde_json::Value, u64) {
+fn take_in(shared: &Shared, device: DeviceId, row: &Row) -> (Outcome, u64) {
     match decide_row(shared, device, &row.row) {
-        Err(refusal) => (problem(row.number, refusal.message), 0),
+        Err(refusal) => (Outcome::rejected(row.number, refusal.message), 0),
         Ok((scan_id, answered)) => {
             let reason = answered.answer.verdict.denial().map(Reason::code);
             let attention = match answered.answer.verdict {
@@ -87,8 +131,8 @@ fn take_in(shared: &Shared, device: DeviceId, row: &Row) -> (serde_json::Value, 
                 (None, Some(_), _) => "denied",
                 (None, None, _) => "admitted",
             };
-            let value = serde_json::json!({"row": row.number, "scan_id": scan_id, "outcome": outcome, "reason": reason.or(attention)});
-            (value, answered.wait.0)
+            let told = Told::Decided { scan_id, reason: reason.or(attention) };
+            (Outcome { row: row.number, outcome, told }, answered.wait.0)
         }
     }
 }

@@ -77,14 +77,8 @@ impl Port {
     pub(super) fn scan(&self, call: &Call<'_>, reply: &mut Reply) -> Called {
         let catalog = self.engine().catalog_guard();
         let mut scratch = self.scratch.borrow_mut();
-        let body = match body::parse_request(call.request.body, &mut scratch) {
-            Ok(body) => body,
-            Err(error) => {
-                // Who is it? A reader that speaks text must be refused in text.
-                self.caller(call, &catalog, None, reply)?;
-                return Err(error.into());
-            }
-        };
+        let parsed = body::parse_request(call.request.body, &mut scratch);
+        let body = self.readable(call, &catalog, parsed, reply)?;
         let caller = self.caller(call, &catalog, body.api_key, reply)?;
         named_right(&caller, &body)?;
         let code_text = body.code.unwrap_or("");
@@ -172,7 +166,7 @@ impl Port {
         let port = Port::new(Arc::clone(&self.shared), Arc::clone(&self.latency));
         let profile = caller.profile;
         let budget = Duration::from_millis(u64::from(self.profile(profile).budget_ms()));
-        let mut reply = std::mem::take(reply);
+        let mut reply = reply.clone();
         Next::Later(Box::pin(async move {
             let found = shared.cold.find(owned.code_kind, &owned.code, budget).await;
             let scan = owned.scan();
@@ -197,7 +191,8 @@ impl Port {
     pub(super) fn passage(&self, call: &Call<'_>, reply: &mut Reply) -> Called {
         let catalog = self.engine().catalog_guard();
         let mut scratch = self.scratch.borrow_mut();
-        let body = body::parse_request(call.request.body, &mut scratch)?;
+        let parsed = body::parse_request(call.request.body, &mut scratch);
+        let body = self.readable(call, &catalog, parsed, reply)?;
         let caller = self.caller(call, &catalog, body.api_key, reply)?;
         named_right(&caller, &body)?;
         let scan_id = body
@@ -220,7 +215,8 @@ impl Port {
     pub(super) fn turns(&self, call: &Call<'_>, reply: &mut Reply) -> Called {
         let catalog = self.engine().catalog_guard();
         let mut scratch = self.scratch.borrow_mut();
-        let body = body::parse_object(call.request.body, &mut scratch)?;
+        let parsed = body::parse_object(call.request.body, &mut scratch);
+        let body = self.readable(call, &catalog, parsed, reply)?;
         let caller = self.caller(call, &catalog, body.text("api_key")?, reply)?;
         let gate = gate_of(&catalog, &caller, body.text("location")?)?;
         let people = body.whole("people")?.and_then(|people| i32::try_from(people).ok());

@@ -476,6 +476,178 @@ fn the_101st_request_of_a_minute_is_limited_and_the_bench_device_never() {
     }
 }
 
+#[test]
+fn every_answer_to_a_limited_device_says_where_it_stands_and_none_to_a_device_without_limit_does() {
+    let site = Site::demo();
+    let server = site.start();
+    let names = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
+    // Answers, refusals, faults found before and after the body is read, late answers, a long poll that ends in nothing.
+    let requests = [
+        ("POST", VALIDATE, r#"{"qr_data":"DEMO-STAFF-001"}"#, 200),
+        ("POST", VALIDATE, r#"{"qr_data":"NEVER-SOLD"}"#, 200),
+        ("POST", VALIDATE, "{", 400),
+        ("POST", VALIDATE, r#"{"qr_data":"A","people":0}"#, 400),
+        ("POST", VALIDATE, r#"{"qr_data":"A","device_id":"KQT300_002"}"#, 401),
+        ("POST", "/api/access/check", r#"{"qr_data":"DEMO-STD-000001"}"#, 200),
+        ("POST", "/api/access/annul", "{", 400),
+        ("POST", "/api/access/annul", r#"{"scan_id":"none"}"#, 404),
+        ("POST", "/api/access/turns", "{", 400),
+        ("POST", "/api/access/offline", "[]", 200),
+        ("POST", "/api/access/offline", "", 400),
+        ("POST", "/api/kqt300/heartbeat", "{", 400),
+        ("POST", "/api/kqt300/heartbeat", "{}", 200),
+        ("GET", "/api/kqt300/status", "", 200),
+        ("GET", "/api/kqt300/config", "", 200),
+        ("GET", "/api/access/latest", "", 200),
+        ("GET", "/api/access/poll?wait=x", "", 400),
+        ("GET", "/api/access/poll?wait=1", "", 200),
+    ];
+    for (key, limited) in [("demo-key-001", true), ("demo-key-900", false)] {
+        let mut client = server.client();
+        let mut told = Vec::new();
+        for (method, path, body, status) in requests {
+            let answer = client.request(method, path, &[("X-Api-Key", key)], body.as_bytes()).unwrap();
+            assert_eq!(answer.status, status, "{method} {path} {body}: {answer:?}");
+            for name in names {
+                let count = answer.headers.iter().filter(|(own, _)| own == name).count();
+                assert_eq!(count, usize::from(limited), "{method} {path} {body} {name}: {answer:?}");
+            }
+            told.extend(answer.header(names[1]).map(|left| left.parse::<usize>().unwrap()));
+        }
+        let expected: Vec<usize> =
+            if limited { (0..requests.len()).map(|n| 99 - n).collect() } else { vec![] };
+        assert_eq!(told, expected, "each request is counted once");
+        client.send(&request_bytes("GET", "/api/access/stream", &[("X-Api-Key", key)], b"")).unwrap();
+        let (status, headers) = client.head().unwrap();
+        assert_eq!(
+            (status, headers.iter().filter(|(own, _)| names.contains(&own.as_str())).count()),
+            (200, if limited { 3 } else { 0 })
+        );
+    }
+}
+
+#[test]
+fn a_body_in_a_coding_is_refused_on_every_path_and_says_what_to_send() {
+    let site = Site::demo();
+    let server = site.start();
+    let mut client = server.client();
+    let body = br#"{"qr_data":"DEMO-STD-000001"}"#;
+    for (method, path, _, _) in PATHS {
+        if method == "POST" {
+            let headers = [("X-Api-Key", "demo-key-900"), ("Content-Encoding", "gzip")];
+            let answer = client.request(method, path, &headers, body).unwrap();
+            answer.is_fault(415, "unsupported_media_type");
+            assert!(answer.json()["message"].as_str().unwrap().contains("without compression"), "{answer:?}");
+            assert_eq!(answer.header("Accept-Encoding"), Some("identity"));
+        }
+    }
+    // The key is looked at first, where it can be seen; a device's own limit counts this too.
+    let wrong = [("X-Api-Key", "demo-key-900"), ("Content-Encoding", "br")];
+    client.request("POST", VALIDATE, &wrong, body).unwrap().is_fault(415, "unsupported_media_type");
+    client.request("POST", VALIDATE, &wrong[1..], body).unwrap().is_fault(415, "unsupported_media_type");
+    let limited = [("X-Api-Key", "demo-key-001"), ("Content-Encoding", "gzip")];
+    let answer = client.request("POST", VALIDATE, &limited, body).unwrap();
+    assert_eq!((answer.status, answer.header("X-RateLimit-Remaining")), (415, Some("99")), "{answer:?}");
+    let reader = client
+        .request("POST", "/d/demo-key-800/api/access/validate", &[("Content-Encoding", "gzip")], b"\x1f\x8b")
+        .unwrap();
+    assert_eq!(reader.status, 415);
+    assert!(reader.text().starts_with("code=02ff") && keeps_shut(&reader.text()), "{reader:?}");
+    // Which form it is, is seen from the body: no Content-Type is refused, and what is not coded passes.
+    for (name, value) in [
+        ("Content-Encoding", "identity"),
+        ("Content-Encoding", "Identity"),
+        ("Content-Encoding", ""),
+        ("Content-Type", "text/html;charset=UTF-8"),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("Content-Type", "image/png"),
+    ] {
+        let headers = [("X-Api-Key", "demo-key-900"), (name, value)];
+        let answer = client.request("POST", VALIDATE, &headers, br#"{"qr_data":"DEMO-STAFF-001"}"#).unwrap();
+        assert_eq!(answer.json()["access_granted"], true, "{name}: {value}: {answer:?}");
+    }
+    assert_eq!(server.scan(1, "DEMO-STD-000001", "after")["access_granted"], true, "none of them was a scan");
+}
+
+#[test]
+fn a_body_that_cannot_be_read_is_what_has_to_be_mended_not_the_key_in_it() {
+    let site = Site::demo();
+    let server = site.start();
+    let broken = r#"{"api_key":"demo-key-001","scan_id":"a" "qr_data":"DEMO-STD-000001"}"#;
+    for path in [VALIDATE, "/api/access/annul", "/api/access/turns", "/api/kqt300/heartbeat"] {
+        let answer = server.post(path, broken);
+        answer.is_fault(400, "malformed_request");
+        assert!(answer.json()["message"].as_str().unwrap().contains("JSON"), "{path}: {answer:?}");
+        let known = server.client().request("POST", path, &[("X-Api-Key", "nobody's")], broken.as_bytes());
+        known.unwrap().is_fault(401, "invalid_api_key");
+    }
+}
+
+/// What an integrator sends at a first visit: with which token, how, and a word the answer must say.
+const FIRST_VISITS: [(&str, &str, &str, &str, u16, &str); 16] = [
+    ("", "POST", "/api/access/validate", r#"{"qr_data":"A"}"#, 401, "api_key in the body"),
+    ("", "POST", "/api/access/offline", "[]", 401, "no key: send X-Api-Key"),
+    ("", "GET", "/api/access/latest", "", 401, "no key: send X-Api-Key"),
+    ("", "GET", "/api/kqt300/status", "", 401, "no key: send X-Api-Key"),
+    ("wrong", "GET", "/api/access/stream", "", 401, "no device and no operator"),
+    ("wrong", "GET", "/api/kqt300/status", "", 401, "this key belongs to no device"),
+    ("demo-key-001", "GET", "/api/access/poll?after=x", "", 400, "after: "),
+    ("demo-key-001", "GET", "/api/access/stream?after=x", "", 400, "after: "),
+    ("demo-key-001", "POST", "/api/access/validate/", "{}", 404, "without a slash at the end"),
+    ("demo-key-001", "POST", "/api/access/Validate", "{}", 404, "lower case"),
+    ("demo-pass", "POST", "/api/kqt300/config", r#"{"settings":{"a":"b"}}"#, 400, "device_id: say which"),
+    (
+        "demo-pass",
+        "POST",
+        "/api/kqt300/config",
+        r#"{"device_id":"KQT300_001"}"#,
+        400,
+        "settings: send an object",
+    ),
+    ("demo-pass", "POST", "/api/kqt300/access-control", r#"{"action":"lock"}"#, 400, "device_id: say which"),
+    (
+        "demo-pass",
+        "POST",
+        "/api/kqt300/access-control",
+        r#"{"device_id":"KQT300_001"}"#,
+        400,
+        "action: one of",
+    ),
+    (
+        "demo-pass",
+        "POST",
+        "/api/kqt300/access-control",
+        r#"{"device_id":"KQT300_001","location":"ENTRANCE_02","action":"emergency_open"}"#,
+        400,
+        "location: this device does not stand there",
+    ),
+    (
+        "demo-pass",
+        "POST",
+        "/api/kqt300/access-control",
+        r#"{"device_id":"KQT300_001","location":"ENTRANCE_01","action":"reload"}"#,
+        200,
+        "KQT300_001",
+    ),
+];
+
+#[test]
+fn a_mistake_of_a_first_visit_is_told_with_what_to_do() {
+    let site = Site::demo();
+    let server = site.start();
+    for (token, method, path, body, status, word) in FIRST_VISITS {
+        let bearer = format!("Bearer {token}");
+        let headers: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("Authorization", &bearer)] };
+        let answer = server.client().request(method, path, headers, body.as_bytes()).unwrap();
+        assert_eq!(answer.status, status, "{method} {path} {body}: {answer:?}");
+        assert!(answer.text().contains(word), "{method} {path} {body}: {answer:?}");
+    }
+    let resumed = [("X-Api-Key", "demo-key-001"), ("Last-Event-ID", "x")];
+    let answer = server.client().request("GET", "/api/access/stream", &resumed, b"").unwrap();
+    answer.is_fault(400, "malformed_request");
+    assert!(answer.text().contains("Last-Event-ID: "), "{answer:?}");
+}
+
 fn wire(client: &mut Client, body: &[u8]) -> Answer {
     client
         .request(

@@ -61,6 +61,7 @@ fn the_metrics_are_prometheus_text_and_move_as_scans_are_made() {
     server.scan(1, "DEMO-STD-000002", "m5");
     server.post("/d/demo-key-800/api/access/validate", "vgdecoderesult=DEMO-STD-000003&&devicenumber=800");
     server.post("/api/access/validate", "{");
+    server.post("/api/access/validate", "{}");
     let after = read(&server);
     let changed = |name: &str| after[name] - before[name];
     for (name, difference) in [
@@ -77,13 +78,14 @@ fn the_metrics_are_prometheus_text_and_move_as_scans_are_made() {
         (r#"gatehouse_profile_scans_total{profile="json-v1",decision="deny"}"#, 2.0),
         (r#"gatehouse_profile_scans_total{profile="vguang",decision="admit"}"#, 1.0),
         ("gatehouse_same_id_scans_total", 1.0),
+        (r#"gatehouse_faults_total{status="400"}"#, 1.0),
         (r#"gatehouse_faults_total{status="401"}"#, 1.0),
         ("gatehouse_scan_seconds_count", 7.0),
     ] {
         assert_eq!(changed(name), difference, "{name}");
     }
     let requests = changed("gatehouse_requests_total");
-    assert_eq!(requests, 8.0);
+    assert_eq!(requests, 9.0);
     buckets_add_up(&after);
     server.kill();
     let restarted = read(&site.start());

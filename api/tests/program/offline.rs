@@ -121,7 +121,7 @@ fn an_answer_that_was_lost_is_not_counted_again_by_the_upload() {
 
 #[test]
 fn a_long_upload_lets_other_devices_be_answered() {
-    const ROWS: usize = 5_000;
+    const ROWS: usize = 20_000;
     let site = Site::demo();
     let server = site.start();
     let body: String =

@@ -195,3 +195,40 @@ fn settings_of_a_device_raise_its_config_version() {
     assert_eq!(server.heartbeat(1)["config_version"], 2);
     assert_eq!(server.scan(1, "DEMO-STD-000001", "key")["access_granted"], true, "it keeps its key");
 }
+
+#[test]
+fn where_too_many_messages_wait_the_operator_is_told_and_an_emergency_open_still_gets_through() {
+    let site = Site::demo();
+    let server = site.start();
+    let control = |target: &str, rest: &str| server.control(DEMO_TOKEN, &format!("{{{target},{rest}}}"));
+    let (device, gate) = (r#""device_id":"KQT300_001""#, r#""location":"ENTRANCE_01""#);
+    let (message, open) = (r#""action":"message","message":"hello""#, r#""action":"emergency_open""#);
+    for n in 0..30 {
+        assert_eq!(control(device, message).status, 200, "{n}");
+    }
+    for refused in [message, r#""action":"unlock""#] {
+        let answer = control(device, refused);
+        answer.is_fault(409, "too_many_commands");
+        assert!(answer.json()["message"].as_str().unwrap().contains("fetch"), "{answer:?}");
+    }
+    // The other device of the gate takes it, and the answer says which one did not.
+    let some = control(gate, message).json();
+    assert_eq!(
+        (&some["status"], &some["commands"][0]["device_id"], &some["refused"][0]["device_id"]),
+        (&json!("partial"), &json!("KQT300_900"), &json!("KQT300_001")),
+        "{some}"
+    );
+    assert_eq!(some["refused"][0]["error"], "too_many_commands");
+    for n in 0..40 {
+        let answer = control(device, if n % 2 == 0 { r#""action":"lock""# } else { open }).json();
+        assert_eq!((&answer["status"], &answer["refused"]), (&json!("success"), &json!([])), "{answer}");
+    }
+    assert_eq!(server.metric("gatehouse_commands_refused_total"), 3.0);
+    assert_eq!(server.get("/api/kqt300/status", "demo-key-001").json()["commands_waiting"], 31);
+    let beat = server.heartbeat(1);
+    assert_eq!(beat["mode"], "emergency_open");
+    let mut expected = vec!["message".to_owned(); 30];
+    expected.push("emergency_open".to_owned());
+    assert_eq!(words(&beat), expected, "no message was lost, of the modes the last one is told");
+    assert_eq!(control(device, message).status, 200, "there is room again");
+}

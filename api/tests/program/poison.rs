@@ -138,3 +138,30 @@ fn a_reader_that_speaks_text_stays_shut_when_the_disk_takes_no_more() {
     site.shell = None;
     site.start().stop();
 }
+
+/// The answer was written with its rate limit, then the journal failed: what takes its place says the same.
+#[test]
+fn an_answer_that_becomes_unavailable_still_says_where_a_limited_device_stands() {
+    let mut site = limited_site(24 * 1024);
+    let shell = site.shell.take();
+    let more = "[[device]]\nname = 'L'\ngate = 'IN'\nkey = 'key-of-l'\nrate_per_minute = 5000\n";
+    site.command(&["import", "venue", &site.file("limited.toml", more.as_bytes())]).well();
+    site.shell = shell;
+    let server = site.start();
+    let mut client = server.client();
+    let unavailable = (0..3_000).find_map(|n| {
+        let body = format!(r#"{{"api_key":"key-of-l","qr_data":"T{n:05}","scan_id":"s{n}"}}"#);
+        let answer = client.post(VALIDATE, &body);
+        for name in ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"] {
+            assert_eq!(
+                answer.headers.iter().filter(|(own, _)| own == name).count(),
+                1,
+                "{n} {name}: {answer:?}"
+            );
+        }
+        assert_eq!(answer.header("X-RateLimit-Remaining"), Some((4_999 - n).to_string().as_str()));
+        (answer.status != 200).then_some(answer)
+    });
+    unavailable.expect("the limit was never reached").is_fault(503, "unavailable");
+    server.kill();
+}

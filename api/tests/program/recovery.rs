@@ -1,6 +1,6 @@
 //! A node that lost its store starts from journal and checkpoint; one that lost its journal from the store.
 
-use crate::support::{Server, Site, scan_body};
+use crate::support::{Server, Site, scan_body, until, venue_scan};
 use std::collections::BTreeMap;
 
 const VALIDATE: &str = "/api/access/validate";
@@ -140,4 +140,42 @@ fn a_torn_tail_is_cut_and_told() {
     let server = site.start();
     assert_same(&server, &done[..60]);
     assert!(site.log().contains("torn tail"), "{}", site.log());
+}
+
+fn segments(site: &Site) -> usize {
+    let names = std::fs::read_dir(site.journal()).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().ends_with(".seg")).count()
+}
+
+#[test]
+fn the_next_segment_is_made_ahead_and_taken_and_one_that_is_left_over_is_removed() {
+    let site = Site::venue("");
+    let server = site.start();
+    let spare = site.journal().join("next-segment.tmp");
+    let rows: String = (0..60_000).map(|n| format!("T{n:05},SEAT,{:-<120}\n", "Guest ")).collect();
+    let list = site.file("long.csv", format!("code,type,holder\n{rows}").as_bytes());
+    assert!(!spare.exists(), "a server with nothing to do makes none");
+    site.command(&["import", "tickets", "--event", "cup", &list]).well();
+    let mut scans = 0;
+    let mut scan = || {
+        let (code, id) = (format!("T{scans:05}"), format!("s{scans}"));
+        scans += 1;
+        assert_eq!(server.post(VALIDATE, &venue_scan(&code, &id)).json()["access_granted"], true, "{code}");
+    };
+    // The first segment is only reserved: it is left with the first commit after the next is ready.
+    until("the second segment", || {
+        scan();
+        (segments(&site) == 2).then_some(())
+    });
+    assert!(!spare.exists(), "it is a segment now");
+    scan();
+    let answer = server.post(VALIDATE, &venue_scan("T00000", "s0")).text();
+    server.kill();
+    std::fs::write(&spare, b"half of a spare").unwrap();
+    site.command(&["journal", "verify", &site.journal().display().to_string()]).well();
+    assert!(spare.exists(), "looking changes nothing");
+    let server = site.start();
+    assert!(!spare.exists());
+    assert_eq!(server.post(VALIDATE, &venue_scan("T00000", "s0")).text(), answer);
+    assert!(!site.log().contains("WARN"), "{}", site.log());
 }

@@ -23,8 +23,10 @@ const SECTION_HEAD_BYTES: usize = 13;
 const SECTION_BYTES_MAX: usize = 256 << 20;
 /// Items captured under one lock: some 50 µs.
 const ITEMS_PER_STEP: usize = 512;
-/// Bytes gathered before they are written.
-const WRITE_BYTES: usize = 1 << 20;
+/// Bytes written and synced at once: a sync of a whole image holds the gates' syncs for as long as the disk needs
+/// for all of it (64 MB took some 30 ms). While portions of 1 MiB were written without a pause, nine of ten of the
+/// gates' commits took less than 0.65 ms; with 256 KiB less than 0.5 ms, and each alone takes 0.2 ms.
+pub const WRITE_BYTES: usize = 256 << 10;
 /// Checkpoints kept: the newest, and the one before in case a disk ate the newest.
 pub const CHECKPOINTS_KEPT: usize = 2;
 
@@ -94,9 +96,13 @@ pub fn tidy(disk: &dyn Disk) -> io::Result<Option<u64>> {
 
 // === writing ===
 
-/// A checkpoint being written. `begin` and `step` want the state locked, the rest does not.
-pub struct Writer {
+/// A checkpoint being written. `begin` and `step` want the state locked, the rest does not. Dropped before it is
+/// finished, it removes what it wrote: on a full disk the journal needs those bytes.
+pub struct Writer<'d> {
+    disk: &'d dyn Disk,
     file: Box<dyn DiskFile>,
+    /// The file has its temporary name, without which it is no checkpoint.
+    temporary: bool,
     name: String,
     offset: u64,
     buffer: Vec<u8>,
@@ -159,9 +165,9 @@ fn step_tickets(state: &mut State) -> Option<Vec<(TicketId, Ticket)>> {
     (!at_end).then_some(tickets)
 }
 
-impl Writer {
+impl<'d> Writer<'d> {
     /// Creates the file and writes the head.
-    pub(crate) fn create(disk: &dyn Disk, head: &StateHead) -> Result<Writer, CheckpointError> {
+    pub(crate) fn create(disk: &'d dyn Disk, head: &StateHead) -> Result<Writer<'d>, CheckpointError> {
         let name = format!("checkpoint-{:020}", head.lsn);
         let io_error = |error| CheckpointError::Io { name: name.clone(), error };
         let tmp = format!("{name}.tmp");
@@ -169,7 +175,8 @@ impl Writer {
             disk.remove(&tmp).map_err(io_error)?;
         }
         let file = disk.create(&tmp, 0).map_err(io_error)?;
-        let mut writer = Writer { file, name, offset: 0, buffer: Vec::new(), tickets: 0, scans: 0 };
+        let (buffer, tickets, scans) = (Vec::new(), 0, 0);
+        let mut writer = Writer { disk, file, temporary: true, name, offset: 0, buffer, tickets, scans };
         writer.buffer.extend_from_slice(MAGIC);
         writer.buffer.extend_from_slice(&VERSION.to_le_bytes());
         writer.section(HEAD, 1, &encode(head))?;
@@ -197,29 +204,43 @@ impl Writer {
         assert!(body.len() <= SECTION_BYTES_MAX);
         self.buffer.extend_from_slice(&section_head(kind, count, body));
         self.buffer.extend_from_slice(body);
-        if self.buffer.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
+        while self.buffer.len() >= WRITE_BYTES {
+            self.write_portion(WRITE_BYTES)?;
+        }
+        Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), CheckpointError> {
-        self.file
-            .write_at(&self.buffer, self.offset)
-            .map_err(|error| CheckpointError::Io { name: self.name.clone(), error })?;
-        self.offset += self.buffer.len() as u64;
-        self.buffer.clear();
+    /// Writes the first bytes of the buffer and makes them durable.
+    fn write_portion(&mut self, bytes: usize) -> Result<(), CheckpointError> {
+        assert!(bytes <= WRITE_BYTES);
+        let portion = &self.buffer[..bytes];
+        let written = self.file.write_at(portion, self.offset).and_then(|()| self.file.sync());
+        written.map_err(|error| CheckpointError::Io { name: self.name.clone(), error })?;
+        self.offset += bytes as u64;
+        self.buffer.drain(..bytes);
         Ok(())
     }
 
     /// Ends the file and makes it the newest checkpoint. To be called once its LSN is durable in the journal.
-    pub(crate) fn finish(mut self, disk: &dyn Disk) -> Result<(), CheckpointError> {
+    pub(crate) fn finish(mut self) -> Result<(), CheckpointError> {
         let counts = (self.tickets, self.scans);
         self.section(END, 0, &encode(&counts))?;
-        self.flush()?;
+        // Every portion before was synced, so this makes the whole image durable.
+        self.write_portion(self.buffer.len())?;
         let name = self.name.clone();
         let io_error = |error| CheckpointError::Io { name: name.clone(), error };
-        self.file.sync().map_err(io_error)?;
-        drop(self.file);
-        disk.rename(&format!("{name}.tmp"), &format!("{name}.img")).map_err(io_error)?;
-        disk.sync_dir().map_err(io_error)
+        self.disk.rename(&format!("{name}.tmp"), &format!("{name}.img")).map_err(io_error)?;
+        self.temporary = false;
+        self.disk.sync_dir().map_err(io_error)
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        if self.temporary {
+            // Best effort: the next checkpoint that succeeds removes what stays.
+            let _ = self.disk.remove(&format!("{}.tmp", self.name));
+        }
     }
 }
 

@@ -241,8 +241,8 @@ impl DiskFile for StdFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        // fdatasync, not fsync: segments are preallocated, so only times would be written in addition; where
-        // the length did change, fdatasync writes it too.
+        // fdatasync, not fsync: segments are preallocated, so only times would be written in addition; where the
+        // length did change, or reserved blocks were written for the first time, fdatasync writes that too.
         self.0.sync_data()
     }
 

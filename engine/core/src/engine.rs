@@ -11,7 +11,7 @@ use crate::decide::decide;
 use crate::decision::{Answer, Decision, Scan, ScanKind, Shown};
 use crate::disk::Disk;
 use crate::journal::{AppendError, Journal, JournalError, JournalOptions, Lsn, Recovery};
-use crate::limits::{ANNUL_WINDOW_MS, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
+use crate::limits::{ANNUL_WINDOW_MS, NOTICES_PER_DEVICE_MAX, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
 use crate::record::{Command, PassageOutcome, PassageRecord, Record, ScanKey, ScanRecord};
 use crate::scans::KeptScan;
 use crate::state::{Conflict, DeviceMode, PendingCommand, State};
@@ -107,6 +107,9 @@ pub enum EngineError {
     /// The ticket's event came near while its tickets are still on their way into memory.
     #[error("the tickets of this event are being loaded")]
     Warming,
+    /// A message or an unlock, where as many wait as may.
+    #[error("{NOTICES_PER_DEVICE_MAX} messages and unlocks wait for this device; it has to fetch them first")]
+    CommandsWait,
     /// The code may belong to a ticket that is in the store only; look it up, then ask `scan_cold`.
     #[error("the ticket may be in the store only")]
     MaybeCold,
@@ -557,10 +560,10 @@ impl Engine {
         Ok(self.commit(&mut state, &record)?)
     }
 
-    /// Leaves a command for a device.
+    /// Leaves a command for a device. A lock, release, emergency open or reload is never refused because others wait.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `CommandsWait` for a message or an unlock, `Unavailable`.
     pub fn command(
         &self,
         operator: Option<OperatorId>,
@@ -569,11 +572,18 @@ impl Engine {
         lives_ms: i64,
     ) -> Result<Lsn, EngineError> {
         let at = self.clock.now();
+        let mut state = self.state.lock();
+        let is_notice = |command: &Command| matches!(command, Command::Message(_) | Command::Unlock);
+        let waiting = state.devices.get(device.index()).into_iter().flat_map(|own| own.waiting(at));
+        let notices = waiting.filter(|pending| is_notice(&pending.command)).count();
+        if is_notice(&command) && notices >= NOTICES_PER_DEVICE_MAX {
+            return Err(EngineError::CommandsWait);
+        }
         let record = Record::Command { at, operator, device, command, expires_at: at.plus_ms(lives_ms) };
-        Ok(self.commit(&mut self.state.lock(), &record)?)
+        Ok(self.commit(&mut state, &record)?)
     }
 
-    /// Hands over what waits for a device: each command once, none that expired.
+    /// Hands over what waits for a device: each command once, none that expired or that a later one supersedes.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -590,18 +600,19 @@ impl Engine {
         let Some(through) = own.commands.back().map(|pending| pending.lsn) else {
             return Ok((Lsn(state.lsn), mode, Vec::new()));
         };
-        let fresh = own.commands.iter().filter(|pending| pending.expires_at >= now).cloned().collect();
+        let fresh = own.waiting(now).cloned().collect();
         let lsn = self.commit(&mut state, &Record::Delivered { at: now, device, through })?;
         Ok((lsn, mode, fresh))
     }
 
     /// How a device stands and how many commands wait for it.
     pub fn device_state(&self, device: DeviceId) -> (DeviceMode, usize) {
+        let now = self.clock.now();
         let state = self.state.lock();
         state
             .devices
             .get(device.index())
-            .map_or((DeviceMode::Normal, 0), |own| (own.mode, own.commands.len()))
+            .map_or((DeviceMode::Normal, 0), |own| (own.mode, own.waiting(now).count()))
     }
 
     /// Marks a conflict as looked into.
@@ -797,7 +808,7 @@ impl Engine {
             error: std::io::Error::other(error.to_string()),
         })?;
         assert!(synced.0 >= head.lsn);
-        writer.finish(self.disk.as_ref())
+        writer.finish()
     }
 
     fn delete_segments(&self) -> Result<(), CheckpointError> {

@@ -42,10 +42,8 @@ impl HashIndex {
     /// The first number under this hash that `is_it`. One line of memory, at times two, besides what `is_it` reads.
     pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let part = &self.parts[hash as usize % PARTS];
-        part.run(hash)
-            .filter(|(_, slot)| hash_of(*slot) == hash)
-            .map(|(_, slot)| number_of(slot))
-            .find(|number| is_it(*number))
+        part.first(hash, |slot| hash_of(slot) == hash && is_it(number_of(slot)))
+            .map(|at| number_of(part.slots[at]))
     }
 
     /// Adds a number under a hash. Amortized constant; growing copies one part.
@@ -63,8 +61,7 @@ impl HashIndex {
     pub(crate) fn remove(&mut self, hash: u32, number: u32) {
         let part = &mut self.parts[hash as usize % PARTS];
         let wanted = slot_of(hash, number);
-        let found = part.run(hash).find(|(_, slot)| *slot == wanted).map(|(at, _)| at);
-        if let Some(at) = found {
+        if let Some(at) = part.first(hash, |slot| slot == wanted) {
             part.used -= 1;
             part.close_gap(at);
         }
@@ -74,14 +71,16 @@ impl HashIndex {
 // === impl Part ===
 
 impl Part {
-    /// Full slots from a hash's home on, with their places, up to the first empty one.
-    fn run(&self, hash: u32) -> impl Iterator<Item = (usize, u64)> {
-        let home = if self.slots.is_empty() { 0 } else { self.home(hash) };
-        let (wrapped, first) = self.slots.split_at(home);
-        (home..)
-            .zip(first.iter().copied())
-            .chain((0..).zip(wrapped.iter().copied()))
-            .take_while(|(_, slot)| *slot != 0)
+    /// The place of the first full slot from a hash's home on that `is_it`; an empty one ends the search.
+    fn first(&self, hash: u32, mut is_it: impl FnMut(u64) -> bool) -> Option<usize> {
+        let mut at = self.home(hash);
+        loop {
+            match *self.slots.get(at)? {
+                0 => return None,
+                slot if is_it(slot) => return Some(at),
+                _ => at = self.after(at),
+            }
+        }
     }
 
     /// Where a hash would like to be: its upper bits scaled to the slots; the lower ones have chosen the part.
@@ -114,7 +113,9 @@ impl Part {
         while self.slots[at] != 0 {
             let home = self.home(hash_of(self.slots[at]));
             // May it move? Only if its home is not behind the gap: going round from home, the gap comes before `at`.
-            let from_home = |place: usize| (place + self.slots.len() - home) % self.slots.len();
+            // No division: this is done for every scan that is forgotten.
+            let from_home =
+                |place: usize| if place < home { place + self.slots.len() - home } else { place - home };
             if from_home(gap) < from_home(at) {
                 self.slots[gap] = std::mem::take(&mut self.slots[at]);
                 gap = at;

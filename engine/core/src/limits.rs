@@ -47,6 +47,10 @@ pub const ANNUL_WINDOW_MS: i64 = 15 * 60 * 1_000;
 /// Commands that may wait for one device.
 pub const COMMANDS_PER_DEVICE_MAX: usize = 32;
 
+/// Of these, messages and unlocks. What is left is for the last command that says how the device stands and one
+/// reload, which are never refused.
+pub const NOTICES_PER_DEVICE_MAX: usize = COMMANDS_PER_DEVICE_MAX - 2;
+
 /// Open conflicts kept in memory; older ones stay in the store.
 pub const CONFLICTS_MAX: usize = 100_000;
 

@@ -36,7 +36,7 @@ pub struct KeptScan {
 }
 
 /// Kept scans in the order of the journal.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ScanTable {
     /// Chunks never move, so a growing table never makes a gate wait for a copy.
     chunks: VecDeque<VecDeque<KeptScan>>,
@@ -58,19 +58,6 @@ const NUMBERS: u64 = 1 << 31;
 
 const _: () = assert!(NUMBERS > SCANS_KEPT_MAX + SCANS_FORGOTTEN_PER_SCAN as u64);
 const _: () = assert!(NUMBERS <= NUMBER_MAX as u64);
-
-impl Default for ScanTable {
-    fn default() -> ScanTable {
-        ScanTable {
-            chunks: VecDeque::new(),
-            first: 0,
-            next: 0,
-            index: HashIndex::default(),
-            forgotten_early: 0,
-            capture: None,
-        }
-    }
-}
 
 impl ScanTable {
     /// Scans kept.

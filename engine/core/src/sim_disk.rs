@@ -28,6 +28,8 @@ pub enum FailKind {
     Write,
     /// A sync of a file or of the directory.
     Sync,
+    /// A creation, renaming or removal; nothing of it takes effect.
+    Name,
 }
 
 /// A handle to one simulated disk; clones share it.
@@ -52,6 +54,9 @@ struct State {
     next_id: u64,
     writes: u64,
     syncs: u64,
+    name_changes: u64,
+    creations: u64,
+    synced_at_once_max: usize,
     fail: Option<(u64, FailKind)>,
     crash_before_sync: Option<u64>,
     power_off: bool,
@@ -121,7 +126,8 @@ impl SimDisk {
     /// Failures asked for earlier are forgotten.
     pub fn process_crash(&self) -> SimDisk {
         let mut state = self.state.lock().clone();
-        (state.writes, state.syncs) = (0, 0);
+        (state.writes, state.syncs, state.name_changes, state.creations) = (0, 0, 0, 0);
+        state.synced_at_once_max = 0;
         (state.fail, state.crash_before_sync, state.power_off) = (None, None, false);
         SimDisk { state: Arc::new(Mutex::new(state)) }
     }
@@ -153,6 +159,21 @@ impl SimDisk {
     /// Syncs requested so far, of files and of the directory.
     pub fn syncs(&self) -> u64 {
         self.state.lock().syncs
+    }
+
+    /// Creations, renamings and removals requested so far.
+    pub fn name_changes(&self) -> u64 {
+        self.state.lock().name_changes
+    }
+
+    /// Files created so far.
+    pub fn creations(&self) -> u64 {
+        self.state.lock().creations
+    }
+
+    /// The most bytes that one sync of a file had to write so far: how long it would hold a real disk.
+    pub fn synced_at_once_max(&self) -> usize {
+        self.state.lock().synced_at_once_max
     }
 
     /// Places a durable file with these contents, replacing one of that name.
@@ -191,7 +212,8 @@ impl Disk for SimDisk {
         let mut inode = Inode::default();
         inode.set_len(to_index(len));
         let id = state.new_file(inode);
-        state.change_names(NameOp::Create { name: name.to_owned(), id });
+        state.change_names(NameOp::Create { name: name.to_owned(), id })?;
+        state.creations += 1;
         Ok(Box::new(SimFile { state: self.state.clone(), id }))
     }
 
@@ -206,16 +228,14 @@ impl Disk for SimDisk {
         let mut state = self.state.lock();
         state.powered()?;
         state.id_of(from)?;
-        state.change_names(NameOp::Rename { from: from.to_owned(), to: to.to_owned() });
-        Ok(())
+        state.change_names(NameOp::Rename { from: from.to_owned(), to: to.to_owned() })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.state.lock();
         state.powered()?;
         state.id_of(name)?;
-        state.change_names(NameOp::Remove { name: name.to_owned() });
-        Ok(())
+        state.change_names(NameOp::Remove { name: name.to_owned() })
     }
 
     fn sync_dir(&self) -> io::Result<()> {
@@ -276,6 +296,9 @@ impl DiskFile for SimFile {
         let mut state = self.state.lock();
         state.before_sync()?;
         let failed = state.fails(FailKind::Sync);
+        let unsynced = &state.inode(self.id).unsynced;
+        let bytes = unsynced.iter().filter_map(Change::written).map(|(_, bytes)| bytes.len()).sum();
+        state.synced_at_once_max = state.synced_at_once_max.max(bytes);
         let inode = state.inode(self.id);
         if failed {
             inode.sync_failed();
@@ -343,9 +366,14 @@ impl State {
         self.files.get_mut(&id).expect("an inode lives as long as its disk")
     }
 
-    fn change_names(&mut self, op: NameOp) {
+    fn change_names(&mut self, op: NameOp) -> io::Result<()> {
+        self.name_changes += 1;
+        if self.fails(FailKind::Name) {
+            return Err(io::Error::other("simulated failure of a change of names"));
+        }
         op.apply(&mut self.names);
         self.name_ops.push(op);
+        Ok(())
     }
 }
 
@@ -621,6 +649,23 @@ mod tests {
         assert!(disk.list().is_err());
         assert!((0..50).any(|seed| disk.crash(seed).contents("a").unwrap()[0] == 1));
         assert!((0..50).any(|seed| disk.crash(seed).contents("a").unwrap()[0] == 2));
+    }
+
+    #[test]
+    fn a_failed_change_of_names_changes_nothing() {
+        let (disk, _file) = disk_with_durable_file();
+        for _ in 0..3 {
+            disk.fail_at(1, FailKind::Name);
+            assert!(disk.rename("a", "b").is_err());
+            disk.fail_at(1, FailKind::Name);
+            assert!(disk.remove("a").is_err());
+            disk.fail_at(1, FailKind::Name);
+            assert!(disk.create("c", 10).is_err());
+        }
+        assert_eq!(disk.list().unwrap(), ["a"]);
+        assert_eq!((disk.name_changes(), disk.creations()), (10, 1));
+        disk.rename("a", "b").unwrap();
+        assert_eq!(disk.crash(1).list().unwrap().len(), 1);
     }
 
     #[test]

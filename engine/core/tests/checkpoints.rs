@@ -11,7 +11,7 @@ use engine::clock::ManualClock;
 use engine::decision::{Scan, ScanKind};
 use engine::disk::Disk;
 use engine::journal::{JournalOptions, Lsn};
-use engine::sim_disk::SimDisk;
+use engine::sim_disk::{FailKind, SimDisk};
 use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus};
 use engine::{Engine, EngineError, Time};
 use std::sync::Arc;
@@ -259,6 +259,45 @@ fn a_checkpoint_taken_while_gates_go_on_is_the_state_at_its_lsn() {
     drop(engine);
     let engine = Engine::open(Arc::new(disk.clone()), clock(), OPTIONS()).unwrap().0;
     assert!(engine.image() == live, "checkpoint and journal give another state than the live one");
+}
+
+#[test]
+fn a_large_checkpoint_is_synced_in_portions() {
+    let disk = SimDisk::new();
+    let engine = venue(Arc::new(disk.clone()), 3);
+    for first in (10..1_010).step_by(50) {
+        engine.add_tickets((first..first + 50).map(fat).collect(), false).unwrap();
+        engine.journal().commit().unwrap();
+    }
+    assert!(disk.synced_at_once_max() < checkpoint::WRITE_BYTES, "the journal's own syncs are smaller");
+    let lsn = engine.checkpoint().unwrap();
+    let image = disk.contents(&format!("checkpoint-{lsn:020}.img")).unwrap();
+    assert!(image.len() > 4 * checkpoint::WRITE_BYTES, "{} bytes", image.len());
+    assert_eq!(disk.synced_at_once_max(), checkpoint::WRITE_BYTES);
+    for seed in 0..4 {
+        let after = disk.crash(seed);
+        checkpoint::load(&after, &format!("checkpoint-{lsn:020}.img")).unwrap();
+    }
+}
+
+// A checkpoint that ran into a full disk left what it had written, and with it the disk full: the journal's next
+// segment found no room, and a node that had only failed to take a checkpoint stopped admitting.
+#[test]
+fn a_checkpoint_that_fails_gives_its_bytes_back() {
+    for (kind, countdowns) in [(FailKind::Write, 1..=9), (FailKind::Sync, 1..=9), (FailKind::Name, 1..=2)] {
+        for countdown in countdowns {
+            let disk = SimDisk::new();
+            let engine = venue(Arc::new(disk.clone()), 3);
+            engine.add_tickets((10..1_010).map(fat).collect(), false).unwrap();
+            engine.journal().commit().unwrap();
+            disk.fail_at(countdown, kind);
+            engine.checkpoint().unwrap_err();
+            assert_eq!(files(&disk, ".tmp"), [""; 0], "{kind:?} {countdown}");
+            assert!(!engine.journal().poisoned());
+            engine.checkpoint().unwrap();
+            assert_eq!(files(&disk, ".img").len(), 1, "{kind:?} {countdown}");
+        }
+    }
 }
 
 // A ticket that came back from the store while a checkpoint was taken got into it: with its record lost in a

@@ -5,9 +5,12 @@
 
 mod support;
 
+use engine::EngineError;
 use engine::decision::REASONS;
 use engine::journal::{Durability, JournalOptions, Lsn};
-use engine::record::Record;
+use engine::limits::{COMMANDS_PER_DEVICE_MAX, NOTICES_PER_DEVICE_MAX};
+use engine::record::{Command, Record};
+use engine::state::DeviceMode;
 use support::table::check;
 
 /// Every reason once, in the order of the rules.
@@ -931,6 +934,67 @@ fn a_command_is_delivered_once_and_not_after_its_time() {
          18:00:12 deliver D2 -> emergencyopen mode=emergencyopen
          18:00:12 deliver D3 -> mode=normal",
     );
+}
+
+#[test]
+fn of_the_commands_that_say_how_a_device_stands_only_the_last_is_delivered() {
+    check(
+        "command D1 lock
+         command D1 reload
+         command D1 unlock
+         command D1 hello
+         command D1 open
+         command D1 reload
+         command D1 release
+         reopen
+         deliver D1 -> unlock message(\"hello\") reload release mode=normal
+         deliver D1 -> mode=normal
+         command D1 open
+         deliver D1 -> emergencyopen mode=emergencyopen
+         command D1 unlock                          # opening once does not end an emergency
+         deliver D1 -> unlock mode=emergencyopen
+         command D1 release
+         deliver D1 -> release mode=normal
+         command D1 lock
+         command D1 unlock                          # but a lock
+         deliver D1 -> lock unlock mode=normal",
+    );
+}
+
+/// An older program knew no superseding: what its records give must not change.
+#[test]
+fn a_superseded_command_is_not_told_and_stays_in_the_state_until_the_device_asks() {
+    let venue = check("command D1 lock\n command D1 release");
+    let device = venue.engine.catalog().device_named("D1").unwrap();
+    let kept = || venue.engine.with_state(|state| state.devices[device.index()].commands.len());
+    assert_eq!((kept(), venue.engine.device_state(device).1), (2, 1));
+    assert_eq!(venue.engine.take_commands(device).unwrap().2.len(), 1);
+    assert_eq!(kept(), 0);
+}
+
+#[test]
+fn where_as_many_messages_wait_as_may_another_is_refused_and_what_says_how_a_device_stands_never() {
+    let venue = check("command D1 lock");
+    let device = venue.engine.catalog().device_named("D1").unwrap();
+    let command = |command: Command| venue.engine.command(None, device, command, 60_000);
+    let messages: Vec<Command> =
+        (0..NOTICES_PER_DEVICE_MAX).map(|n| Command::Message(format!("message {n}"))).collect();
+    for message in &messages {
+        command(message.clone()).unwrap();
+    }
+    for n in 0..100 {
+        let last = [Command::Lock, Command::EmergencyOpen, Command::Reload, Command::Release][n % 4].clone();
+        command(last).unwrap();
+        for refused in [Command::Unlock, Command::Message("one more".to_owned())] {
+            assert!(matches!(command(refused), Err(EngineError::CommandsWait)), "{n}");
+        }
+    }
+    assert_eq!(venue.engine.device_state(device), (DeviceMode::Normal, COMMANDS_PER_DEVICE_MAX));
+    let (_, _, waiting) = venue.engine.take_commands(device).unwrap();
+    let waiting: Vec<Command> = waiting.into_iter().map(|pending| pending.command).collect();
+    assert_eq!(waiting[..NOTICES_PER_DEVICE_MAX], messages, "none was dropped");
+    assert_eq!(waiting[NOTICES_PER_DEVICE_MAX..], [Command::Reload, Command::Release]);
+    command(Command::Unlock).unwrap();
 }
 
 #[test]

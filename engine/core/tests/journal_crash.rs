@@ -22,6 +22,21 @@ fn run(disk: &SimDisk, options: JournalOptions, seed: u64) -> (Lsn, Lsn) {
         if journal.commit().is_err() {
             break;
         }
+        if random.below(3) == 0 {
+            // Gates go on between the slices; one in four preparations is stopped there.
+            let slices = random.below(6);
+            let mut done = 0;
+            journal.prepare_spare(&mut || {
+                done += 1;
+                // A poisoned journal says so below.
+                let _ = journal.append(|lsn, buffer| buffer.extend_from_slice(&payload(lsn)));
+                let _ = journal.commit();
+                done != slices
+            });
+        }
+        if journal.poisoned() {
+            break;
+        }
         if random.below(6) == 0 {
             // Deleting goes through the same syncs; the oldest records are then not asked for.
             let through = Lsn(journal.positions().durable.0 / 4);

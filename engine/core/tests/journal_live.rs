@@ -245,6 +245,12 @@ fn eight_threads_append_and_wait_on_a_real_disk() {
             }
             followed
         });
+        let preparer = scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                journal.prepare_spare(&mut || !done.load(Ordering::Acquire));
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
         let appenders: Vec<_> =
             (0..THREADS).map(|_| scope.spawn(|| append_and_wait(&journal, EACH))).collect();
         for appender in appenders {
@@ -252,11 +258,13 @@ fn eight_threads_append_and_wait_on_a_real_disk() {
         }
         done.store(true, Ordering::Release);
         assert_eq!(follower.join().unwrap(), lsns(1..=THREADS * EACH));
+        preparer.join().unwrap();
         journal.stop_writer();
         writer.join().unwrap();
     });
     let stats = journal.sync_stats();
-    assert_eq!(stats.records, THREADS * EACH);
+    assert_eq!((stats.records, stats.spares_failed), (THREADS * EACH, 0));
+    assert!(stats.spares_taken <= stats.rolls);
     assert!(stats.commits <= stats.records);
     drop(journal);
     let journal = std_journal(dir.path());

@@ -563,10 +563,21 @@ impl Acts {
         let (_, _, got) = engine.take_commands(DeviceId(device as u32)).unwrap();
         let got: Vec<Command> = got.into_iter().map(|pending| pending.command).collect();
         let now = self.model.now;
-        let expected: Vec<Command> = self.commands[device]
-            .drain(..)
-            .filter(|(_, until)| *until >= now)
-            .map(|(command, _)| command)
+        let waiting: Vec<(Command, Time)> = self.commands[device].drain(..).collect();
+        let stands =
+            |command: &Command| matches!(command, Command::Lock | Command::Release | Command::EmergencyOpen);
+        let superseded = |n: usize| {
+            let later =
+                |kind: &dyn Fn(&Command) -> bool| waiting[n + 1..].iter().any(|(command, _)| kind(command));
+            match &waiting[n].0 {
+                Command::Unlock | Command::Message(_) => false,
+                Command::Reload => later(&|command| *command == Command::Reload),
+                _ => later(&stands),
+            }
+        };
+        let expected: Vec<Command> = (0..waiting.len())
+            .filter(|n| waiting[*n].1 >= now && !superseded(*n))
+            .map(|n| waiting[n].0.clone())
             .collect();
         assert_eq!(got, expected);
     }

@@ -43,10 +43,11 @@ fn a_seed_repeats_exactly() {
     let stats = run(7, Honesty::Honest).unwrap();
     assert_eq!(stats, run(7, Honesty::Honest).unwrap());
     assert_ne!(stats.fingerprint, run(8, Honesty::Honest).unwrap().fingerprint);
-    let Stats { stories, told, checkpoints, .. } = stats;
+    let Stats { stories, told, checkpoints, spares, .. } = stats;
     assert!(stories > 20, "{stats:?}");
     assert!(told > 20 * stories, "{stats:?}");
     assert!(checkpoints > stories, "{stats:?}");
+    assert!(spares > stories, "{stats:?}");
 }
 
 fn caught(lies: Honesty) -> usize {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use comfy_table::{Table, presets};
 
-use super::summary::Spread;
-use super::{CompareResult, Round};
+use super::summary::{Medians, Spread};
+use super::{CompareResult, Round, Turn};
 use crate::limits;
 use crate::report::{RunResult, latency_text};
 
@@ -48,8 +48,8 @@ fn head(text: &mut String, result: &CompareResult) {
     if result.before.too_busy {
         push(text, "- **The machine was busy (`--busy-ok`): these figures are no basis for a claim.**");
     }
-    let runs = result.rounds.iter().flat_map(|round| [&round.echo, &round.gatehouse]);
-    let foreign_share = runs.map(|run| run.foreign_share).fold(0.0, f64::max);
+    let foreign_share =
+        result.rounds.iter().flat_map(Round::runs).map(|run| run.foreign_share).fold(0.0, f64::max);
     if foreign_share > limits::BUSY_SHARE_MAX {
         let percent = foreign_share * 100.0;
         push(
@@ -62,14 +62,14 @@ fn head(text: &mut String, result: &CompareResult) {
     if matches!(result.disk.file_system.as_str(), "tmpfs" | "ramfs") {
         push(text, "- **The data was in memory, not on a disk: fdatasync cost nothing here.**");
     }
-    let runs = result.rounds.iter().map(|round| &round.gatehouse).chain([&result.open]);
+    let runs = result.rounds.iter().flat_map(Round::runs).chain([&result.open]).chain(&result.earlier_open);
     for example in runs.flat_map(|run| &run.tally.examples) {
         push(text, &format!("- **WRONG ANSWER: {example}**"));
     }
 }
 
 fn closed(text: &mut String, result: &CompareResult) {
-    let first = &result.rounds.first().map(|round| round.gatehouse.seconds).unwrap_or_default();
+    let first = &result.rounds.first().map(|round| round.gatehouse.run.seconds).unwrap_or_default();
     push(
         text,
         &format!(
@@ -82,22 +82,35 @@ fn closed(text: &mut String, result: &CompareResult) {
         text,
         "The mixture: of every 100 scans 79 staff codes (admitted), 1 fresh code (admitted once), 20 used codes (denied).\n",
     );
-    let (echo, gatehouse) = (&result.echo, &result.gatehouse);
-    let mut table = table(["", "echo", "gatehouse", "ratio"]);
-    let rows: [(&str, Spread, Spread, usize); 6] = [
-        ("answers per second", echo.answers_per_second, gatehouse.answers_per_second, 0),
-        ("server CPU µs per answer", echo.server_cpu_us, gatehouse.server_cpu_us, 2),
-        ("client CPU µs per answer", echo.client_cpu_us, gatehouse.client_cpu_us, 2),
-        ("p50 µs", echo.p50_us, gatehouse.p50_us, 0),
-        ("p99 µs", echo.p99_us, gatehouse.p99_us, 0),
-        ("p99.9 µs", echo.p999_us, gatehouse.p999_us, 0),
+    let mut header = vec!["", "echo", "gatehouse", "÷ echo"];
+    if result.earlier.is_some() {
+        header.extend(["before", "÷ before"]);
+    }
+    let mut table = table(header);
+    type Row = (&'static str, fn(&Medians) -> Spread, usize);
+    let rows: [Row; 6] = [
+        ("answers per second", |of| of.answers_per_second, 0),
+        ("server CPU µs per answer", |of| of.server_cpu_us, 2),
+        ("client CPU µs per answer", |of| of.client_cpu_us, 2),
+        ("p50 µs", |of| of.p50_us, 0),
+        ("p99 µs", |of| of.p99_us, 0),
+        ("p99.9 µs", |of| of.p999_us, 0),
     ];
-    for (name, echo, gatehouse, digits) in rows {
-        let ratio = if echo.median > 0.0 { gatehouse.median / echo.median } else { 0.0 };
-        table.add_row([name.to_owned(), cell(echo, digits), cell(gatehouse, digits), format!("{ratio:.2}")]);
+    for (name, value, digits) in rows {
+        let (echo, now) = (value(&result.echo), value(&result.gatehouse));
+        let mut row = vec![name.to_owned(), cell(echo, digits), cell(now, digits), quotient(now, echo)];
+        if let Some(earlier) = &result.earlier {
+            row.extend([cell(value(earlier), digits), quotient(now, value(earlier))]);
+        }
+        table.add_row(row);
     }
     push(text, &table.to_string());
     counts(text, result);
+}
+
+fn quotient(dividend: Spread, divisor: Spread) -> String {
+    let ratio = if divisor.median > 0.0 { dividend.median / divisor.median } else { 0.0 };
+    format!("{ratio:.2}")
 }
 
 fn counts(text: &mut String, result: &CompareResult) {
@@ -106,22 +119,19 @@ fn counts(text: &mut String, result: &CompareResult) {
         text,
         &format!(
             "\n{} admitted, {} denied, {} wrong, {} lost (warm-ups included).",
-            sum(|round| round.gatehouse.tally.admitted),
-            sum(|round| round.gatehouse.tally.denied),
-            sum(|round| round.gatehouse.tally.wrong),
-            sum(|round| round.gatehouse.tally.lost)
+            sum(|round| round.gatehouse.run.tally.admitted),
+            sum(|round| round.gatehouse.run.tally.denied),
+            sum(|round| round.gatehouse.run.tally.wrong),
+            sum(|round| round.gatehouse.run.tally.lost)
         ),
     );
-    let until_quiet = Spread::of(result.rounds.iter().map(|round| round.catch_up.cpu_us_until_quiet));
-    let seconds = Spread::of(result.rounds.iter().map(|round| round.catch_up.seconds));
-    push(
-        text,
-        &format!(
-            "With what it still does after the last answer (quiet after {} s): {} µs of CPU per answer.",
-            cell(seconds, 1),
-            cell(until_quiet, 2)
-        ),
-    );
+    push(text, &until_quiet("it", result.rounds.iter().map(|round| &round.gatehouse).collect()));
+    if result.earlier.is_some() {
+        push(
+            text,
+            &until_quiet("the build before", result.rounds.iter().flat_map(|round| &round.earlier).collect()),
+        );
+    }
     let foreign = |run: fn(&Round) -> &RunResult| {
         let shares = result.rounds.iter().map(|round| run(round).foreign_share * 100.0);
         cell(Spread::of(shares), 1)
@@ -131,16 +141,32 @@ fn counts(text: &mut String, result: &CompareResult) {
         &format!(
             "Others used {} % of the machine during echo and {} % during gatehouse.",
             foreign(|round| &round.echo),
-            foreign(|round| &round.gatehouse)
+            foreign(|round| &round.gatehouse.run)
         ),
     );
 }
 
+fn until_quiet(who: &str, turns: Vec<&Turn>) -> String {
+    let us = Spread::of(turns.iter().map(|turn| turn.catch_up.cpu_us_until_quiet));
+    let seconds = Spread::of(turns.iter().map(|turn| turn.catch_up.seconds));
+    format!(
+        "With what {who} still does after the last answer (quiet after {} s): {} µs of CPU per answer.",
+        cell(seconds, 1),
+        cell(us, 2)
+    )
+}
+
 fn threads(text: &mut String, result: &CompareResult) {
     push(text, "\n## Where the server's CPU goes, by thread\n");
-    let mut table = table(["thread", "µs per answer"]);
+    let mut header = vec!["thread", "µs per answer"];
+    if result.earlier.is_some() {
+        header.push("before");
+    }
+    let mut table = table(header);
     for (name, us) in result.gatehouse.threads_us.iter().filter(|(_, us)| us.max >= 0.005) {
-        table.add_row([name.clone(), cell(*us, 2)]);
+        let before = result.earlier.as_ref().map(|earlier| earlier.threads_us.get(name));
+        let before = before.map(|us| us.map_or_else(String::new, |us| cell(*us, 2)));
+        table.add_row([name.clone(), cell(*us, 2)].into_iter().chain(before));
     }
     push(text, &table.to_string());
 }
@@ -157,6 +183,9 @@ fn open(text: &mut String, result: &CompareResult) {
     );
     let disk = &result.disk;
     push(text, &format!("- scans: {} ({} answers)", latency_text(&open.latency), open.latency.count));
+    if let Some(earlier) = &result.earlier_open {
+        push(text, &format!("- scans with the build before: {}", latency_text(&earlier.latency)));
+    }
     push(text, &format!("- of it before sending: {}", latency_text(&open.send_delay)));
     push(
         text,
@@ -165,6 +194,14 @@ fn open(text: &mut String, result: &CompareResult) {
             disk.bytes,
             latency_text(&disk.latency),
             disk.latency.count
+        ),
+    );
+    push(
+        text,
+        &format!(
+            "- the disk alone with this schedule, records of {} bytes, all that are due with one sync: {}",
+            result.disk_paced.bytes,
+            latency_text(&result.disk_paced.latency)
         ),
     );
     push(
@@ -185,9 +222,16 @@ fn open(text: &mut String, result: &CompareResult) {
         text,
         &format!("- p99.9 at {rate}/s / p99 of write + fdatasync: **{:.2}**", ratios.p999_to_fdatasync_p99),
     );
+    push(
+        text,
+        &format!(
+            "- p99.9 at {rate}/s / p99.9 of the disk alone with this schedule: **{:.2}**",
+            ratios.p999_to_paced_disk_p999
+        ),
+    );
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+fn table(header: Vec<&str>) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN).set_header(header);
     table

@@ -34,6 +34,8 @@ use summary::{Medians, Ratios};
 pub struct CompareSettings {
     /// The server's binary and its further arguments.
     pub demo: DemoSettings,
+    /// The binary of an earlier build, measured by turns with the other.
+    pub earlier_program: Option<PathBuf>,
     /// The core of this program's loop.
     pub client_core: usize,
     /// Keep-alive connections.
@@ -75,10 +77,16 @@ pub struct CompareResult {
     pub echo: Medians,
     /// Medians over the rounds.
     pub gatehouse: Medians,
+    /// Of the earlier build, where one was given.
+    pub earlier: Option<Medians>,
     /// The open loop.
     pub open: RunResult,
+    /// The earlier build's.
+    pub earlier_open: Option<RunResult>,
     /// The disk in the same run.
     pub disk: DiskResult,
+    /// The disk with the open loop's schedule: every record waits from its intended time.
+    pub disk_paced: DiskResult,
     /// What a claim may be made of.
     pub ratios: Ratios,
     /// Every single run.
@@ -96,15 +104,31 @@ pub struct Busy {
     pub too_busy: bool,
 }
 
-/// One turn of both.
+/// One turn of each.
 #[derive(Debug, Clone, Serialize)]
 pub struct Round {
     /// The limit.
     pub echo: RunResult,
     /// The server.
-    pub gatehouse: RunResult,
-    /// The server's work after the last answer.
+    pub gatehouse: Turn,
+    /// The earlier build.
+    pub earlier: Option<Turn>,
+}
+
+/// One turn of a server.
+#[derive(Debug, Clone, Serialize)]
+pub struct Turn {
+    /// What it answered.
+    pub run: RunResult,
+    /// Its work after the last answer.
     pub catch_up: CatchUp,
+}
+
+/// A server with the codes it was asked so far.
+struct Side {
+    server: DemoServer,
+    pool: CodePool,
+    label: &'static str,
 }
 
 /// What a server still does when nobody asks any more: rows to write, segments to seal.
@@ -122,26 +146,35 @@ pub struct CatchUp {
 pub fn run(settings: &CompareSettings) -> Result<(CompareResult, Outcome)> {
     let before = look_around(settings.busy_ok)?;
     affinity::pin_current_thread(settings.client_core)?;
-    let mut server = DemoServer::new(settings.demo.clone(), &settings.work_dir)?;
-    let (echo, echo_addr) = start_echo(settings.demo.core, server.dir())?;
-    let took = server.start()?;
-    eprintln!("gatehouse is healthy after {:.2} s", took.as_secs_f64());
-
-    let mut pool = CodePool::open(&CodeChoice::Mix, 0)?;
+    let (echo, echo_addr, _echo_dir) = start_echo(settings)?;
+    let mut side = Side::start(settings, settings.demo.program.clone(), "gatehouse")?;
+    let mut earlier = match &settings.earlier_program {
+        Some(program) => Some(Side::start(settings, program.clone(), "before   ")?),
+        None => None,
+    };
     let mut rounds = Vec::new();
     for number in 1..=settings.round_count {
         eprintln!("round {number} of {}", settings.round_count);
-        rounds.push(round(settings, (&echo, echo_addr), &server, &mut pool)?);
+        let echo = echo_turn(settings, &echo, echo_addr)?;
+        let earlier = earlier.as_mut().map(|earlier| earlier.turn(settings)).transpose()?;
+        rounds.push(Round { echo, gatehouse: side.turn(settings)?, earlier });
     }
     eprintln!("disk probe");
-    let disk = disk::probe(server.dir(), settings.length.min(Duration::from_secs(3)), settings.disk_bytes)?;
-    let open = client::run_open(&gatehouse_run(settings, &server, "open")?, &mut pool, settings.rate)?;
-    server.stop()?;
+    let dir = side.server.dir().to_owned();
+    let disk = disk::probe(&dir, settings.length.min(Duration::from_secs(3)), settings.disk_bytes)?;
+    let earlier_open = earlier.as_mut().map(|earlier| earlier.open(settings)).transpose()?;
+    let open = side.open(settings)?;
+    let disk_paced = disk::probe_paced(&dir, settings.length, limits::DISK_RECORD_BYTES, settings.rate)?;
+    side.server.stop()?;
+    earlier.map(|mut earlier| earlier.server.stop()).transpose()?;
 
-    let outcome = outcome_of(&rounds, &open);
+    let outcome = outcome_of(&rounds, open_runs(&open, &earlier_open));
     let echo = Medians::of(rounds.iter().map(|round| &round.echo));
-    let gatehouse = Medians::of(rounds.iter().map(|round| &round.gatehouse));
-    let ratios = Ratios::of(&echo, &gatehouse, &open, &disk);
+    let gatehouse = Medians::of(rounds.iter().map(|round| &round.gatehouse.run));
+    let earlier_runs: Vec<&RunResult> =
+        rounds.iter().filter_map(|round| round.earlier.as_ref()).map(|turn| &turn.run).collect();
+    let earlier = (!earlier_runs.is_empty()).then(|| Medians::of(earlier_runs.into_iter()));
+    let ratios = Ratios::of(&echo, &gatehouse, &open, &disk, &disk_paced);
     let result = CompareResult {
         date: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
         command: command_line(),
@@ -151,8 +184,11 @@ pub fn run(settings: &CompareSettings) -> Result<(CompareResult, Outcome)> {
         cores: [settings.demo.core, Some(settings.client_core)],
         echo,
         gatehouse,
+        earlier,
         open,
+        earlier_open,
         disk,
+        disk_paced,
         ratios,
         rounds,
     };
@@ -187,33 +223,54 @@ fn look_around(busy_ok: bool) -> Result<Busy> {
     Ok(Busy { load_average, share, too_busy })
 }
 
-fn start_echo(core: Option<usize>, dir: &Path) -> Result<(Process, SocketAddr)> {
+/// The echo server, its address, and the directory of its log.
+fn start_echo(settings: &CompareSettings) -> Result<(Process, SocketAddr, tempfile::TempDir)> {
+    let dir =
+        tempfile::tempdir_in(&settings.work_dir).context("make a directory for the echo server's log")?;
     let [addr] = free_addrs()?;
     let program = std::env::current_exe().context("find this program")?;
     let args = vec!["echo".into(), "--addr".into(), addr.to_string().into()];
-    let mut echo =
-        Launch { name: "the echo server", program, args, core, log: dir.join("echo.log") }.start()?;
+    let (core, log) = (settings.demo.core, dir.path().join("echo.log"));
+    let mut echo = Launch { name: "the echo server", program, args, core, log }.start()?;
     echo.wait_healthy(addr, HEALTH_PATH)?;
-    Ok((echo, addr))
+    Ok((echo, addr, dir))
 }
 
-fn round(
-    settings: &CompareSettings,
-    (echo, echo_addr): (&Process, SocketAddr),
-    server: &DemoServer,
-    pool: &mut CodePool,
-) -> Result<Round> {
-    let mut echo_pool = CodePool::open(&CodeChoice::Mix, 0)?;
-    let echo_run = RunSettings {
-        judging: Judging::CountOnly,
-        ..run_settings(settings, Target::at(echo_addr), echo.pid(), "echo     ")
-    };
-    server.process()?.wait_quiet()?;
-    let echo = client::run_closed(&echo_run, &mut echo_pool)?;
-    let cpu_before_ns = procfs::process_cpu_ns(server.process()?.pid())?;
-    let gatehouse = client::run_closed(&gatehouse_run(settings, server, "gatehouse")?, pool)?;
-    let catch_up = catch_up(server.process()?, cpu_before_ns, &gatehouse)?;
-    Ok(Round { echo, gatehouse, catch_up })
+fn echo_turn(settings: &CompareSettings, echo: &Process, addr: SocketAddr) -> Result<RunResult> {
+    let mut pool = CodePool::open(&CodeChoice::Mix, 0)?;
+    let judging = Judging::CountOnly;
+    let run = RunSettings { judging, ..run_settings(settings, Target::at(addr), echo.pid(), "echo     ") };
+    client::run_closed(&run, &mut pool)
+}
+
+// === impl Side ===
+
+impl Side {
+    fn start(settings: &CompareSettings, program: PathBuf, label: &'static str) -> Result<Side> {
+        let demo = DemoSettings { program, ..settings.demo.clone() };
+        let mut server = DemoServer::new(demo, &settings.work_dir)?;
+        let took = server.start()?;
+        eprintln!("{} is healthy after {:.2} s", label.trim_end(), took.as_secs_f64());
+        server.process()?.wait_quiet()?;
+        Ok(Side { server, pool: CodePool::open(&CodeChoice::Mix, 0)?, label })
+    }
+
+    fn turn(&mut self, settings: &CompareSettings) -> Result<Turn> {
+        let process = self.server.process()?;
+        let cpu_before_ns = procfs::process_cpu_ns(process.pid())?;
+        let run = client::run_closed(&self.run_settings(settings)?, &mut self.pool)?;
+        let catch_up = catch_up(self.server.process()?, cpu_before_ns, &run)?;
+        Ok(Turn { run, catch_up })
+    }
+
+    fn open(&mut self, settings: &CompareSettings) -> Result<RunResult> {
+        client::run_open(&self.run_settings(settings)?, &mut self.pool, settings.rate)
+    }
+
+    fn run_settings(&self, settings: &CompareSettings) -> Result<RunSettings> {
+        let (target, pid) = (Target::at(self.server.device_addr), self.server.process()?.pid());
+        Ok(run_settings(settings, target, pid, self.label))
+    }
 }
 
 fn catch_up(process: &Process, cpu_before_ns: u64, run: &RunResult) -> Result<CatchUp> {
@@ -227,14 +284,6 @@ fn catch_up(process: &Process, cpu_before_ns: u64, run: &RunResult) -> Result<Ca
         cpu_us_until_quiet: cpu_ns as f64 / 1_000.0 / answers.max(1) as f64,
         is_quiet,
     })
-}
-
-fn gatehouse_run(
-    settings: &CompareSettings,
-    server: &DemoServer,
-    label: &'static str,
-) -> Result<RunSettings> {
-    Ok(run_settings(settings, Target::at(server.device_addr), server.process()?.pid(), label))
 }
 
 fn run_settings(settings: &CompareSettings, target: Target, pid: u32, label: &'static str) -> RunSettings {
@@ -256,7 +305,22 @@ fn run_settings(settings: &CompareSettings, target: Target, pid: u32, label: &'s
     }
 }
 
-fn outcome_of(rounds: &[Round], open: &RunResult) -> Outcome {
-    let mut runs = rounds.iter().flat_map(|round| [&round.echo, &round.gatehouse]).chain([open]);
-    if runs.all(|run| run.is_right() && run.ended_early.is_none()) { Outcome::Right } else { Outcome::Wrong }
+fn open_runs<'run>(open: &'run RunResult, earlier: &'run Option<RunResult>) -> Vec<&'run RunResult> {
+    [open].into_iter().chain(earlier).collect()
+}
+
+fn outcome_of(rounds: &[Round], open: Vec<&RunResult>) -> Outcome {
+    let closed = rounds.iter().flat_map(|round| round.runs());
+    let all_right = closed.chain(open).all(|run| run.is_right() && run.ended_early.is_none());
+    if all_right { Outcome::Right } else { Outcome::Wrong }
+}
+
+// === impl Round ===
+
+impl Round {
+    /// Every run of it.
+    pub fn runs(&self) -> Vec<&RunResult> {
+        let turns = [&self.gatehouse].into_iter().chain(&self.earlier);
+        [&self.echo].into_iter().chain(turns.map(|turn| &turn.run)).collect()
+    }
 }

@@ -46,6 +46,8 @@ pub struct Ratios {
     pub rate_to_echo: f64,
     /// p99.9 of the open loop / p99 of write + fdatasync.
     pub p999_to_fdatasync_p99: f64,
+    /// p99.9 of the open loop / p99.9 of the bare disk with the same schedule.
+    pub p999_to_paced_disk_p999: f64,
 }
 
 // === impl Spread ===
@@ -93,12 +95,19 @@ impl Medians {
 
 impl Ratios {
     /// From the medians and the open loop.
-    pub fn of(echo: &Medians, gatehouse: &Medians, open: &RunResult, disk: &DiskResult) -> Ratios {
+    pub fn of(
+        echo: &Medians,
+        gatehouse: &Medians,
+        open: &RunResult,
+        disk: &DiskResult,
+        disk_paced: &DiskResult,
+    ) -> Ratios {
         let quotient = |dividend: f64, divisor: f64| if divisor > 0.0 { dividend / divisor } else { 0.0 };
         Ratios {
             cpu_to_echo: quotient(gatehouse.server_cpu_us.median, echo.server_cpu_us.median),
             rate_to_echo: quotient(gatehouse.answers_per_second.median, echo.answers_per_second.median),
             p999_to_fdatasync_p99: quotient(open.latency.p999_us, disk.latency.p99_us),
+            p999_to_paced_disk_p999: quotient(open.latency.p999_us, disk_paced.latency.p999_us),
         }
     }
 }

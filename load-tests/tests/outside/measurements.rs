@@ -77,6 +77,7 @@ fn a_comparison_runs_both_servers_and_writes_its_results_down() {
         ["--rounds", "1", "--seconds", "0.2", "--warmup", "0.05", "--connections", "4", "--rate", "200"];
     let cores = ["--server-core", "0", "--client-core", "0", "--busy-ok", "--commit", "abc123"];
     let mut args: Vec<&OsStr> = vec!["compare".as_ref(), "--gatehouse".as_ref(), program.as_ref()];
+    args.extend(["--before".as_ref(), program.as_os_str()]);
     args.extend(["--out".as_ref(), out.as_os_str(), "--work-dir".as_ref(), work.as_os_str()]);
     args.extend(flags.iter().chain(&cores).map(OsStr::new));
     let output = run(&args);
@@ -88,12 +89,18 @@ fn a_comparison_runs_both_servers_and_writes_its_results_down() {
     assert_eq!(result["rounds"].as_array().unwrap().len(), 1);
     assert!(result["echo"]["server_cpu_us"]["median"].as_f64().unwrap() > 0.0);
     assert!(result["gatehouse"]["server_cpu_us"]["median"].as_f64().unwrap() > 0.0);
-    assert!(result["rounds"][0]["gatehouse"]["tally"]["admitted"].as_u64().unwrap() > 0);
+    for side in ["gatehouse", "earlier"] {
+        assert!(result["rounds"][0][side]["run"]["tally"]["admitted"].as_u64().unwrap() > 0, "{side}");
+    }
+    assert!(result["earlier"]["server_cpu_us"]["median"].as_f64().unwrap() > 0.0);
+    assert_eq!(result["earlier_open"]["latency"]["count"], 40);
+    assert_eq!(result["disk_paced"]["latency"]["count"], 40);
     assert!(result["disk"]["latency"]["count"].as_u64().unwrap() > 0);
     assert_eq!(result["open"]["latency"]["count"], 40);
     let markdown = fs::read_to_string(out.join("compare.md")).unwrap();
     assert!(markdown.contains("CPU per validated scan / CPU per echo"), "{markdown}");
     assert!(markdown.contains("gatehouse-load compare --gatehouse"), "{markdown}");
+    assert!(markdown.contains("÷ before"), "{markdown}");
     assert_eq!(fs::read_dir(&work).unwrap().count(), 0, "the run leaves nothing behind");
 }
 

@@ -27,9 +27,12 @@
 //!   unsynced  lsn - (last LSN known to be synced when this was written), at least 1
 //! ```
 //!
-//! A record never spans segments. A segment is synced whole before its successor is created, and a segment's
-//! header and name are durable before its first record is written. From this and `unsynced`, recovery tells a
+//! A record never spans segments. A segment is synced whole before its successor gets its name, and a
+//! segment's header and name are durable before its first record is written. From this and `unsynced`, recovery tells a
 //! torn tail from a hole (see the module `recovery`).
+//!
+//! Beside the segments there may be one `next-segment.tmp`: the next segment made ahead (see the module `spare`). It
+//! is no part of the journal and is never read.
 //!
 //! # One way for the bytes
 //!
@@ -47,6 +50,7 @@ mod pending;
 mod reader;
 mod recovery;
 mod segment;
+mod spare;
 mod stats;
 mod writer;
 
@@ -72,6 +76,7 @@ use self::limits::{
 };
 use self::pending::Pending;
 use self::segment::SegmentName;
+use self::spare::Spare;
 use self::stats::Stats;
 use self::writer::Writer;
 use crate::disk::Disk;
@@ -97,7 +102,7 @@ pub enum Durability {
 /// How a journal works. `Default` is right for a node at a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalOptions {
-    /// Bytes reserved for each new segment; 64 MiB. Segments that exist keep their size.
+    /// Bytes reserved for each new segment; 16 MiB. Segments that exist keep their size.
     pub segment_bytes: u64,
     /// When a record counts as durable; `Fsync`.
     pub durability: Durability,
@@ -217,6 +222,8 @@ struct Inner {
     segments: Mutex<VecDeque<(Lsn, u64)>>,
     /// Keeps two deletions apart; held over I/O.
     deleting: Mutex<()>,
+    /// The next segment, made ahead; held for a look or a change of turn only. Locked after `segments`.
+    spare: Mutex<Spare>,
 
     /// Set once, before `Pending::poisoned`.
     poison: OnceLock<String>,
@@ -311,6 +318,7 @@ impl Journal {
             durable: AtomicU64::new(last.0),
             segments: Mutex::new(recovered.segments.into()),
             deleting: Mutex::new(()),
+            spare: Mutex::default(),
             poison: OnceLock::new(),
             advanced: Mutex::new(()),
             advanced_signal: Condvar::new(),
@@ -427,9 +435,21 @@ impl Journal {
         self.inner.oldest()
     }
 
-    /// Bytes of all segments on the disk, their free room included.
+    /// Bytes of all segments on the disk, their free room and the one made ahead included.
     pub fn disk_bytes(&self) -> u64 {
-        self.inner.segments.lock().iter().map(|(_, bytes)| bytes).sum()
+        self.inner.disk_bytes()
+    }
+
+    /// Makes the next segment ahead if the active one is far enough, so that a roll takes it instead of creating
+    /// one, and syncs cost less afterwards (see the module `spare`). Calls `go_on` after each slice of at most
+    /// 128 KiB: it should pause, so that gates' syncs pass in between, and says whether to go on. Returns whether a
+    /// segment was made.
+    ///
+    /// For housekeeping, every so often; not for the writer. Cost: one mutex if there is nothing to do; otherwise
+    /// writes and syncs a segment's bytes. A failure is logged and counted, and only means that the next roll
+    /// creates its segment itself.
+    pub fn prepare_spare(&self, go_on: &mut dyn FnMut() -> bool) -> bool {
+        self.inner.prepare_spare(go_on)
     }
 
     /// Bytes that wait for the writer, as frames.
@@ -464,6 +484,12 @@ impl Inner {
 
     fn oldest(&self) -> Lsn {
         self.segments.lock().front().expect("the active segment is never deleted").0
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        let segments = self.segments.lock();
+        let spare = if self.spare.lock().has_file() { self.options.segment_bytes } else { 0 };
+        segments.iter().map(|(_, bytes)| bytes).sum::<u64>() + spare
     }
 
     fn poisoned_error(&self) -> JournalError {

@@ -12,9 +12,12 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::frame::{Chain, Decoded, Frame, decode, decode_between};
 use super::limits::{FRAME_ALIGN, FRAME_BYTES_MIN, LSN_MAX, SEGMENT_HEADER_BYTES};
 use super::segment::{self, Header, HeaderError, SegmentName, VERSION, nonzero_from};
+use super::spare;
 use super::{Cut, Inspected, JournalError, JournalOptions, Lsn, Recovery, Verified, VisitRecord};
 use crate::disk::{Disk, DiskFile};
 
@@ -89,6 +92,10 @@ pub(super) fn recover(
     let verified = scan.records;
     let cut = scan.tail.as_ref().and_then(|tail| tail.cut.clone());
     let last = if scan.tail.is_some() { scan.last } else { after };
+    // Only now: a journal that is refused is not touched. And before a segment is made: its bytes may be needed.
+    if let Err(error) = spare::remove_left_over(&**disk) {
+        warn!(%error, "a segment made ahead by another process stays");
+    }
     let (active, segments) = make_active(&**disk, options, scan, last)?;
     assert!(active.chain.lsn == last);
     let recovery = Recovery { records, bytes, verified, last, cut, segments: segments.len() };

@@ -104,11 +104,45 @@ pub(super) fn list(disk: &dyn Disk) -> Result<Vec<SegmentName>, JournalError> {
 pub(super) fn create(disk: &dyn Disk, header: Header, bytes: u64) -> Result<Box<dyn DiskFile>, JournalError> {
     let name = SegmentName::new(header.first).name;
     let file = disk.create(&name, bytes).map_err(|error| JournalError::io("create segment", &name, error))?;
-    file.write_at(&header.encode(), 0)
-        .map_err(|error| JournalError::io("write header of segment", &name, error))?;
-    file.sync().map_err(|error| JournalError::io("sync header of segment", &name, error))?;
-    disk.sync_dir().map_err(|error| JournalError::io("sync directory for segment", &name, error))?;
+    write_header(&*file, header, &name)?;
+    sync_name(disk, &name)?;
     Ok(file)
+}
+
+/// Makes a segment of `file`, which is called `from` and has only zeros. Header and name are durable before this
+/// returns, and the name is not there before the header is. Cost: two syncs.
+///
+/// `Ok` and an error inside: the name could not be given, nothing has happened, and the segment may be created.
+pub(super) fn place(
+    disk: &dyn Disk,
+    file: &dyn DiskFile,
+    from: &str,
+    header: Header,
+) -> Result<io::Result<()>, JournalError> {
+    let name = SegmentName::new(header.first).name;
+    // A renaming would replace what has the name; a segment is never replaced.
+    match disk.open(&name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => {
+            let error = found.err().unwrap_or_else(|| io::ErrorKind::AlreadyExists.into());
+            return Err(JournalError::io("create segment", &name, error));
+        }
+    }
+    write_header(file, header, &name)?;
+    if let Err(error) = disk.rename(from, &name) {
+        return Ok(Err(error));
+    }
+    sync_name(disk, &name).map(Ok)
+}
+
+fn write_header(file: &dyn DiskFile, header: Header, name: &str) -> Result<(), JournalError> {
+    file.write_at(&header.encode(), 0)
+        .map_err(|error| JournalError::io("write header of segment", name, error))?;
+    file.sync().map_err(|error| JournalError::io("sync header of segment", name, error))
+}
+
+fn sync_name(disk: &dyn Disk, name: &str) -> Result<(), JournalError> {
+    disk.sync_dir().map_err(|error| JournalError::io("sync directory for segment", name, error))
 }
 
 /// Reads a whole segment into `bytes`, replacing what was there.

@@ -17,6 +17,12 @@ pub struct SyncStats {
     pub bytes_written: u64,
     /// Segments created after opening.
     pub rolls: u64,
+    /// Segments made ahead.
+    pub spares_made: u64,
+    /// Rolls that took one; the other rolls created their segment themselves.
+    pub spares_taken: u64,
+    /// Spares that could not be made, or could not be taken.
+    pub spares_failed: u64,
     /// Syncs that succeeded.
     pub syncs: u64,
     /// Their durations added up, in microseconds.
@@ -28,13 +34,16 @@ pub struct SyncStats {
     pub sync_us_buckets: [u64; SYNC_BUCKETS],
 }
 
-/// The counters themselves; written by the committing thread only, read by anybody.
+/// The counters themselves; written by the committing thread and, for spares, the preparing one; read by anybody.
 #[derive(Default)]
 pub(super) struct Stats {
     commits: AtomicU64,
     records: AtomicU64,
     bytes_written: AtomicU64,
     rolls: AtomicU64,
+    spares_made: AtomicU64,
+    spares_taken: AtomicU64,
+    spares_failed: AtomicU64,
     syncs: AtomicU64,
     sync_us_total: AtomicU64,
     sync_us_max: AtomicU64,
@@ -57,6 +66,18 @@ impl Stats {
         self.rolls.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn spare_made(&self) {
+        self.spares_made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn spare_taken(&self) {
+        self.spares_taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn spare_failed(&self) {
+        self.spares_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn synced(&self, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.syncs.fetch_add(1, Ordering::Relaxed);
@@ -72,6 +93,9 @@ impl Stats {
             records: load(&self.records),
             bytes_written: load(&self.bytes_written),
             rolls: load(&self.rolls),
+            spares_made: load(&self.spares_made),
+            spares_taken: load(&self.spares_taken),
+            spares_failed: load(&self.spares_failed),
             syncs: load(&self.syncs),
             sync_us_total: load(&self.sync_us_total),
             sync_us_max: load(&self.sync_us_max),

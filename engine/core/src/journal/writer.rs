@@ -4,22 +4,38 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::frame::{Chain, seal};
-use super::limits::{SEGMENT_HEADER_BYTES, WRITER_WAIT_MS_MAX};
+use super::limits::{SEGMENT_HEADER_BYTES, SPARE_AFTER_PART, WRITER_WAIT_MS_MAX};
 use super::pending::BUFFER_BYTES_KEPT;
 use super::recovery::Active;
 use super::segment::{self, Header, SegmentName};
+use super::spare::{self, SPARE_NAME};
 use super::{Durability, Inner, JournalError, Lsn};
+use crate::disk::DiskFile;
 
 /// The active segment and how far it is. `chain.lsn >= synced`.
 pub(super) struct Writer {
     active: Active,
+    room: Room,
+    /// Where this process began to write in the active segment.
+    begun_at: usize,
+    /// A spare was asked for since then.
+    asked: bool,
     /// The last record reached by a real sync, whatever `Durability` calls durable.
     synced: Lsn,
     /// The buffer that is not pending now.
-    spare: Vec<u8>,
+    idle: Vec<u8>,
+}
+
+/// What is behind the active segment's free bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// Zeros that were written and synced: a sync writes the data and nothing else.
+    Filled,
+    /// Space that was reserved, or nobody knows (a segment found at opening): a sync may cost half as much again.
+    Reserved,
 }
 
 /// Poisons the journal if a commit panics: otherwise appends would be accepted that nobody will ever write.
@@ -30,11 +46,17 @@ struct PoisonOnPanic<'a>(&'a Inner);
 impl Writer {
     pub fn new(active: Active) -> Writer {
         let synced = active.chain.lsn;
-        Writer { active, synced, spare: Vec::with_capacity(BUFFER_BYTES_KEPT) }
+        let begun_at = active.offset;
+        let idle = Vec::with_capacity(BUFFER_BYTES_KEPT);
+        Writer { active, room: Room::Reserved, begun_at, asked: false, synced, idle }
     }
 
     fn name(&self) -> String {
         SegmentName::new(self.active.header.first).name
+    }
+
+    fn has_records(&self) -> bool {
+        self.active.offset > SEGMENT_HEADER_BYTES
     }
 }
 
@@ -83,20 +105,24 @@ impl Inner {
     }
 
     fn commit_pending(&self, writer: &mut Writer) -> Result<usize, JournalError> {
-        let mut spare = std::mem::take(&mut writer.spare);
-        spare.clear();
-        spare.shrink_to(BUFFER_BYTES_KEPT);
-        let mut batch = self.pending.lock().take(spare);
+        let mut idle = std::mem::take(&mut writer.idle);
+        idle.clear();
+        idle.shrink_to(BUFFER_BYTES_KEPT);
+        let mut batch = self.pending.lock().take(idle);
         let before = writer.active.chain.lsn;
         if !batch.is_empty() {
             self.write_batch(writer, &mut batch)?;
             self.stats.committed();
         }
-        writer.spare = batch;
+        writer.idle = batch;
         Ok((writer.active.chain.lsn.0 - before.0) as usize)
     }
 
     fn write_batch(&self, writer: &mut Writer, batch: &mut [u8]) -> Result<(), JournalError> {
+        if writer.room == Room::Reserved && writer.has_records() && self.spare.lock().is_ready() {
+            // Its bytes are given up once: every sync into the spare is cheaper than one into what is left.
+            self.roll(writer)?;
+        }
         let mut rest = batch;
         while !rest.is_empty() {
             let active = &mut writer.active;
@@ -115,6 +141,7 @@ impl Inner {
             assert!(active.offset <= active.capacity);
             self.stats.wrote(active.chain.lsn.0 - before.0, sealed as u64);
             self.publish_written(active.chain.lsn);
+            self.ask_for_spare(writer);
             rest = later;
         }
         match self.options.durability {
@@ -123,6 +150,15 @@ impl Inner {
                 self.publish_durable(writer.active.chain.lsn);
                 Ok(())
             }
+        }
+    }
+
+    /// Wakes nobody: whoever prepares comes by often enough, a part of a segment is many commits.
+    fn ask_for_spare(&self, writer: &mut Writer) {
+        let written = writer.active.offset - writer.begun_at;
+        if !writer.asked && written >= writer.active.capacity / SPARE_AFTER_PART {
+            writer.asked = true;
+            self.spare.lock().ask();
         }
     }
 
@@ -136,16 +172,21 @@ impl Inner {
     }
 
     /// Finishes the active segment and starts the next. The sync comes first, always: a segment's existence
-    /// is the proof that all before it was synced.
+    /// is the proof that all before it was synced. Takes the spare if it is ready, and waits for none.
     fn roll(&self, writer: &mut Writer) -> Result<(), JournalError> {
-        assert!(writer.active.offset > SEGMENT_HEADER_BYTES, "a record fits into an empty segment");
+        assert!(writer.has_records(), "a record fits into an empty segment");
         if writer.synced < writer.active.chain.lsn {
             self.sync_active(writer)?;
         }
         let chain = writer.active.chain;
         assert!(writer.synced == chain.lsn);
         let header = Header { first: Lsn(chain.lsn.0 + 1), prev_crc: chain.crc, salt: self.options.salt };
-        let file = segment::create(&*self.disk, header, self.options.segment_bytes)?;
+        let taken = self.take_spare(header)?;
+        let room = if taken.is_some() { Room::Filled } else { Room::Reserved };
+        let file = match taken {
+            Some(file) => file,
+            None => segment::create(&*self.disk, header, self.options.segment_bytes)?,
+        };
         let capacity = self.options.segment_bytes as usize;
         writer.active = Active {
             file,
@@ -154,10 +195,37 @@ impl Inner {
             offset: SEGMENT_HEADER_BYTES,
             capacity,
         };
-        self.segments.lock().push_back((header.first, self.options.segment_bytes));
+        (writer.room, writer.begun_at, writer.asked) = (room, SEGMENT_HEADER_BYTES, false);
+        {
+            let mut segments = self.segments.lock();
+            segments.push_back((header.first, self.options.segment_bytes));
+            if room == Room::Filled {
+                // Under the segments' lock: its bytes are counted in one place or the other.
+                self.spare.lock().gone();
+            }
+        }
         self.stats.rolled();
-        debug!(first = %header.first, "new journal segment");
+        debug!(first = %header.first, ?room, "new journal segment");
         Ok(())
+    }
+
+    /// The spare, if one is ready, as the segment of `header`.
+    ///
+    /// A failed write or sync is one like any other and poisons. That the name cannot be given does not: somebody
+    /// may have tidied temporary files away, and a segment can still be created.
+    fn take_spare(&self, header: Header) -> Result<Option<Box<dyn DiskFile>>, JournalError> {
+        let spare = self.spare.lock().take();
+        let Some(file) = spare else { return Ok(None) };
+        if let Err(error) = segment::place(&*self.disk, &*file, SPARE_NAME, header)? {
+            warn!(%error, "the segment made ahead cannot be used: another is created");
+            self.stats.spare_failed();
+            // Best effort: what stays is removed before the next is made.
+            let _ = spare::remove_left_over(&*self.disk);
+            self.spare.lock().gone();
+            return Ok(None);
+        }
+        self.stats.spare_taken();
+        Ok(Some(file))
     }
 
     fn publish_written(&self, lsn: Lsn) {

@@ -38,6 +38,7 @@ pub struct Stats {
     pub acts: u64,
     pub told: u64,
     pub checkpoints: u64,
+    pub spares: u64,
     pub fingerprint: u64,
 }
 
@@ -54,6 +55,8 @@ pub enum End {
     WriteFails(u64),
     /// This sync fails; then as above.
     SyncFails(u64),
+    /// This creation, renaming or removal fails; the life goes on if it can.
+    NameFails(u64),
     /// All acts are done.
     Clean,
 }
@@ -82,18 +85,27 @@ pub struct Sent {
     pub overriding: bool,
 }
 
+/// What a life asked of the disk.
+#[derive(Clone, Copy, Debug, Default)]
+struct Effort {
+    syncs: u64,
+    writes: u64,
+    name_changes: u64,
+}
+
 /// Every story of a seed: the power goes at every sync of the first life, and some other ends.
 pub fn run(seed: u64, honesty: Honesty) -> Result<Stats, String> {
     let mut stats = Stats::default();
     let whole = Story::new(seed, honesty).play(End::Clean, &mut stats)?;
-    for sync in 1..=whole.0 {
+    for sync in 1..=whole.syncs {
         Story::new(seed, honesty).play(End::PowerAtSync(sync), &mut stats)?;
     }
     let mut random = SplitMix64(seed ^ 0x5eed);
     for _ in 0..3 {
         for end in [
-            End::WriteFails(1 + random.below(whole.1)),
-            End::SyncFails(1 + random.below(whole.0)),
+            End::WriteFails(1 + random.below(whole.writes)),
+            End::SyncFails(1 + random.below(whole.syncs)),
+            End::NameFails(1 + random.below(whole.name_changes)),
             End::KillAfter(random.below(ACTS)),
         ] {
             Story::new(seed, honesty).play(end, &mut stats)?;
@@ -138,10 +150,10 @@ impl Story {
         }
     }
 
-    /// Plays all lives; gives the syncs and writes of the first.
-    fn play(mut self, first: End, stats: &mut Stats) -> Result<(u64, u64), String> {
+    /// Plays all lives; gives the effort of the first.
+    fn play(mut self, first: End, stats: &mut Stats) -> Result<Effort, String> {
         stats.stories += 1;
-        let mut effort = (0, 0);
+        let mut effort = Effort::default();
         for generation in 0..GENERATIONS {
             let end = match generation {
                 0 => first,
@@ -156,7 +168,9 @@ impl Story {
                 Err(panic) => return Err(tell(format!("panicked: {}", panic_text(&*panic)))),
             }
             if generation == 0 {
-                effort = (self.disk.syncs(), self.disk.writes());
+                let disk = &self.disk;
+                let (syncs, writes, name_changes) = (disk.syncs(), disk.writes(), disk.name_changes());
+                effort = Effort { syncs, writes, name_changes };
             }
             self.stop(end);
         }
@@ -170,11 +184,12 @@ impl Story {
     }
 
     fn random_end(&mut self) -> End {
-        match self.random.below(6) {
+        match self.random.below(7) {
             0 | 1 => End::PowerAtSync(1 + self.random.below(24)),
             2 => End::WriteFails(1 + self.random.below(20)),
             3 => End::SyncFails(1 + self.random.below(20)),
             4 => End::PowerAfter(self.random.below(ACTS)),
+            5 => End::NameFails(1 + self.random.below(12)),
             _ => End::KillAfter(self.random.below(ACTS)),
         }
     }
@@ -185,7 +200,7 @@ impl Story {
         let power = match end {
             End::PowerAtSync(_) | End::PowerAfter(_) => true,
             End::KillAfter(_) | End::Clean => false,
-            End::WriteFails(_) | End::SyncFails(_) => self.random.below(2) == 0,
+            End::WriteFails(_) | End::SyncFails(_) | End::NameFails(_) => self.random.below(2) == 0,
         };
         self.disk = if power { self.disk.crash(seed) } else { self.disk.process_crash() };
     }
@@ -196,6 +211,7 @@ impl Story {
             End::PowerAtSync(sync) => self.disk.crash_before_sync(sync),
             End::WriteFails(write) => self.disk.fail_at(write, FailKind::Write),
             End::SyncFails(sync) => self.disk.fail_at(sync, FailKind::Sync),
+            End::NameFails(change) => self.disk.fail_at(change, FailKind::Name),
             _ => {}
         }
         stats.openings += 1;
@@ -219,6 +235,7 @@ impl Story {
         if end == End::Clean {
             self.commit(&mut life)?;
         }
+        stats.spares += life.engine.journal().sync_stats().spares_taken;
         if life.engine.journal().poisoned() {
             self.is_poisoned(&life)?;
         }
@@ -321,10 +338,11 @@ impl Story {
     fn act(&mut self, life: &mut Life, stats: &mut Stats) -> Result<(), String> {
         let tickets = life.engine.sizes().0;
         match self.random.below(100) {
-            0..62 => {
+            0..52 => {
                 let sent = self.random_scan(tickets as u64);
                 self.send(life, sent)?;
             }
+            52..62 => self.prepare_spare(life)?,
             62..68 => {
                 if let Some(sent) = self.audit.some_scan(&mut self.random) {
                     self.send(life, sent)?;
@@ -446,6 +464,28 @@ impl Story {
             Err(error) if deep(&error).contains("simulated") || life.engine.journal().poisoned() => Ok(()),
             Err(error) => Err(deep(&error)),
         }
+    }
+
+    /// Housekeeping makes the next segment ahead; gates go on between its slices, and sometimes it is stopped there.
+    fn prepare_spare(&mut self, life: &mut Life) -> Result<(), String> {
+        let stop_after = 1 + self.random.below(8);
+        let journal = life.engine.journal().clone();
+        let (mut slices, mut problem) = (0, None);
+        journal.prepare_spare(&mut || {
+            slices += 1;
+            problem = self.gate_between_slices(life).err();
+            slices < stop_after && problem.is_none()
+        });
+        problem.map_or(Ok(()), Err)
+    }
+
+    fn gate_between_slices(&mut self, life: &mut Life) -> Result<(), String> {
+        if life.engine.journal().poisoned() {
+            return Ok(());
+        }
+        let sent = self.random_scan(life.engine.sizes().0 as u64);
+        self.send(life, sent)?;
+        if self.random.below(2) == 0 { self.commit(life) } else { Ok(()) }
     }
 
     fn commit(&mut self, life: &mut Life) -> Result<(), String> {
