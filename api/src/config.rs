@@ -6,6 +6,7 @@ use engine::journal::Durability;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use store::{PostgresOptions, TlsMode};
 
 /// One setting: its key in the file, its names in the environment, its default.
 struct Setting {
@@ -40,12 +41,45 @@ const SETTINGS: &[Setting] = &[
         "fsync",
         "fsync: survives a power cut; os: survives a crash of the program",
     ),
-    plain("store", &["GATEHOUSE_STORE"], "sqlite", "where history is projected to: sqlite (embedded)"),
+    plain(
+        "store",
+        &["GATEHOUSE_STORE"],
+        "auto",
+        "where history is projected to: sqlite (embedded), postgres, or auto: postgres where a database is named",
+    ),
     secret(
         "database_url",
         &["GATEHOUSE_DATABASE_URL", "DATABASE_URL"],
         "",
-        "PostgreSQL URL; needs store = postgres",
+        "PostgreSQL, as postgres://user:password@host:5432/database",
+    ),
+    plain("database_host", &["GATEHOUSE_DATABASE_HOST", "DB_HOST"], "", "its host, where there is no URL"),
+    plain("database_port", &["GATEHOUSE_DATABASE_PORT", "DB_PORT"], "5432", "its port"),
+    plain("database_name", &["GATEHOUSE_DATABASE_NAME", "DB_DATABASE"], "gatehouse", "the database on it"),
+    plain("database_user", &["GATEHOUSE_DATABASE_USER", "DB_USERNAME"], "gatehouse", "the user there"),
+    secret(
+        "database_password",
+        &["GATEHOUSE_DATABASE_PASSWORD", "DB_PASSWORD"],
+        "",
+        "the user's password, where it is not in the URL",
+    ),
+    plain(
+        "database_tls",
+        &["GATEHOUSE_DATABASE_TLS"],
+        "prefer",
+        "encryption to PostgreSQL: disable, prefer or require",
+    ),
+    plain(
+        "database_tls_roots",
+        &["GATEHOUSE_DATABASE_TLS_ROOTS"],
+        "",
+        "PEM file of the authorities to trust; empty: the system's",
+    ),
+    plain(
+        "database_log_days",
+        &["GATEHOUSE_DATABASE_LOG_DAYS"],
+        "0",
+        "days PostgreSQL keeps of the access log; 0 keeps all",
     ),
     plain(
         "checkpoint_every_s",
@@ -158,11 +192,23 @@ pub struct Resolved {
     pub help: &'static str,
 }
 
+/// Where history is projected to.
+#[derive(Clone, Debug, Default)]
+pub enum StoreChoice {
+    /// A file in the data directory.
+    #[default]
+    Sqlite,
+    /// A database server.
+    Postgres(Box<PostgresOptions>),
+}
+
 /// The settings, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Directory of journal, checkpoints and embedded store.
     pub data_dir: PathBuf,
+    /// Where history is projected to.
+    pub store: StoreChoice,
     /// Address of the device port; `None`: switched off.
     pub device_addr: Option<SocketAddr>,
     /// Address of the API port.
@@ -391,26 +437,53 @@ impl Parser {
         Some(self.text(key).0.to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn store(&mut self) {
-        let (store, url) = (self.text("store").0.to_owned(), self.optional("database_url"));
-        match store.as_str() {
-            // The plan's own name may stand in an environment that other programs share.
-            "sqlite" if url.is_some() && self.text("database_url").1 != "environment DATABASE_URL" => {
-                let source = self.text("database_url").1.to_owned();
-                self.mistakes.push(format!(
-                    "database_url ({source}): this version stores in the embedded sqlite only; leave it out"
-                ));
-            }
-            "sqlite" => {}
-            "postgres" => self
-                .mistakes
-                .push("store = 'postgres': this version has the embedded store only; use sqlite".to_owned()),
-            _ => self.parsed("store", "sqlite", |_| None),
+    fn store(&mut self) -> StoreChoice {
+        let named = self.optional("database_url").is_some() || self.optional("database_host").is_some();
+        let postgres = self.parsed("store", "sqlite, postgres or auto", |text| match text {
+            "auto" => Some(named),
+            "postgres" => Some(true),
+            "sqlite" => Some(false),
+            _ => None,
+        });
+        // Checked also where they are not used: a mistake is told before the day it matters.
+        let options = self.postgres_options();
+        if !postgres {
+            return StoreChoice::Sqlite;
+        }
+        if !named {
+            let source = self.text("store").1.to_owned();
+            self.mistakes.push(format!(
+                "store = 'postgres' ({source}): which one? set database_url, or database_host and database_name"
+            ));
+        }
+        StoreChoice::Postgres(Box::new(options))
+    }
+
+    fn postgres_options(&mut self) -> PostgresOptions {
+        let tls = self.parsed("database_tls", "disable, prefer or require", |text| match text {
+            "disable" => Some(TlsMode::Disable),
+            "prefer" => Some(TlsMode::Prefer),
+            "require" => Some(TlsMode::Require),
+            _ => None,
+        });
+        let port = self.number("database_port", 1, 65_535);
+        let log_days = self.number("database_log_days", 0, 36_500) as u32;
+        let url = self.optional("database_url").unwrap_or_else(|| {
+            let part = |key: &str| percent_encoded(self.text(key).0);
+            let (user, host, name) = (part("database_user"), self.text("database_host").0, part("database_name"));
+            format!("postgres://{user}@{host}:{port}/{name}")
+        });
+        PostgresOptions {
+            password: self.optional("database_password"),
+            tls,
+            tls_roots: self.optional("database_tls_roots").map(PathBuf::from),
+            log_days: (log_days > 0).then_some(log_days),
+            ..PostgresOptions::at(&url)
         }
     }
 
     fn config(&mut self) -> Config {
-        self.store();
+        let store = self.store();
         let devices = self.yes("devices_enabled");
         let device_addr = self.address("device_addr").filter(|_| devices);
         let workers = self.number("workers", 0, 256) as usize;
@@ -429,6 +502,7 @@ impl Parser {
         });
         Config {
             data_dir: PathBuf::from(self.text("data_dir").0),
+            store,
             device_addr,
             admin_addr: self.address("admin_addr").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
             workers: if workers == 0 {
@@ -468,6 +542,14 @@ impl Parser {
 
 /// Shortest secret a device may register with.
 const SECRET_BYTES_MIN: usize = 8;
+
+/// A part of a URL in which nothing means anything.
+fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
 
 fn parse_bool(text: &str) -> Option<bool> {
     match text {

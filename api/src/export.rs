@@ -2,7 +2,8 @@
 //! running server; knows no engine.
 
 use crate::cli::{Export, ExportForm, ExportWhat};
-use crate::config::Config;
+use crate::config::{Config, StoreChoice};
+use crate::storage::{self, STORE_FILE};
 use crate::profile::rfc3339;
 use crate::tickets::code_text;
 use anyhow::Context;
@@ -11,7 +12,7 @@ use engine::decision::{Reason, Verdict};
 use engine::ticket::{Ticket, TicketId};
 use serde_json::{Value, json};
 use std::io::{BufWriter, Write};
-use store::{Order, Queries, ScanFilter, ScanRow, SqliteStore, Store};
+use store::{Order, Queries, ScanFilter, ScanRow};
 
 /// Rows read at a time.
 const PAGE: usize = 5_000;
@@ -61,10 +62,10 @@ const TICKET_COLUMNS: [&str; 16] = [
 /// # Errors
 /// No store, an unknown event, a full disk.
 pub fn run(config: &Config, options: &Export) -> anyhow::Result<()> {
-    let path = config.data_dir.join("store.sqlite");
-    anyhow::ensure!(path.exists(), "there is no store at {}; is --data-dir right?", path.display());
-    let store = SqliteStore::open(&path).context("open the embedded store")?;
-    let queries = store.queries()?;
+    let path = config.data_dir.join(STORE_FILE);
+    let embedded = matches!(config.store, StoreChoice::Sqlite);
+    anyhow::ensure!(!embedded || path.exists(), "there is no store at {}; is --data-dir right?", path.display());
+    let queries = storage::open(config)?.queries()?;
     let catalog = queries.catalog().context("read the catalog")?;
     let event = match &options.event {
         Some(name) => Some(catalog.event_named(name).with_context(|| format!("there is no event '{name}'"))?),

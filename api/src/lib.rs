@@ -9,6 +9,7 @@
 //! | `ops` | the API port: health, metrics, a venue's changes |
 //! | `cold` | look-ups of tickets that are in the store only |
 //! | `node` | the parts put together |
+//! | `storage` | which store a node has |
 //! | `system` | what the operating system is asked for: threads that give way, small pages |
 //! | `config`, `cli`, `target`, `import`, `export`, `inspect`, `live`, `demo` | the program |
 
@@ -29,6 +30,7 @@ pub mod port;
 pub mod profile;
 pub mod rate;
 pub mod secrets;
+pub mod storage;
 pub mod system;
 pub mod target;
 pub mod tickets;

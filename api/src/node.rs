@@ -11,6 +11,7 @@ use crate::port::{Bell, Port, Shared};
 use crate::profile::Profiles;
 use crate::rate::Limiter;
 use crate::secrets;
+use crate::storage;
 use crate::system;
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, SqliteStore, Store};
+use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, Store};
 use tracing::{error, info, warn};
 
 /// A stop has so long to answer what is in flight.
@@ -48,6 +49,8 @@ pub struct Core {
     pub projector: Arc<ProjectorStats>,
     /// Codes of tickets that are in the store only.
     pub cold_codes: Arc<ColdCodes>,
+    /// Look-ups of tickets that are in the store only.
+    pub cold: ColdLookups,
     stop_projector: Arc<AtomicBool>,
     stop_housekeeping: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
@@ -99,10 +102,9 @@ impl Core {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("create the data directory {}", config.data_dir.display()))?;
         let disk: Arc<dyn Disk> = Arc::new(StdDisk::open(&config.data_dir.join("journal"))?);
-        let mut store =
-            SqliteStore::open(&config.data_dir.join("store.sqlite")).context("open the embedded store")?;
+        let mut store = storage::open(config)?;
         let options = JournalOptions { durability: config.durability, ..JournalOptions::default() };
-        let engine = Arc::new(open_engine(disk, &mut store, options)?);
+        let engine = Arc::new(open_engine(disk, store.as_mut(), options)?);
         let (tickets, scans, _) = engine.sizes();
         info!(tickets, scans, ms = began.elapsed().as_millis() as u64, "state loaded");
         Core::start(config, engine, store, profiles)
@@ -111,15 +113,17 @@ impl Core {
     fn start(
         config: &Config,
         engine: Arc<Engine>,
-        store: SqliteStore,
+        store: Box<dyn Store>,
         profiles: Profiles,
     ) -> Result<Core, StartError> {
         let (stop_projector, stop_housekeeping) = (Arc::default(), Arc::default());
         let questions = store.queries()?;
         let cold_codes = Arc::new(ColdCodes::new(store.queries()?));
+        let cold = look_up_in(store.queries()?)?;
         let for_writer = Arc::clone(&engine);
         let writer = spawn("journal", move || for_writer.journal().run_writer())?;
-        let mut projector = Projector::new(Arc::clone(&engine), Box::new(store), ProjectorOptions::default());
+        let mut projector = Projector::new(Arc::clone(&engine), store, ProjectorOptions::default());
+        let began_at = engine.journal().positions().durable;
         ready_store(&engine, &mut projector, questions.as_ref())?;
         let stats = projector.stats();
         let stop = Arc::clone(&stop_projector);
@@ -128,6 +132,7 @@ impl Core {
             config: config.clone(),
             engine: Arc::clone(&engine),
             store: questions,
+            began_at,
             stop: Arc::clone(&stop_housekeeping),
         };
         let housekeeping = spawn("housekeeping", move || house.run())?;
@@ -136,6 +141,7 @@ impl Core {
             profiles,
             projector: stats,
             cold_codes,
+            cold,
             stop_projector,
             stop_housekeeping,
             writer: Some(writer),
@@ -172,6 +178,15 @@ fn project(mut projector: Projector, stop: &AtomicBool) {
     }
 }
 
+fn look_up_in(questions: Box<dyn store::Queries>) -> std::io::Result<ColdLookups> {
+    ColdLookups::start(Box::new(move |kind, code| {
+        questions.find_code(kind, code).map_err(|error| {
+            warn!(%error, "a look-up in the store failed");
+            Unfound
+        })
+    }))
+}
+
 /// Before gates open: does the store belong to this journal, is an empty one to be filled, what is in it alone?
 fn ready_store(
     engine: &Engine,
@@ -179,6 +194,9 @@ fn ready_store(
     questions: &dyn store::Queries,
 ) -> Result<(), StartError> {
     use anyhow::Context;
+    if engine.catalog().events().any(|(_, event)| event.cold) {
+        engine.cold_filter().await_codes();
+    }
     let seeded = projector.seed();
     if let Ok(Some(lsn)) = &seeded {
         warn!(
@@ -186,35 +204,39 @@ fn ready_store(
             "the store was empty and the journal had lost its beginning: the store is filled from the engine's state; the access log and the audit up to this record are gone"
         );
     }
-    match seeded.and_then(|_| projector.check()) {
+    let ready = seeded.and_then(|_| projector.check()).and_then(|_| catch_up(engine, projector));
+    match ready {
         // Gates can go on without the store; a person has to bring its file back.
         Err(error @ (ProjectError::Missing { .. } | ProjectError::ColdLost { .. })) => {
             error!(%error, "the store cannot follow; gates go on without it");
-            Ok(())
         }
-        checked => {
-            checked.context("the store does not belong to this journal; is the data directory right?")?;
-            fill_cold_filter(engine, projector, questions)
+        Err(ProjectError::Store(error)) if storage::is_servers_doing(&error) => {
+            warn!(%error, "gates open without the store; what happens is carried over when it is back");
+        }
+        ready => {
+            ready.context("the store does not belong to this journal; is the data directory right?")?;
+            fill_cold_filter(engine, questions).context("read the codes of cold events")?;
         }
     }
+    Ok(())
 }
 
-/// The codes of tickets that are in the store only. Where there are such, the store has to be told first what the
-/// journal knows: a code that is in neither the memory nor the filter is called unknown.
-fn fill_cold_filter(
-    engine: &Engine,
-    projector: &mut Projector,
-    questions: &dyn store::Queries,
-) -> Result<(), StartError> {
-    use anyhow::Context;
-    if engine.catalog().events().all(|(_, event)| !event.cold) {
+/// Where tickets are in the store only, it has to be told first what the journal knows.
+fn catch_up(engine: &Engine, projector: &mut Projector) -> Result<(), ProjectError> {
+    if !engine.cold_filter().is_complete() {
+        while projector.step()? > 0 {}
+    }
+    Ok(())
+}
+
+/// The codes of tickets that are in the store only, once the store knows what the journal knew at the start: a code
+/// that is in neither the memory nor the filter is called unknown.
+fn fill_cold_filter(engine: &Engine, questions: &dyn store::Queries) -> store::StoreResult<()> {
+    if engine.cold_filter().is_complete() {
         return Ok(());
     }
-    while projector.step().context("bring the store up to date")? > 0 {}
     let mut codes = Vec::new();
-    questions
-        .cold_codes(&mut |kind, code| codes.push((kind, code.to_vec())))
-        .context("read the codes of cold events")?;
+    questions.cold_codes(&mut |kind, code| codes.push((kind, code.to_vec())))?;
     engine.cold_filter().rebuild(codes.len(), codes.iter().map(|(kind, code)| (*kind, code.as_slice())));
     info!(codes = codes.len(), "codes of cold events are in the filter");
     Ok(())
@@ -242,25 +264,26 @@ fn load_profiles(config: &Config) -> Result<Profiles, StartError> {
 /// From checkpoint and journal; from the store where neither is there.
 fn open_engine(
     disk: Arc<dyn Disk>,
-    store: &mut SqliteStore,
+    store: &mut dyn Store,
     options: JournalOptions,
 ) -> Result<Engine, StartError> {
     use anyhow::Context;
-    let cursor = store.cursor().context("read the store's cursor")?;
+    let cursor = store.cursor();
     let names = disk.list().context("list the data directory")?;
     let fresh =
         !names.iter().any(|name| name.starts_with("journal-")) && checkpoint::list(disk.as_ref())?.is_empty();
-    if fresh && cursor > Lsn(0) {
-        warn!(cursor = cursor.0, "no journal and no checkpoint: starting from the store alone");
-        // The new journal begins after this cursor: a power cut must not take it back.
-        store.sync().context("sync the store")?;
-        let state = store.bootstrap().context("load the state from the store")?;
-        let (engine, _) = Engine::open_from(state, disk, Arc::new(SystemClock), options)?;
-        engine.set_projected(cursor);
-        // The new journal begins after what the store has: without this image it could not be read again.
-        engine.checkpoint().context("write the first checkpoint")?;
-        return Ok(engine);
-    }
+    let cursor = match cursor {
+        Ok(cursor) if fresh && cursor > Lsn(0) => return open_from_store(disk, store, cursor, options),
+        Ok(cursor) => cursor,
+        Err(error) if fresh => {
+            return Err(error).context(
+                "there is neither journal nor checkpoint, and only the store can tell whether this node is new; start it when the store can be reached, or name the right data directory",
+            );
+        }
+        // Told by whoever looks whether the store is ready.
+        Err(error) if storage::is_servers_doing(&error) => Lsn(0),
+        Err(error) => return Err(error).context("read the store's cursor"),
+    };
     let (engine, opened) = Engine::open(disk, Arc::new(SystemClock), options)?;
     opened
         .damaged
@@ -274,11 +297,32 @@ fn open_engine(
     Ok(engine)
 }
 
+/// A node that has lost its own files begins a new journal behind what the store has.
+fn open_from_store(
+    disk: Arc<dyn Disk>,
+    store: &mut dyn Store,
+    cursor: Lsn,
+    options: JournalOptions,
+) -> Result<Engine, StartError> {
+    use anyhow::Context;
+    warn!(cursor = cursor.0, "no journal and no checkpoint: starting from the store alone");
+    // The new journal begins after this cursor: a power cut must not take it back.
+    store.sync().context("sync the store")?;
+    let state = store.bootstrap().context("load the state from the store")?;
+    let (engine, _) = Engine::open_from(state, disk, Arc::new(SystemClock), options)?;
+    engine.set_projected(cursor);
+    // The new journal begins after what the store has: without this image it could not be read again.
+    engine.checkpoint().context("write the first checkpoint")?;
+    Ok(engine)
+}
+
 /// Checkpoints, journal segments made ahead, and events that come near or go.
 struct Housekeeper {
     config: Config,
     engine: Arc<Engine>,
     store: Box<dyn store::Queries>,
+    /// What the journal knew at the start.
+    began_at: Lsn,
     stop: Arc<AtomicBool>,
 }
 
@@ -299,6 +343,10 @@ impl Housekeeper {
             {
                 tried_at = Instant::now();
                 failed = !self.checkpoint();
+            }
+            if !self.engine.cold_filter().is_complete() && self.engine.projected() >= self.began_at {
+                // Left open at the start, because the store was away; an error is the projector's to tell.
+                let _ = fill_cold_filter(&self.engine, self.store.as_ref());
             }
             if tempered_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
                 tempered_at = Some(Instant::now());
@@ -395,7 +443,7 @@ impl Node {
         let core = Core::open(config)?;
         let demo_password = if demo_data { Some(load_demo(&core, config)?) } else { None };
         let latency: Vec<Arc<Latency>> = (0..config.workers).map(|_| Arc::new(Latency::default())).collect();
-        let shared = Arc::new(shared(&core, config)?);
+        let shared = Arc::new(shared(&core, config));
         listen_to_journal(&core, &shared, &latency);
         let gate: Arc<dyn Durable> = Arc::new(JournalGate(core.engine.journal().clone()));
         let device = match config.device_addr {
@@ -440,19 +488,12 @@ impl Node {
     }
 }
 
-fn shared(core: &Core, config: &Config) -> Result<Shared, StartError> {
-    let queries = SqliteStore::open(&config.data_dir.join("store.sqlite"))?.queries()?;
-    let cold = ColdLookups::start(Box::new(move |kind, code| {
-        queries.find_code(kind, code).map_err(|error| {
-            warn!(%error, "a look-up in the store failed");
-            Unfound
-        })
-    }))?;
-    Ok(Shared {
+fn shared(core: &Core, config: &Config) -> Shared {
+    Shared {
         engine: Arc::clone(&core.engine),
         profiles: core.profiles.clone(),
         limiter: Limiter::default(),
-        cold,
+        cold: core.cold.clone(),
         bell: Arc::new(Bell::default()),
         metrics: crate::metrics::PortMetrics::default(),
         last_seen: parking_lot::RwLock::default(),
@@ -461,7 +502,7 @@ fn shared(core: &Core, config: &Config) -> Result<Shared, StartError> {
             .as_ref()
             .map(|secret| secrets::hash(secret.as_bytes())),
         registration_auto_approve: config.registration_auto_approve,
-    })
+    }
 }
 
 /// After each sync: latencies are noted, streams are told; after a failure, people are.

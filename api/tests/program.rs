@@ -10,6 +10,8 @@ mod support;
 mod cold;
 #[path = "program/crash.rs"]
 mod crash;
+#[path = "program/database.rs"]
+mod database;
 #[path = "program/device_port.rs"]
 mod device_port;
 #[path = "program/feed.rs"]

@@ -1,6 +1,7 @@
 //! SIGKILL under load, again and again on one data directory, and an auditor who believes only the bytes that
 //! were received.
 
+use crate::database::Database;
 use crate::support::{Client, Server, Site, scan_body};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -150,7 +151,16 @@ fn assert_exported(site: &Site, known: &Known) {
 
 #[test]
 fn what_was_answered_survives_twenty_kills_and_no_ticket_admits_twice() {
-    let site = Site::demo();
+    survives_twenty_kills(&Site::demo());
+}
+
+#[test]
+fn with_a_database_server_rows_and_cursor_agree_after_twenty_kills() {
+    let database = Database::start();
+    survives_twenty_kills(&database.site());
+}
+
+fn survives_twenty_kills(site: &Site) {
     let (fresh, mut known) = (AtomicU64::new(1), Known::default());
     let mut server = site.start();
     let began = Instant::now();
@@ -159,7 +169,7 @@ fn what_was_answered_survives_twenty_kills_and_no_ticket_admits_twice() {
         let ids: Vec<String> = new.sent.keys().cloned().collect();
         known.merge(new);
         if generation % 4 == 1 {
-            kill_while_starting(&site, generation);
+            kill_while_starting(site, generation);
         }
         server = site.start();
         audit(&server, &mut known, &ids);
@@ -168,11 +178,11 @@ fn what_was_answered_survives_twenty_kills_and_no_ticket_admits_twice() {
     audit(&server, &mut known, &ids);
     assert_one_admission_each(&known);
     server.projected();
-    assert_exported(&site, &known);
+    assert_exported(site, &known);
     server.stop();
     let verified = site.command(&["journal", "verify", &site.journal().display().to_string()]).well();
     assert!(verified.out.contains("records"), "{verified:?}");
-    assert_exported(&site, &known);
+    assert_exported(site, &known);
     eprintln!("{} scans over {KILLS} kills in {:?}", ids.len(), began.elapsed());
     assert!(ids.len() > 500, "there was hardly any load: {}", ids.len());
 }

@@ -150,6 +150,11 @@ impl Site {
         self
     }
 
+    /// Another data directory: what was in the old one is lost.
+    pub fn lose_data(&self) {
+        std::fs::remove_dir_all(self.data()).unwrap();
+    }
+
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }

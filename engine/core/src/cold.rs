@@ -14,16 +14,23 @@ const CODES_MIN: usize = 1_000_000;
 /// Codes that may be in the store.
 pub struct ColdFilter {
     // Read on every unknown code, written when an event goes cold: readers do not wait for each other.
-    filter: RwLock<Option<Bloom<[u8]>>>,
+    filter: RwLock<Filter>,
     codes: AtomicU64,
     asked: AtomicU64,
     maybe: AtomicU64,
 }
 
+#[derive(Default)]
+struct Filter {
+    bloom: Option<Bloom<[u8]>>,
+    /// `Some`: what the store holds is not known yet. Codes that came meanwhile.
+    awaiting: Option<Vec<Vec<u8>>>,
+}
+
 impl Default for ColdFilter {
     fn default() -> ColdFilter {
         ColdFilter {
-            filter: RwLock::new(None),
+            filter: RwLock::new(Filter::default()),
             codes: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             maybe: AtomicU64::new(0),
@@ -35,9 +42,12 @@ impl ColdFilter {
     /// May the store have this code? `false` is certain. About 60 ns, no I/O.
     pub fn maybe(&self, kind: CodeKind, code: &[u8]) -> bool {
         let filter = self.filter.read();
-        let Some(bloom) = filter.as_ref() else { return false };
+        if filter.bloom.is_none() && filter.awaiting.is_none() {
+            return false;
+        }
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let maybe = bloom.check(&tagged(kind, code));
+        let known = |bloom: &Bloom<[u8]>| bloom.check(&tagged(kind, code));
+        let maybe = filter.awaiting.is_some() || filter.bloom.as_ref().is_some_and(known);
         self.maybe.fetch_add(u64::from(maybe), Ordering::Relaxed);
         maybe
     }
@@ -50,9 +60,21 @@ impl ColdFilter {
     /// Adds one code.
     pub fn insert_code(&self, kind: CodeKind, code: &[u8]) {
         let mut filter = self.filter.write();
-        let bloom = filter.get_or_insert_with(|| bloom_for(CODES_MIN));
-        bloom.set(&tagged(kind, code));
+        match &mut filter.awaiting {
+            Some(came) => came.push(tagged(kind, code)),
+            None => filter.bloom.get_or_insert_with(|| bloom_for(CODES_MIN)).set(&tagged(kind, code)),
+        }
         self.codes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// From now on any code may be in the store, until `rebuild` tells which are: the store cannot be asked now.
+    pub fn await_codes(&self) {
+        self.filter.write().awaiting.get_or_insert_default();
+    }
+
+    /// Is it known what the store holds?
+    pub fn is_complete(&self) -> bool {
+        self.filter.read().awaiting.is_none()
     }
 
     /// Replaces the filter by one made of these codes: it has no delete, so it is rebuilt and swapped.
@@ -63,7 +85,12 @@ impl ColdFilter {
             bloom.set(&tagged(kind, code));
             count += 1;
         }
-        *self.filter.write() = Some(bloom);
+        let mut filter = self.filter.write();
+        for code in filter.awaiting.take().into_iter().flatten() {
+            bloom.set(&code);
+            count += 1;
+        }
+        filter.bloom = Some(bloom);
         self.codes.store(count, Ordering::Relaxed);
     }
 
@@ -94,4 +121,27 @@ fn tagged(kind: CodeKind, code: &[u8]) -> Vec<u8> {
     key.push(if kind == CodeKind::Card { b'c' } else { b'o' });
     key.extend_from_slice(code);
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_it_is_not_known_what_the_store_holds_any_code_may_be_there() {
+        let filter = ColdFilter::default();
+        assert!(filter.is_complete());
+        assert!(!filter.maybe(CodeKind::Optical, b"A"));
+        filter.await_codes();
+        filter.insert_code(CodeKind::Optical, b"CAME MEANWHILE");
+        assert!(!filter.is_complete());
+        assert!(filter.maybe(CodeKind::Optical, b"A"), "nobody knows");
+        let held: [(CodeKind, &[u8]); 1] = [(CodeKind::Card, b"HELD")];
+        filter.rebuild(1, held.into_iter());
+        assert!(filter.is_complete());
+        assert!(filter.maybe(CodeKind::Card, b"HELD"));
+        assert!(filter.maybe(CodeKind::Optical, b"CAME MEANWHILE"));
+        assert!(!filter.maybe(CodeKind::Optical, b"HELD"), "a code is not a card");
+        assert_eq!(filter.stats().0, 2);
+    }
 }
