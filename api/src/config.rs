@@ -470,7 +470,8 @@ impl Parser {
         let log_days = self.number("database_log_days", 0, 36_500) as u32;
         let url = self.optional("database_url").unwrap_or_else(|| {
             let part = |key: &str| percent_encoded(self.text(key).0);
-            let (user, host, name) = (part("database_user"), self.text("database_host").0, part("database_name"));
+            let (user, host, name) =
+                (part("database_user"), self.text("database_host").0, part("database_name"));
             format!("postgres://{user}@{host}:{port}/{name}")
         });
         PostgresOptions {

@@ -3,8 +3,8 @@
 
 use crate::cli::{Export, ExportForm, ExportWhat};
 use crate::config::{Config, StoreChoice};
-use crate::storage::{self, STORE_FILE};
 use crate::profile::rfc3339;
+use crate::storage::{self, STORE_FILE};
 use crate::tickets::code_text;
 use anyhow::Context;
 use engine::catalog::{Catalog, EventId};
@@ -64,7 +64,11 @@ const TICKET_COLUMNS: [&str; 16] = [
 pub fn run(config: &Config, options: &Export) -> anyhow::Result<()> {
     let path = config.data_dir.join(STORE_FILE);
     let embedded = matches!(config.store, StoreChoice::Sqlite);
-    anyhow::ensure!(!embedded || path.exists(), "there is no store at {}; is --data-dir right?", path.display());
+    anyhow::ensure!(
+        !embedded || path.exists(),
+        "there is no store at {}; is --data-dir right?",
+        path.display()
+    );
     let queries = storage::open(config)?.queries()?;
     let catalog = queries.catalog().context("read the catalog")?;
     let event = match &options.event {

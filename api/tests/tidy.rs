@@ -73,7 +73,11 @@ fn nobody_imports_what_it_must_not_know() {
         ),
         ("engine/store/src", &["std::net", "httparse"], "the store knows no network stack"),
         ("engine/store/src/sqlite", &["tokio"], "only the PostgreSQL store needs a runtime, and hides it"),
-        ("engine/store/src/apply.rs", &["tokio", "rusqlite"], "which rows a record touches is any database's"),
+        (
+            "engine/store/src/apply.rs",
+            &["tokio", "rusqlite"],
+            "which rows a record touches is any database's",
+        ),
         ("engine/store/src/projector.rs", &["tokio", "rusqlite"], "the projector knows no database"),
         ("api/src/http", &["engine::", "serde", "crate::port", "crate::profile"], "http knows no ticket"),
         ("api/src/body", &["tokio", "crate::http", "crate::port"], "bodies know no socket"),

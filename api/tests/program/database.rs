@@ -198,7 +198,12 @@ fn every_mistake_about_the_database_is_told_before_the_start() {
     for part in ["which one? set database_url", "disable, prefer or require", "database_port = 'x'"] {
         assert!(bad.said().contains(part), "{part}: {bad:?}");
     }
-    done(&[("DB_HOST", "db"), ("DB_DATABASE", "ticketing_system"), ("DB_USERNAME", "u"), ("DB_PASSWORD", "p")])
-        .well();
+    done(&[
+        ("DB_HOST", "db"),
+        ("DB_DATABASE", "ticketing_system"),
+        ("DB_USERNAME", "u"),
+        ("DB_PASSWORD", "p"),
+    ])
+    .well();
     done(&[("GATEHOUSE_STORE", "sqlite"), ("DATABASE_URL", "postgres://elsewhere/x")]).well();
 }

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
+/// A batch of so many records is a calm moment: with the usual wait between batches, a thousand a second.
+const CALM_RECORDS: usize = 200;
 /// How long a pause goes on without looking whether to stop.
 const PAUSE_SLICE: Duration = Duration::from_millis(20);
 
@@ -322,7 +324,7 @@ impl Projector {
                 return Ok(());
             }
             let drained = drain.is_some_and(|(last, _)| self.engine.projected() >= last);
-            match self.step().and_then(|records| self.settle_if_due(drained).map(|()| records)) {
+            match self.step().and_then(|records| self.look_after(records, drained)) {
                 Ok(records) => {
                     failures = 0;
                     self.tell_recovery();
@@ -396,6 +398,15 @@ impl Projector {
         self.engine.set_projected(settled);
         self.engine.set_settled(settled);
         Ok(settled)
+    }
+
+    /// What the store needs besides batches.
+    fn look_after(&mut self, records: usize, drained: bool) -> Result<usize, ProjectError> {
+        self.settle_if_due(drained)?;
+        if records <= CALM_RECORDS {
+            self.store.tidy()?;
+        }
+        Ok(records)
     }
 
     /// Syncs when enough waits for it, or has waited for long enough; `now`: when anything waits.

@@ -48,6 +48,15 @@ pub trait Store: Send {
     /// The database is away.
     fn unsynced_bytes(&self) -> StoreResult<u64>;
 
+    /// A calm moment: what was put off while batches came thick may be done now. Costs what a large batch costs; nothing
+    /// where nothing is put off.
+    ///
+    /// # Errors
+    /// As [`Store::sync`].
+    fn tidy(&mut self) -> StoreResult<()> {
+        Ok(())
+    }
+
     /// The state of a node at [`Store::cursor`], for one that has neither journal nor checkpoint: byte for byte what
     /// `engine::checkpoint::image` gives of the engine at that record. Reads every hot ticket and kept scan.
     ///

@@ -5,9 +5,9 @@
 //! - write-ahead log: questions never wait for a batch, and a batch never for a question.
 //! - `synchronous = NORMAL`: a commit syncs nothing. A power cut takes the newest batches back, the cursor with them,
 //!   and the journal repeats them: the engine deletes a journal segment only once a sync is past it.
-//! - `wal_autocheckpoint = 0`: the log is synced and moved into the database by [`Store::sync`] alone, in the portions
-//!   its caller wants. A passive checkpoint syncs the log before and the database after it moves pages; but it moves
-//!   none, and syncs nothing, while a reader holds a snapshot as old as the last one. Then the log is synced here.
+//! - `wal_autocheckpoint = 0`: [`Store::sync`] syncs the log, one run of bytes. Its pages are moved to their places in the
+//!   database, all over the disk, in calm moments ([`Store::tidy`]), or when the log has become long: while scans
+//!   come thick every moved portion kept the journal's syncs waiting for some 10 ms.
 //! - A reader keeps the log from being moved and so from beginning anew. From a gibibyte on batches are refused until
 //!   it has gone: the journal, which grows by a fraction of the log, holds them.
 
@@ -43,6 +43,10 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 const STATEMENTS_KEPT: usize = 64;
 /// The write-ahead log does not grow beyond it, but for one batch.
 const LOG_BYTES_MAX: u64 = 1 << 30;
+/// A log of so many bytes is moved also while batches come thick.
+const LOG_BYTES_MOVED: u64 = 256 << 20;
+/// In a calm moment a log is moved from so many bytes on: less is not worth two syncs.
+const LOG_BYTES_MOVED_IF_CALM: u64 = 4 << 20;
 /// Memory for pages of the writing connection, in KiB.
 const WRITER_CACHE_KIB: i64 = 128 * 1_024;
 /// Memory for pages of a reading connection, in KiB.
@@ -160,12 +164,20 @@ impl Store for SqliteStore {
     fn sync(&mut self) -> StoreResult<Lsn> {
         self.log.check()?;
         let (cursor, used) = (cursor(&self.connection)?, self.log.used()?);
-        let Moved { all, .. } = self.move_log("PASSIVE")?;
-        if !all {
-            self.log.sync()?;
+        if used.bytes >= LOG_BYTES_MOVED {
+            self.move_log("PASSIVE")?;
         }
+        // Also after moving: a passive checkpoint syncs nothing while a reader holds a snapshot as old as the last one.
+        self.log.sync()?;
         self.log.synced(used);
         Ok(cursor)
+    }
+
+    fn tidy(&mut self) -> StoreResult<()> {
+        if self.log.used()?.bytes >= LOG_BYTES_MOVED_IF_CALM {
+            self.move_log("PASSIVE")?;
+        }
+        Ok(())
     }
 
     fn unsynced_bytes(&self) -> StoreResult<u64> {
@@ -292,9 +304,30 @@ mod tests {
         let (_folder, mut store) = store();
         turns(&mut store, 5_000).unwrap();
         let before = store.log.used().unwrap().bytes;
-        store.sync().unwrap();
+        assert!(store.move_log("PASSIVE").unwrap().all);
         turns(&mut store, 1).unwrap();
         assert!(store.log.used().unwrap().bytes < before / 4);
+    }
+
+    #[test]
+    fn a_log_is_synced_in_its_place_and_moved_in_a_calm_moment_once_it_is_worth_it() {
+        let (_folder, mut store) = store();
+        turns(&mut store, 1_000).unwrap();
+        store.sync().unwrap();
+        let short = store.log.used().unwrap().bytes;
+        store.tidy().unwrap();
+        turns(&mut store, 1).unwrap();
+        assert!(
+            store.log.used().unwrap().bytes > short,
+            "neither a sync nor a calm moment moves a short log"
+        );
+        while store.log.used().unwrap().bytes < LOG_BYTES_MOVED_IF_CALM {
+            turns(&mut store, 20_000).unwrap();
+            store.sync().unwrap();
+        }
+        store.tidy().unwrap();
+        turns(&mut store, 1).unwrap();
+        assert!(store.log.used().unwrap().bytes < short, "a long one was moved and begins anew");
     }
 
     // A passive checkpoint behind an old snapshot moves nothing and syncs nothing: the log has to be synced by itself.
