@@ -1,5 +1,5 @@
-//! How tickets are found by their texts and codes: what a word is, what begins with what, and the packed column of a
-//! ticket's codes. Knows no database; every one compares words and codes by their bytes.
+//! How rows are found: conditions side by side, and tickets by their texts and codes: what a word is, what begins with
+//! what, and the packed column of a ticket's codes. Knows no database; every one compares words and codes by their bytes.
 
 use crate::words::Word;
 use engine::ticket::{CodeKind, Details};
@@ -29,6 +29,22 @@ pub(crate) fn unpack(mut packed: &[u8]) -> Option<Vec<(CodeKind, &[u8])>> {
         packed = rest;
     }
     Some(codes)
+}
+
+/// The conditions whose value is set, joined; each `?` becomes `mark` and its value's number, as the database wants it.
+pub(crate) fn joined<V>(
+    wanted: impl IntoIterator<Item = (&'static str, Option<V>)>,
+    mark: char,
+) -> (String, Vec<V>) {
+    let (mut sql, mut values) = (String::new(), Vec::new());
+    for (condition, value) in wanted {
+        let Some(value) = value else { continue };
+        values.push(value);
+        let joint = if sql.is_empty() { "WHERE" } else { "AND" };
+        let condition = condition.replace('?', &format!("{mark}{}", values.len()));
+        sql.push_str(&format!("{joint} {condition} "));
+    }
+    (sql, values)
 }
 
 /// The words a ticket is found by.

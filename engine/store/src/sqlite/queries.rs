@@ -3,7 +3,7 @@
 use super::{bootstrap, count_rows, cursor, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::rows::{AuditRow, Order, ScanFilter, ScanRow};
-use crate::search::{after_prefix, hexadecimal, search_words, unpack};
+use crate::search::{after_prefix, hexadecimal, joined, search_words, unpack};
 use crate::store::Queries;
 use crate::words::Word;
 
@@ -167,17 +167,7 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
         ("decided_at < ?", time(filter.until)),
         (beyond, after.map(|after| Value::Integer(after.0 as i64))),
     ];
-    let mut sql = String::new();
-    let mut values = Vec::new();
-    for (condition, value) in wanted {
-        if let Some(value) = value {
-            values.push(value);
-            let joint = if sql.is_empty() { "WHERE" } else { "AND" };
-            let condition = condition.replace('?', &format!("?{}", values.len()));
-            sql.push_str(&format!("{joint} {condition} "));
-        }
-    }
-    (sql, values)
+    joined(wanted, '?')
 }
 
 /// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word.
