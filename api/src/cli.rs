@@ -37,10 +37,10 @@ pub struct SettingFlags {
     /// Address of the API port [default: 127.0.0.1:8000].
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub admin_addr: Option<String>,
-    /// Where history is projected to: sqlite.
+    /// Where history is projected to: sqlite, postgres, or auto (postgres where a database is named).
     #[arg(long, global = true, value_name = "STORE")]
     pub store: Option<String>,
-    /// PostgreSQL URL.
+    /// PostgreSQL URL; a list of processes shows it: DATABASE_URL in the environment is more private
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// Threads of the device port; 0 is one per core.
@@ -97,7 +97,7 @@ pub enum Command {
     /// Bring data in, into a running server or its data directory.
     #[command(subcommand)]
     Import(Import),
-    /// Take data out of the embedded store, as CSV or NDJSON.
+    /// Take data out of the store, as CSV or NDJSON.
     Export(Export),
     /// Look into a journal without a server.
     #[command(subcommand)]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const FUNCTION_LINES_MAX: usize = 70;
@@ -165,11 +166,15 @@ fn migrations_are_numbered_and_paired() {
         };
         assert!(names.contains(&other), "{name} has no {other}");
     }
+    // Each database counts for itself.
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ups: Vec<&String> = names.iter().filter(|name| name.ends_with(".up.sql")).collect();
     ups.sort();
-    for (n, name) in ups.iter().enumerate() {
-        let file = name.rsplit('/').next().unwrap();
-        assert!(file.starts_with(&format!("{:04}_", n + 1)), "{name} should have the number {:04}", n + 1);
+    for name in ups {
+        let (folder, file) = name.rsplit_once('/').unwrap();
+        let number = numbers.entry(folder).or_default();
+        *number += 1;
+        assert!(file.starts_with(&format!("{number:04}_")), "{name} should have the number {number:04}");
     }
 }
 

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
+/// Failures in a row after which a stop leaves to the next start what is not carried over.
+const DRAIN_FAILURES_MAX: u32 = 10;
 /// A batch of so many records is a calm moment: with the usual wait between batches, a thousand a second.
 const CALM_RECORDS: usize = 200;
 /// How long a pause goes on without looking whether to stop.
@@ -339,6 +341,10 @@ impl Projector {
                     }
                     if first {
                         warn!(%error, "the projection waits for the store, gates go on and the journal grows");
+                    }
+                    if drain.is_some() && failures >= DRAIN_FAILURES_MAX {
+                        // The journal has it all: nobody who stops a node waits for a database that is away.
+                        return Ok(());
                     }
                     let wait = self.options.retry_wait(failures);
                     // At the end there is a deadline already: try often, leave early.

@@ -203,7 +203,7 @@ fn stopping_does_not_wait_for_a_store_that_stays_away(on: Database) {
     let long_waits = ProjectorOptions {
         retry_wait_min: Duration::from_secs(30),
         retry_wait_max: Duration::from_secs(30),
-        drain_max: Duration::from_millis(100),
+        drain_max: Duration::from_secs(60),
         ..options()
     };
     let running = start(&node.engine, Box::new(store), long_waits);
