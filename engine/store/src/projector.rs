@@ -145,6 +145,8 @@ pub struct Projector {
     engine: Arc<Engine>,
     store: Box<dyn Store>,
     options: ProjectorOptions,
+    /// Tells this node's journal from others.
+    salt: [u8; 16],
     stats: Arc<ProjectorStats>,
     /// `None` at the start and after a failure: the store is asked for its cursor again.
     reader: Option<Reader>,
@@ -240,10 +242,13 @@ impl Projector {
     pub fn new(engine: Arc<Engine>, store: Box<dyn Store>, options: ProjectorOptions) -> Projector {
         assert!(options.batch_records_max > 0);
         assert!(options.batch_bytes_max > 0);
+        // Drawn once, with the journal's first record: later the state's lock is the gates' alone.
+        let salt = engine.with_state(|state| state.salt);
         Projector {
             engine,
             store,
             options,
+            salt,
             stats: Arc::new(ProjectorStats::default()),
             reader: None,
             gathered: Vec::new(),
@@ -268,8 +273,7 @@ impl Projector {
         if cursor > last {
             return Err(ProjectError::Ahead { cursor, last });
         }
-        let own = self.engine.with_state(|state| state.salt);
-        if self.store.salt()?.is_some_and(|salt| salt != own) {
+        if self.store.salt()?.is_some_and(|salt| salt != self.salt) {
             return Err(ProjectError::Foreign { cursor });
         }
         if cursor.0 + 1 < oldest.0 {
