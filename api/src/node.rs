@@ -330,6 +330,7 @@ impl Housekeeper {
     fn run(&self) {
         let (mut tried_at, mut failed) = (Instant::now(), false);
         let mut tempered_at: Option<Instant> = None;
+        let mut unfilled_told = false;
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(HOUSEKEEPING_EVERY);
             self.engine.journal().prepare_spare(&mut || {
@@ -344,14 +345,23 @@ impl Housekeeper {
                 tried_at = Instant::now();
                 failed = !self.checkpoint();
             }
-            if !self.engine.cold_filter().is_complete() && self.engine.projected() >= self.began_at {
-                // Left open at the start, because the store was away; an error is the projector's to tell.
-                let _ = fill_cold_filter(&self.engine, self.store.as_ref());
-            }
+            self.complete_cold_filter(&mut unfilled_told);
             if tempered_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
                 tempered_at = Some(Instant::now());
                 self.temper();
             }
+        }
+    }
+
+    /// Fills the filter that was left open at the start, because the store was away. A failure is told once.
+    fn complete_cold_filter(&self, told: &mut bool) {
+        if self.engine.cold_filter().is_complete() || self.engine.projected() < self.began_at {
+            return;
+        }
+        if let Err(error) = fill_cold_filter(&self.engine, self.store.as_ref())
+            && !std::mem::replace(told, true)
+        {
+            warn!(%error, "the codes of cold events cannot be read; codes that are not in memory stay unavailable");
         }
     }
 
