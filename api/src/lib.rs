@@ -21,6 +21,7 @@ pub mod demo;
 pub mod export;
 pub mod http;
 pub mod import;
+pub mod inbox;
 pub mod inspect;
 pub mod live;
 pub mod metrics;

@@ -2,6 +2,7 @@
 //! read when the page is asked for; the hot path only adds.
 
 use crate::http;
+use crate::inbox::InboxStats;
 use crate::profile::{ProfileId, Profiles};
 use engine::decision::REASONS;
 use engine::journal::Journal;
@@ -155,6 +156,8 @@ pub struct Sources {
     pub latency: Vec<Arc<Latency>>,
     /// The projector.
     pub projector: Arc<store::ProjectorStats>,
+    /// The box office's inbox, where the store has one.
+    pub inbox: Option<Arc<InboxStats>>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -216,6 +219,7 @@ impl Collector for Page {
         self.counts(&mut writer)?;
         self.journal(&mut writer)?;
         self.behind(&mut writer)?;
+        self.0.inbox.as_ref().map_or(Ok(()), |inbox| inbox_rows(&mut writer, inbox))?;
         self.latency(&mut writer)
     }
 }
@@ -441,4 +445,15 @@ fn http_layer(writer: &mut Writer<'_, '_>, http: &http::Stats) -> std::fmt::Resu
     ];
     let labelled = timeouts.into_iter().map(|(kind, count)| (vec![("kind", kind.to_owned())], count));
     writer.counters("timeouts", "Deadlines that passed, by kind", labelled)
+}
+
+fn inbox_rows(writer: &mut Writer<'_, '_>, inbox: &InboxStats) -> std::fmt::Result {
+    let rows = inbox.rows().map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count));
+    writer.counters("inbox_rows", "Rows of the box office's inbox taken in, by what came of them", rows)?;
+    writer.counter("inbox_errors", "Looks into the inbox that failed", inbox.errors())?;
+    writer.gauge(
+        "inbox_waiting_seconds",
+        "How long the oldest row waits that was read from the inbox and is not done",
+        inbox.waiting().as_secs() as i64,
+    )
 }

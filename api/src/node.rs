@@ -5,6 +5,7 @@ use crate::cold::{ColdLookups, Unfound};
 use crate::config::Config;
 use crate::demo;
 use crate::http::{self, Durable, Server, ServerOptions};
+use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
 use crate::ops::{ColdCodes, Ops};
 use crate::port::{Bell, Port, Shared};
@@ -16,7 +17,7 @@ use crate::system;
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
-use engine::{Engine, Lsn, checkpoint};
+use engine::{Engine, EngineError, Lsn, checkpoint};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use tracing::{error, info, warn};
 
 /// A stop has so long to answer what is in flight.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// A stop waits so long for the thread that takes the inbox in: it may be asking a database that is away.
+const TAKING_IN_ENDS_MAX: Duration = Duration::from_secs(2);
 /// How often housekeeping looks whether something is due.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
 /// After a checkpoint that failed: a full disk is not made busy as well by trying all the time.
@@ -38,6 +41,8 @@ const SPARE_PAUSE: Duration = Duration::from_millis(2);
 pub const CONTROL_FILE: &str = "control.json";
 /// Tickets brought back from the store at a time.
 const WARM_BATCH: usize = engine::limits::TICKETS_PER_RECORD_MAX;
+/// How often the store is waited for until it knows the newest changes of such tickets.
+const WARM_WAITS_MAX: u32 = 40;
 
 /// An engine with its threads, without ports: what a command on its own needs.
 pub struct Core {
@@ -51,6 +56,8 @@ pub struct Core {
     pub cold_codes: Arc<ColdCodes>,
     /// Look-ups of tickets that are in the store only.
     pub cold: ColdLookups,
+    /// The box office's inbox, where the store has one: until somebody takes its rows in.
+    inbox: Option<store::Inbox>,
     stop_projector: Arc<AtomicBool>,
     stop_housekeeping: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
@@ -64,6 +71,7 @@ pub struct Node {
     device: Arc<Mutex<Option<Server>>>,
     api: Option<Server>,
     stopping: Arc<AtomicBool>,
+    taking_in: Option<JoinHandle<()>>,
     control: std::path::PathBuf,
     /// Latency of each worker.
     pub latency: Vec<Arc<Latency>>,
@@ -117,7 +125,7 @@ impl Core {
         profiles: Profiles,
     ) -> Result<Core, StartError> {
         let (stop_projector, stop_housekeeping) = (Arc::default(), Arc::default());
-        let questions = store.queries()?;
+        let (questions, inbox) = (store.queries()?, store.inbox());
         let cold_codes = Arc::new(ColdCodes::new(store.queries()?));
         let cold = look_up_in(store.queries()?)?;
         let for_writer = Arc::clone(&engine);
@@ -142,6 +150,7 @@ impl Core {
             projector: stats,
             cold_codes,
             cold,
+            inbox,
             stop_projector,
             stop_housekeeping,
             writer: Some(writer),
@@ -240,6 +249,15 @@ fn fill_cold_filter(engine: &Engine, questions: &dyn store::Queries) -> store::S
     engine.cold_filter().rebuild(codes.len(), codes.iter().map(|(kind, code)| (*kind, code.as_slice())));
     info!(codes = codes.len(), "codes of cold events are in the filter");
     Ok(())
+}
+
+/// Does a thread end by itself in this time?
+fn finishes(thread: &JoinHandle<()>, most: Duration) -> bool {
+    let until = Instant::now() + most;
+    while !thread.is_finished() && Instant::now() < until {
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    thread.is_finished()
 }
 
 fn join(thread: Option<JoinHandle<()>>, name: &str) {
@@ -403,13 +421,22 @@ impl Housekeeper {
     }
 
     fn warm(&self, event: engine::catalog::EventId) -> anyhow::Result<()> {
-        let (mut after, mut count) = (None, 0);
+        let (mut after, mut count, mut waits) = (None, 0, 0);
         loop {
+            let as_of = self.store.cursor()?;
             let tickets = self.store.tickets_of(event, after, WARM_BATCH)?;
             let Some((last, _)) = tickets.last() else { break };
-            after = Some(*last);
-            count += tickets.len();
-            self.engine.warm(tickets)?;
+            let (last, read) = (*last, tickets.len());
+            match self.engine.warm(as_of, tickets) {
+                // The box office changes tickets meanwhile.
+                Err(EngineError::StoreBehind) if waits < WARM_WAITS_MAX => {
+                    waits += 1;
+                    std::thread::park_timeout(HOUSEKEEPING_EVERY);
+                    continue;
+                }
+                warmed => warmed?,
+            };
+            (after, count) = (Some(last), count + read);
         }
         self.engine.set_warm(event)?;
         info!(event = event.0, count, "tickets brought back from the store");
@@ -450,7 +477,7 @@ impl Node {
     /// # Errors
     /// Whatever keeps it from serving, in words.
     pub fn start(config: &Config, demo_data: bool) -> Result<(Node, Option<String>), StartError> {
-        let core = Core::open(config)?;
+        let mut core = Core::open(config)?;
         let demo_password = if demo_data { Some(load_demo(&core, config)?) } else { None };
         let latency: Vec<Arc<Latency>> = (0..config.workers).map(|_| Arc::new(Latency::default())).collect();
         let shared = Arc::new(shared(&core, config));
@@ -464,13 +491,24 @@ impl Node {
         let device = Arc::new(Mutex::new(device));
         let stopping = Arc::new(AtomicBool::new(false));
         let token = secrets::new_key().map_err(anyhow::Error::msg)?;
-        let sources = Arc::new(sources(&core, &shared, &latency, &device));
+        let (taking_in, inbox) = take_in(&mut core, &stopping)?;
+        let sources = Arc::new(sources(&core, &shared, &latency, &device, inbox));
         let api = serve_api(config, &core.cold_codes, &shared, &sources, &token, &stopping, gate)?;
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
         write_control(&control, api_addr, &token)?;
-        let node =
-            Node { core, device, api: Some(api), stopping, control, latency, shared, device_addr, api_addr };
+        let node = Node {
+            core,
+            device,
+            api: Some(api),
+            stopping,
+            taking_in,
+            control,
+            latency,
+            shared,
+            device_addr,
+            api_addr,
+        };
         Ok((node, demo_password))
     }
 
@@ -492,6 +530,10 @@ impl Node {
         }
         if let Some(api) = self.api.take() {
             api.drain(Duration::from_secs(1));
+        }
+        // It takes no further row in; a database that says nothing is not waited for.
+        if let Some(taking_in) = self.taking_in.take_if(|thread| finishes(thread, TAKING_IN_ENDS_MAX)) {
+            join(Some(taking_in), "inbox");
         }
         self.core.close();
         info!("stopped");
@@ -570,11 +612,24 @@ fn serve_api(
     .with_context(|| format!("listen on the API port {}", config.admin_addr))
 }
 
+/// Rows of the box office's inbox are taken in from now on, where the store has one.
+fn take_in(
+    core: &mut Core,
+    stopping: &Arc<AtomicBool>,
+) -> std::io::Result<(Option<JoinHandle<()>>, Option<Arc<InboxStats>>)> {
+    let Some(inbox) = core.inbox.take() else { return Ok((None, None)) };
+    let (stats, stop) = (Arc::<InboxStats>::default(), Arc::clone(stopping));
+    let (engine, cold) = (Arc::clone(&core.engine), Arc::clone(&core.cold_codes));
+    let work = TakingIn::new(engine, cold, inbox, Arc::clone(&stats), stop);
+    Ok((Some(spawn("inbox", move || work.run())?), Some(stats)))
+}
+
 fn sources(
     core: &Core,
     shared: &Arc<Shared>,
     latency: &[Arc<Latency>],
     device: &Arc<Mutex<Option<Server>>>,
+    inbox: Option<Arc<InboxStats>>,
 ) -> Sources {
     let device = Arc::clone(device);
     Sources {
@@ -584,6 +639,7 @@ fn sources(
         http: Box::new(move || device.lock().as_ref().map(Server::stats)),
         latency: latency.to_vec(),
         projector: Arc::clone(&core.projector),
+        inbox,
     }
 }
 

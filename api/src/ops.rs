@@ -9,7 +9,7 @@ use crate::secrets;
 use crate::tickets::{self, TicketRow};
 use crate::venue::{self, Venue};
 use engine::catalog::{Catalog, Entity, Operator, OperatorId, Role};
-use engine::ticket::{CodeKind, Ticket};
+use engine::ticket::{CodeKind, Ticket, TicketId};
 use engine::{Engine, EngineError};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -227,12 +227,7 @@ impl ColdCodes {
             ticket.details.codes().filter(|(kind, code)| engine.cold_filter().maybe(*kind, code))
         {
             wait_for_store(engine)?;
-            let found = self
-                .0
-                .lock()
-                .find_code(kind, code)
-                .map_err(|error| format!("the store cannot be asked: {error}"))?;
-            if found.is_some() {
+            if self.find(kind, code)?.is_some() {
                 return Err(format!(
                     "code '{}' belongs to another ticket already",
                     tickets::code_text(kind, code)
@@ -241,9 +236,21 @@ impl ColdCodes {
         }
         Ok(ticket)
     }
+
+    /// The ticket that has this code, as the store has it.
+    ///
+    /// # Errors
+    /// The store is away, in words.
+    pub fn find(&self, kind: CodeKind, code: &[u8]) -> Result<Option<(TicketId, Ticket)>, String> {
+        self.0.lock().find_code(kind, code).map_err(|error| format!("the store cannot be asked: {error}"))
+    }
 }
 
-fn wait_for_store(engine: &Engine) -> Result<(), String> {
+/// Waits until the store knows what the journal knows now.
+///
+/// # Errors
+/// It takes too long, in words.
+pub fn wait_for_store(engine: &Engine) -> Result<(), String> {
     let (target, began) = (engine.journal().positions().next, Instant::now());
     while engine.projected() < target {
         if began.elapsed() > STORE_CATCHES_UP_MAX {
@@ -309,7 +316,8 @@ pub fn import_rows(engine: &Engine, cold: &ColdCodes, event: &str, body: &[u8], 
     Ok((json!({"status": "success", "added": added, "errors": errors}), lsn.0))
 }
 
-fn unknown_event(catalog: &Catalog, name: &str) -> String {
+/// What is told where an event of this name is not known.
+pub fn unknown_event(catalog: &Catalog, name: &str) -> String {
     let known: Vec<&str> = catalog.events().map(|(_, event)| event.name.as_str()).take(10).collect();
     format!(
         "there is no event '{name}'; there is {}",

@@ -321,16 +321,7 @@ impl TicketRow {
 }
 
 fn unknown_type(catalog: &Catalog, event: EventId, name: &str) -> String {
-    let known: Vec<&str> = catalog
-        .types()
-        .filter(|(_, kind)| kind.event == event)
-        .map(|(_, kind)| kind.name.as_str())
-        .take(10)
-        .collect();
-    format!(
-        "unknown ticket type '{name}'; this event has {}",
-        if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-    )
+    format!("unknown ticket type '{name}'; this event has {}", catalog.type_names(event))
 }
 
 /// A card number in hexadecimal, first byte first.

@@ -9,6 +9,9 @@ use crate::limits::{CATALOG_ENTRIES_MAX, GROUP_PEOPLE_MAX, NAME_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
+/// Names that are told where one was not known.
+const NAMES_TOLD_MAX: usize = 10;
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident($number:ty))*) => {$(
         $(#[$doc])*
@@ -630,6 +633,12 @@ impl Catalog {
     /// The ticket type of a name within an event.
     pub fn type_named(&self, event: EventId, name: &str) -> Option<TypeId> {
         self.index.types.get(&(event, name.to_owned())).copied()
+    }
+    /// Names of an event's types, for people: the first few.
+    pub fn type_names(&self, event: EventId) -> String {
+        let of_event = self.types().filter(|(_, kind)| kind.event == event);
+        let names: Vec<&str> = of_event.map(|(_, kind)| kind.name.as_str()).take(NAMES_TOLD_MAX).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
     /// The device of a name.
     pub fn device_named(&self, name: &str) -> Option<DeviceId> {

@@ -10,6 +10,7 @@ use crate::counts::Counts;
 use crate::decide::decide;
 use crate::decision::{Answer, Decision, Scan, ScanKind, Shown};
 use crate::disk::Disk;
+use crate::inbox::{self, InboxOutcome, InboxRow, Stored, Wish};
 use crate::journal::{AppendError, Journal, JournalError, JournalOptions, Lsn, Recovery};
 use crate::limits::{ANNUL_WINDOW_MS, NOTICES_PER_DEVICE_MAX, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
 use crate::record::{Command, PassageOutcome, PassageRecord, Record, ScanKey, ScanRecord};
@@ -40,6 +41,8 @@ pub struct Engine {
     /// What of it survives a power cut. `projected >= settled`.
     settled: AtomicU64,
     checkpointed: AtomicU64,
+    /// The last record that changed a ticket which is in the store only, or may have. Written under the state's lock.
+    cold_changed: AtomicU64,
     /// Keeps two checkpoints apart; held over I/O, never by a gate.
     checkpointing: Mutex<()>,
 }
@@ -113,6 +116,9 @@ pub enum EngineError {
     /// The code may belong to a ticket that is in the store only; look it up, then ask `scan_cold`.
     #[error("the ticket may be in the store only")]
     MaybeCold,
+    /// What the store gave is older than a change of a ticket that is in the store only.
+    #[error("the store does not know the newest changes yet")]
+    StoreBehind,
 }
 
 /// An answered scan.
@@ -203,6 +209,7 @@ impl Engine {
                 Ok(())
             })?;
         let catalog = ArcSwap::new(Arc::clone(&state.catalog));
+        let opened_at = state.lsn;
         let engine = Engine {
             state: Mutex::new(state),
             catalog,
@@ -213,6 +220,7 @@ impl Engine {
             projected: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
+            cold_changed: AtomicU64::new(opened_at),
             checkpointing: Mutex::new(()),
         };
         engine.be_born().map_err(OpenError::Begin)?;
@@ -560,6 +568,57 @@ impl Engine {
         Ok(self.commit(&mut state, &record)?)
     }
 
+    /// Takes a row of the inbox in: judges what it wishes, and writes what came of it into the journal. Whoever takes rows
+    /// in gives no row twice: the store is to tell them which are done.
+    ///
+    /// # Errors
+    /// `MaybeCold`: look the ticket up, then ask again. `Unavailable`.
+    pub fn take_in(
+        &self,
+        row: InboxRow,
+        wish: &Wish,
+        stored: Stored<'_>,
+    ) -> Result<(Lsn, InboxOutcome), EngineError> {
+        let mut state = self.state.lock();
+        let mut codes = wish.codes().into_iter();
+        let found = match stored {
+            Stored::Asked(found) => found,
+            Stored::NotAsked => {
+                let unseen =
+                    |(kind, code)| state.tickets.find(kind, code).is_none() && self.cold.maybe(kind, code);
+                if codes.any(unseen) {
+                    return Err(EngineError::MaybeCold);
+                }
+                None
+            }
+        };
+        let now = self.clock.now();
+        let outcome = inbox::judge(&state, wish, found, now);
+        if let InboxOutcome::Added { ticket, .. } = &outcome
+            && state.is_cold(ticket.type_id)
+        {
+            self.cold.insert(ticket);
+        }
+        let far = matches!(&outcome, InboxOutcome::Changed { id, .. } if state.tickets.get(*id).is_none());
+        let record = Record::Inbox { at: now, row, outcome: Box::new(outcome) };
+        let lsn = self.commit(&mut state, &record)?;
+        if far {
+            self.cold_changed.store(lsn.0, Ordering::SeqCst);
+        }
+        let Record::Inbox { outcome, .. } = record else { unreachable!("it was made one above") };
+        Ok((lsn, *outcome))
+    }
+
+    /// Notes what came of a row without a ticket having to be looked at.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn note_row(&self, row: InboxRow, outcome: InboxOutcome) -> Result<Lsn, EngineError> {
+        assert!(!matches!(outcome, InboxOutcome::Added { .. } | InboxOutcome::Changed { .. }));
+        let record = Record::Inbox { at: self.clock.now(), row, outcome: Box::new(outcome) };
+        Ok(self.commit(&mut self.state.lock(), &record)?)
+    }
+
     /// Leaves a command for a device. A lock, release, emergency open or reload is never refused because others wait.
     ///
     /// # Errors
@@ -658,13 +717,17 @@ impl Engine {
         Ok(last)
     }
 
-    /// Brings tickets of an event back from the store; those that are in memory already stay as they are.
+    /// Brings tickets of an event back from the store, as it had them at record `as_of` or later; those that are in memory
+    /// already stay as they are.
     ///
     /// # Errors
-    /// `Unavailable`.
-    pub fn warm(&self, mut tickets: Vec<(TicketId, Ticket)>) -> Result<Lsn, EngineError> {
+    /// `StoreBehind`: one of them may have changed since; read them again. `Unavailable`.
+    pub fn warm(&self, as_of: Lsn, mut tickets: Vec<(TicketId, Ticket)>) -> Result<Lsn, EngineError> {
         assert!(tickets.len() <= TICKETS_PER_RECORD_MAX);
         let mut state = self.state.lock();
+        if self.cold_changed.load(Ordering::SeqCst) > as_of.0 {
+            return Err(EngineError::StoreBehind);
+        }
         tickets.retain(|(id, _)| state.tickets.get(*id).is_none());
         if tickets.is_empty() {
             return Ok(Lsn(state.lsn));

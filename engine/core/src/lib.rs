@@ -19,6 +19,7 @@ pub mod decision;
 pub mod disk;
 mod engine;
 mod hash_index;
+pub mod inbox;
 pub mod journal;
 pub mod limits;
 pub mod record;

@@ -54,6 +54,9 @@ pub const NOTICES_PER_DEVICE_MAX: usize = COMMANDS_PER_DEVICE_MAX - 2;
 /// Open conflicts kept in memory; older ones stay in the store.
 pub const CONFLICTS_MAX: usize = 100_000;
 
+/// Longest reason for refusing a row of the inbox, in bytes: it is for people and not for files.
+pub const INBOX_REASON_BYTES_MAX: usize = 300;
+
 /// Entities of one kind in the catalog (gates, devices, types …).
 pub const CATALOG_ENTRIES_MAX: usize = 20_000;
 

@@ -7,6 +7,7 @@
 use crate::catalog::{DeviceId, Entity, GateId, OperatorId};
 use crate::clock::Time;
 use crate::decision::{Answer, Override, Reason};
+use crate::inbox::{InboxOutcome, InboxRow};
 use crate::ticket::{CodeKind, Ticket, TicketId, TicketStatus, TicketUse};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +126,15 @@ pub enum Record<'a> {
         at: Time,
         /// The key.
         salt: [u8; 16],
+    },
+    /// A row of the box office's inbox was taken in.
+    Inbox {
+        /// When.
+        at: Time,
+        /// Which.
+        row: InboxRow,
+        /// What came of it.
+        outcome: Box<InboxOutcome>,
     },
 }
 
@@ -260,7 +270,8 @@ impl<'a> Record<'a> {
             | Record::Cooled { at, .. }
             | Record::Warmed { at, .. }
             | Record::ConflictResolved { at, .. }
-            | Record::Born { at, .. } => *at,
+            | Record::Born { at, .. }
+            | Record::Inbox { at, .. } => *at,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::clock::Time;
 use crate::counts::{Counts, Owner};
 use crate::decide::View;
 use crate::decision::{Answer, Reason, Scan};
+use crate::inbox::InboxOutcome;
 use crate::limits::{COMMANDS_PER_DEVICE_MAX, CONFLICTS_MAX};
 use crate::record::{Command, PassageOutcome, PassageRecord, Record, ScanKey, ScanRecord};
 use crate::scans::{KeptScan, ScanTable};
@@ -207,6 +208,7 @@ impl State {
                     .for_each(|own| own.resolved = true);
             }
             Record::Born { salt, .. } => self.salt = *salt,
+            Record::Inbox { outcome, .. } => self.apply_inbox(outcome),
         }
         self.lsn = lsn;
     }
@@ -289,6 +291,18 @@ impl State {
             } else {
                 self.tickets.put(id, ticket.clone());
             }
+        }
+    }
+
+    fn apply_inbox(&mut self, outcome: &InboxOutcome) {
+        match outcome {
+            InboxOutcome::Added { id, ticket } => self.apply_tickets(*id, std::slice::from_ref(ticket)),
+            // Where the ticket is not in memory, the store alone changes.
+            InboxOutcome::Changed { id, ticket } => self.tickets.change(*id, ticket),
+            InboxOutcome::Unchanged
+            | InboxOutcome::Early
+            | InboxOutcome::Outdated
+            | InboxOutcome::Refused(_) => {}
         }
     }
 

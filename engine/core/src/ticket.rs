@@ -378,6 +378,18 @@ impl TicketTable {
         }
     }
 
+    /// Makes a ticket as `to` is, but for what it has done. Nothing where there is none of this number.
+    ///
+    /// # Panics
+    /// When `to` has other codes: they are how a ticket is found.
+    pub fn change(&mut self, id: TicketId, to: &Ticket) {
+        self.before_change(id);
+        if let Some(ticket) = self.slot(id) {
+            assert!(ticket.details.codes().eq(to.details.codes()), "a ticket keeps its codes");
+            *ticket = Ticket { usage: ticket.usage, ..to.clone() };
+        }
+    }
+
     fn slot(&mut self, id: TicketId) -> Option<&mut Ticket> {
         self.chunks.get_mut(id.0 as usize / CHUNK)?.get_mut(id.0 as usize % CHUNK)?.as_mut()
     }

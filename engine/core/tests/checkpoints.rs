@@ -314,7 +314,7 @@ fn a_ticket_warmed_during_a_checkpoint_is_not_in_it() {
     let lsn = engine.with_state(|state| state.lsn);
     checkpoint_with(&engine, &pause, |at| {
         if at == 0 {
-            engine.warm(tickets.clone()).unwrap();
+            engine.warm(engine.journal().positions().next, tickets.clone()).unwrap();
         }
     });
     let loaded = checkpoint::load(&disk, &format!("checkpoint-{lsn:020}.img")).unwrap();
@@ -350,10 +350,10 @@ fn tickets_that_come_back_twice_change_nothing_the_second_time() {
     engine.cool(EventId(0)).unwrap();
     assert_eq!(engine.counts().zones[1], 0);
     assert!(matches!(engine.scan(&scan("T1")), Err(EngineError::MaybeCold)));
-    engine.warm(stored.clone()).unwrap();
+    engine.warm(engine.journal().positions().next, stored.clone()).unwrap();
     assert_eq!(engine.counts().zones[1], 1);
     assert!(engine.scan(&scan("T1")).unwrap().answer.verdict.admits());
-    engine.warm(stored).unwrap();
+    engine.warm(engine.journal().positions().next, stored).unwrap();
     assert_eq!(engine.counts().zones[1], 2);
     let mut again = scan("T1");
     again.scan_id = Some("again");

@@ -11,6 +11,7 @@ use engine::catalog::*;
 use engine::clock::ManualClock;
 use engine::decision::{Answer, Override, REASONS, Reason, Scan, ScanKind, Shown, Verdict};
 use engine::disk::Disk;
+use engine::inbox::{Change, InboxOutcome, InboxRow, Stored, Wish};
 use engine::journal::JournalOptions;
 use engine::record::Command;
 use engine::sim_disk::{SimDisk, SplitMix64};
@@ -313,8 +314,9 @@ impl Acts {
             64..73 => self.passage(engine),
             73..77 => self.status(engine),
             77..82 => self.change_catalog(engine),
-            82..84 => self.add_ticket(engine),
-            84..86 => self.turns(engine),
+            82..83 => self.add_ticket(engine),
+            83..85 => self.inbox(engine),
+            85..86 => self.turns(engine),
             86..89 => self.command(engine),
             89..91 => self.deliver(engine),
             91..92 => self.cool(engine),
@@ -582,6 +584,71 @@ impl Acts {
         assert_eq!(got, expected);
     }
 
+    // --- the inbox ---
+
+    /// The box office changes a ticket, wherever it is: the outcome by the words of the manual, and the same afterwards.
+    fn inbox(&mut self, engine: &Engine) {
+        let n = self.below(self.model.guests.len() as u64 + 1) as usize;
+        let code = (CodeKind::Optical, format!("T{n}").into_bytes());
+        let all = [TicketStatus::Active, TicketStatus::Blocked, TicketStatus::Cancelled];
+        let status = if self.chance(3) { None } else { Some(self.pick(&all)) };
+        let from = self.chance(4).then(|| START.plus_ms(self.below(48) as i64 * HOUR_MS));
+        let until = self.chance(4).then(|| START.plus_ms(self.below(96) as i64 * HOUR_MS));
+        let change = Change {
+            kind: code.0,
+            code: code.1.clone(),
+            event: None,
+            type_name: None,
+            status,
+            specimen: None,
+            valid_from: from,
+            valid_until: until,
+            holder: None,
+            order: None,
+            seat: None,
+        };
+        let row = InboxRow { id: self.model.history.len() as u64, written_us: 1 };
+        let wish = Wish::Change(change);
+        let found = self
+            .store
+            .iter()
+            .find(|(_, own)| own.details.codes().any(|(kind, own)| (kind, own) == (code.0, &code.1[..])))
+            .cloned();
+        let (_, outcome) = match engine.take_in(row, &wish, Stored::NotAsked) {
+            Err(EngineError::MaybeCold) => engine.take_in(row, &wish, Stored::Asked(found.as_ref())).unwrap(),
+            other => other.unwrap(),
+        };
+        let now = self.model.now;
+        let Some(guest) = self.model.guests.get_mut(n) else {
+            assert_eq!(outcome, InboxOutcome::Early);
+            return;
+        };
+        let before = (guest.status, guest.from, guest.until);
+        let wanted = (status.unwrap_or(before.0), from.unwrap_or(before.1), until.unwrap_or(before.2));
+        let over = matches!(before.0, TicketStatus::Cancelled | TicketStatus::Superseded);
+        match outcome {
+            InboxOutcome::Refused(_) => {
+                assert!(wanted.1 > wanted.2 || over && wanted != before, "{before:?} {wanted:?}")
+            }
+            InboxOutcome::Unchanged => assert_eq!(wanted, before),
+            InboxOutcome::Changed { id, ticket } => {
+                assert!(wanted != before && wanted.1 <= wanted.2 && !over, "{before:?} {wanted:?}");
+                assert_eq!(
+                    (id.0 as usize, ticket.status, ticket.valid_from, ticket.valid_until),
+                    (n, wanted.0, wanted.1, wanted.2)
+                );
+                (guest.status, guest.from, guest.until) = wanted;
+                if wanted.0 != before.0 {
+                    guest.status_at = now;
+                }
+                if let Some((_, own)) = self.store.iter_mut().find(|(own, _)| *own == id) {
+                    *own = ticket;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     // --- cold events ---
 
     fn event_tickets(&self, event: usize) -> Vec<usize> {
@@ -610,7 +677,7 @@ impl Acts {
         let guests = self.event_tickets(event);
         let wanted = |(id, _): &&(TicketId, Ticket)| guests.contains(&(id.0 as usize));
         let tickets: Vec<(TicketId, Ticket)> = self.store.iter().filter(wanted).cloned().collect();
-        engine.warm(tickets.clone()).unwrap();
+        engine.warm(engine.journal().positions().next, tickets.clone()).unwrap();
         self.store.retain(|(id, _)| !guests.contains(&(id.0 as usize)));
         for n in guests {
             self.model.guests[n].stored = false;
@@ -618,7 +685,7 @@ impl Acts {
         self.model.events[event].cold = false;
         if self.chance(3) {
             self.scan(engine);
-            engine.warm(tickets).unwrap();
+            engine.warm(engine.journal().positions().next, tickets).unwrap();
         }
     }
 

@@ -7,6 +7,7 @@ mod support;
 use engine::Time;
 use engine::catalog::*;
 use engine::decision::{Answer, Fact, Override, REASONS, ScanKind, TicketFacts, Verdict};
+use engine::inbox::{InboxOutcome, InboxRow};
 use engine::record::{
     Command, PassageOutcome, PassageRecord, RECORD_VERSION, Record, RecordError, ScanKey, ScanRecord,
 };
@@ -160,7 +161,7 @@ impl Random {
         let operator = self.maybe(|random| OperatorId(random.number() as u32));
         let gate = GateId(self.number() as u16);
         let (scan_id, note, code) = (self.text(128), self.text(200), self.code());
-        with(match self.below(14) {
+        with(match self.below(15) {
             0..2 => Record::Scan(ScanRecord {
                 device,
                 scan_id: &scan_id,
@@ -197,8 +198,28 @@ impl Random {
             10 => Record::Cooled { at, event: EventId(1), first: ticket, count: self.number() as u32 },
             11 => Record::Warmed { at, tickets: vec![(ticket, self.ticket())] },
             12 => Record::ConflictResolved { at, operator, conflict: self.number() },
+            13 => Record::Inbox {
+                at,
+                row: self.inbox_row(),
+                outcome: Box::new(self.inbox_outcome(ticket, &note)),
+            },
             _ => Record::Born { at, salt: [self.number() as u8; 16] },
         })
+    }
+
+    fn inbox_row(&mut self) -> InboxRow {
+        InboxRow { id: self.number(), written_us: self.number() as i64 }
+    }
+
+    fn inbox_outcome(&mut self, id: TicketId, why: &str) -> InboxOutcome {
+        match self.below(6) {
+            0 => InboxOutcome::Added { id, ticket: self.ticket() },
+            1 => InboxOutcome::Changed { id, ticket: self.ticket() },
+            2 => InboxOutcome::Unchanged,
+            3 => InboxOutcome::Early,
+            4 => InboxOutcome::Outdated,
+            _ => InboxOutcome::refused(why),
+        }
     }
 
     fn payload(&mut self) -> Vec<u8> {

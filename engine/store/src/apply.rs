@@ -9,6 +9,7 @@ use engine::Lsn;
 use engine::catalog::{DeviceId, Entity, EventId, OperatorId};
 use engine::clock::Time;
 use engine::counts::Counts;
+use engine::inbox::{InboxOutcome, InboxRow};
 use engine::record::{PassageRecord, Record, ScanRecord};
 use engine::ticket::{Ticket, TicketId, TicketUse};
 use serde::Serialize;
@@ -69,6 +70,7 @@ impl<T: Tables> Writer<'_, T> {
             }
             Record::Cooled { event, first, count, .. } => self.cooled(lsn, *event, *first, *count)?,
             Record::Warmed { tickets, .. } => self.warmed(lsn, tickets)?,
+            Record::Inbox { at, row, outcome } => self.inbox(lsn, *at, *row, outcome)?,
             // What the engine applies to the shadow as it applies it to its own state.
             Record::Repeat { .. }
             | Record::Turns { .. }
@@ -160,13 +162,36 @@ impl<T: Tables> Writer<'_, T> {
     }
 
     fn tickets(&mut self, lsn: Lsn, at: Time, first: TicketId, tickets: &[Ticket]) -> StoreResult<()> {
+        self.number(lsn, first, tickets)?;
+        self.audit(lsn, at, None, "add_tickets", &first.0.to_string(), &tickets.len().to_string())
+    }
+
+    /// Tickets that are new, by the numbers they got.
+    fn number(&mut self, lsn: Lsn, first: TicketId, tickets: &[Ticket]) -> StoreResult<()> {
         self.shadow.number(lsn, first, tickets.len())?;
         for (id, ticket) in (first.0..).map(TicketId).zip(tickets) {
             let cold = self.shadow.state.is_cold(ticket.type_id);
             let place = Place { event: self.shadow.event_of(ticket.type_id), cold };
             self.tables.put_ticket(lsn, id, ticket, place)?;
         }
-        self.audit(lsn, at, None, "add_tickets", &first.0.to_string(), &tickets.len().to_string())
+        Ok(())
+    }
+
+    /// What came of a row of the inbox, and the row is told in the same transaction: it is never taken in twice.
+    fn inbox(&mut self, lsn: Lsn, at: Time, row: InboxRow, outcome: &InboxOutcome) -> StoreResult<()> {
+        let (action, id) = match outcome {
+            InboxOutcome::Added { id, ticket } => {
+                self.number(lsn, *id, std::slice::from_ref(ticket))?;
+                ("inbox_add", *id)
+            }
+            InboxOutcome::Changed { id, ticket } => {
+                self.tables.change_ticket(lsn, *id, ticket)?;
+                ("inbox_change", *id)
+            }
+            _ => return self.tables.inbox(lsn, at, row, outcome),
+        };
+        self.audit(lsn, at, None, action, &id.0.to_string(), &row.id.to_string())?;
+        self.tables.inbox(lsn, at, row, outcome)
     }
 
     fn cooled(&mut self, lsn: Lsn, event: EventId, first: TicketId, count: u32) -> StoreResult<()> {

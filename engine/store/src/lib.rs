@@ -13,6 +13,7 @@ mod apply;
 mod counted;
 mod entities;
 mod error;
+mod inbox;
 mod kept;
 mod migrations;
 mod postgres;
@@ -28,7 +29,8 @@ mod tables;
 mod words;
 
 pub use error::{Cause, StoreError, StoreResult};
-pub use postgres::{PostgresOptions, PostgresStore, TlsMode};
+pub use inbox::InboxEntry;
+pub use postgres::{Inbox, PostgresOptions, PostgresStore, TlsMode};
 pub use projector::{ProjectError, Projector, ProjectorOptions, ProjectorSnapshot, ProjectorStats};
 pub use rows::{AuditRow, Order, ScanFilter, ScanRow};
 pub use sqlite::SqliteStore;

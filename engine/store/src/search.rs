@@ -3,6 +3,7 @@
 
 use crate::words::Word;
 use engine::ticket::{CodeKind, Details};
+use std::collections::BTreeSet;
 
 /// Words of a search that are looked at.
 const SEARCH_WORDS_MAX: usize = 8;
@@ -50,6 +51,15 @@ pub(crate) fn joined<V>(
 /// The words a ticket is found by.
 pub(crate) fn words_of(details: &Details) -> impl Iterator<Item = String> + '_ {
     [details.holder(), details.reference(), details.order()].into_iter().flat_map(words_in)
+}
+
+/// Of a ticket whose texts (holder, reference, order) were `before`: words it is found by no longer, and those that are
+/// new.
+pub(crate) fn words_moved(before: &[String; 3], now: &Details) -> (Vec<String>, Vec<String>) {
+    let before: BTreeSet<String> = before.iter().flat_map(|text| words_in(text)).collect();
+    let now: BTreeSet<String> = words_of(now).collect();
+    let only = |these: &BTreeSet<String>, those| these.difference(those).cloned().collect();
+    (only(&before, &now), only(&now, &before))
 }
 
 /// Words of a text, as they are compared.

@@ -1,6 +1,7 @@
 //! The one trait in front of every database, and the trait of its questions. Knows records and state; knows no SQL.
 
 use crate::error::StoreResult;
+use crate::postgres::Inbox;
 use crate::rows::{AuditRow, ScanFilter, ScanRow};
 use engine::Lsn;
 use engine::catalog::{Catalog, EventId};
@@ -77,6 +78,11 @@ pub trait Store: Send {
     /// # Errors
     /// The database is away.
     fn queries(&self) -> StoreResult<Box<dyn Queries>>;
+
+    /// The box office's inbox, with a connection of its own; `None` where there is none. Connects to nothing yet.
+    fn inbox(&self) -> Option<Inbox> {
+        None
+    }
 }
 
 /// Questions to a projection. Each sees the rows of whole batches only.

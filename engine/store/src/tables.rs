@@ -8,6 +8,7 @@ use engine::catalog::{Catalog, DeviceId, Entity, EventId, GateId, OperatorId};
 use engine::clock::Time;
 use engine::counts::Counts;
 use engine::decision::Reason;
+use engine::inbox::{InboxOutcome, InboxRow};
 use engine::record::{PassageRecord, ScanRecord};
 use engine::scans::KeptScan;
 use engine::state::{DeviceState, State};
@@ -62,6 +63,12 @@ pub(crate) trait Tables {
 
     /// Writes where a ticket stands in its life.
     fn set_status(&mut self, lsn: Lsn, id: TicketId, status: TicketStatus, at: Time) -> StoreResult<()>;
+
+    /// Writes a ticket that is otherwise, hot or cold: all of it but its reference, its codes and what it has done.
+    fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()>;
+
+    /// Writes what came of a row of the inbox, where there is one.
+    fn inbox(&mut self, lsn: Lsn, at: Time, row: InboxRow, outcome: &InboxOutcome) -> StoreResult<()>;
 
     /// Marks the hot tickets of an event in a run of numbers as cold; gives what each has done.
     fn cool(&mut self, lsn: Lsn, event: EventId, first: TicketId, count: u32) -> StoreResult<Vec<TicketUse>>;

@@ -9,8 +9,9 @@ use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
 use parking_lot::Mutex;
+use std::future::poll_fn;
 use std::time::Duration;
-use tokio_postgres::Config;
+use tokio_postgres::{AsyncMessage, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long a session may do nothing within a transaction: longer than this program ever computes between two
@@ -112,6 +113,32 @@ impl Link {
             // What ends a connection is told to whoever uses it next.
             let moving = self.runtime.get().spawn(async move { drop(connection.await) });
             Ok(ClientWrapper::new(client, moving))
+        })
+    }
+
+    /// A session of its own that is told of what others notify on a channel; `told` is called for each, on the store's
+    /// thread, and must not wait.
+    pub(super) fn listen(
+        &self,
+        channel: &'static str,
+        told: impl Fn() + Send + 'static,
+    ) -> StoreResult<ClientWrapper> {
+        self.wait_for(self.options.connect_timeout, "listen to the database", async {
+            let connecting = self.config.connect(self.tls.clone());
+            let (client, mut connection) = connecting.await.while_doing("connect to the database")?;
+            let moving = self.runtime.get().spawn(async move {
+                while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                    if matches!(message, AsyncMessage::Notification(_)) {
+                        told();
+                    }
+                }
+            });
+            let session = ClientWrapper::new(client, moving);
+            session
+                .batch_execute(&format!("LISTEN {channel}"))
+                .await
+                .while_doing("listen to the database")?;
+            Ok(session)
         })
     }
 

@@ -15,6 +15,7 @@ mod connect;
 mod copy;
 mod count_rows;
 mod error;
+mod inbox;
 mod kept_rows;
 mod migrate;
 mod options;
@@ -35,6 +36,7 @@ use deadpool_postgres::ClientWrapper;
 use engine::Lsn;
 use engine::record::Record;
 use engine::state::State;
+pub use inbox::Inbox;
 pub use options::{PostgresOptions, TlsMode};
 use partitions::Partitions;
 use queries::PostgresQueries;
@@ -206,5 +208,9 @@ impl Store for PostgresStore {
 
     fn queries(&self) -> StoreResult<Box<dyn Queries>> {
         Ok(Box::new(PostgresQueries::new(Arc::clone(&self.link))))
+    }
+
+    fn inbox(&self) -> Option<Inbox> {
+        Some(Inbox::new(Arc::clone(&self.link)))
     }
 }

@@ -3,6 +3,7 @@
 
 use super::connect::Link;
 use super::copy::Copy;
+use super::inbox::Outcomes;
 use super::kept_rows::{self, Keeping};
 use super::ticket_rows::{self, Puts, Uses};
 use super::values::{Json, Moment, Text};
@@ -16,11 +17,12 @@ use engine::Lsn;
 use engine::catalog::{Catalog, DeviceId, Entity, EventId, GateId, OperatorId};
 use engine::clock::Time;
 use engine::counts::Counts;
+use engine::inbox::{InboxOutcome, InboxRow};
 use engine::record::{PassageRecord, Record, ScanRecord};
 use engine::scans::KeptScan;
 use engine::state::DeviceState;
 use engine::ticket::{Ticket, TicketId, TicketStatus, TicketUse};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio_postgres::types::{ToSql, Type};
 
 const RESOLVE: &str =
@@ -46,6 +48,9 @@ pub(super) struct PostgresTables<'s> {
     puts: Puts,
     put: BTreeSet<TicketId>,
     statuses: HashMap<TicketId, (Lsn, TicketStatus, Time)>,
+    /// Written after the two above.
+    changes: BTreeMap<TicketId, (Lsn, Ticket)>,
+    outcomes: Outcomes,
     /// What was read of tickets, and changed since. `None`: the ticket is cold, or there is no such ticket.
     touched: HashMap<TicketId, Option<Touched>>,
     /// Changes of rows that were written before, or wait here to be.
@@ -115,6 +120,8 @@ impl<'s> PostgresTables<'s> {
             puts: Puts::default(),
             put: BTreeSet::new(),
             statuses: HashMap::new(),
+            changes: BTreeMap::new(),
+            outcomes: Outcomes::default(),
             touched,
             resolved: Vec::new(),
             delivered: Vec::new(),
@@ -136,16 +143,19 @@ impl<'s> PostgresTables<'s> {
                 uses.add(lsn, id, own.usage, false);
             }
         }
-        let (puts, statuses, session) = (&mut self.puts, &self.statuses, self.session);
+        let (puts, statuses, changes) = (&mut self.puts, &self.statuses, &self.changes);
+        let session = self.session;
         self.link.wait("write tickets", async {
             if !puts.is_empty() {
                 puts.flush(session).await?;
             }
             uses.set(session).await?;
-            ticket_rows::set_statuses(session, statuses).await
+            ticket_rows::set_statuses(session, statuses).await?;
+            ticket_rows::change(session, changes).await
         })?;
         self.put.clear();
         self.statuses.clear();
+        self.changes.clear();
         Ok(())
     }
 
@@ -165,6 +175,7 @@ impl<'s> PostgresTables<'s> {
         for copy in adding {
             copy.flush(session).await?;
         }
+        self.outcomes.flush(session).await?;
         for (scan, at, by) in self.resolved.drain(..) {
             let by = by.map(|operator| i64::from(operator.0));
             change(session, "resolve a conflict", RESOLVE, &[&(scan as i64), &Moment(at), &by]).await?;
@@ -223,10 +234,10 @@ impl Tables for PostgresTables<'_> {
     }
 
     fn put_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket, place: Place) -> StoreResult<()> {
-        if !self.put.insert(id) {
+        if self.put.contains(&id) || self.changes.contains_key(&id) {
             self.flush_tickets()?;
-            self.put.insert(id);
         }
+        self.put.insert(id);
         self.puts.add(lsn, id, ticket, place);
         let hot = (!place.cold).then_some(Touched { usage: ticket.usage, by: None });
         self.touched.insert(id, hot);
@@ -234,7 +245,22 @@ impl Tables for PostgresTables<'_> {
     }
 
     fn set_status(&mut self, lsn: Lsn, id: TicketId, status: TicketStatus, at: Time) -> StoreResult<()> {
+        if self.changes.contains_key(&id) {
+            self.flush_tickets()?;
+        }
         self.statuses.insert(id, (lsn, status, at));
+        Ok(())
+    }
+
+    fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()> {
+        // It says what its status is: one that waits to be written is older.
+        self.statuses.remove(&id);
+        self.changes.insert(id, (lsn, ticket.clone()));
+        Ok(())
+    }
+
+    fn inbox(&mut self, lsn: Lsn, at: Time, row: InboxRow, outcome: &InboxOutcome) -> StoreResult<()> {
+        self.outcomes.add(lsn, at, row, outcome);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use super::values::{Moment, Text, get, number};
 use crate::error::{StoreError, StoreResult, WhileDoing};
-use crate::search::{pack, unpack, words_of};
+use crate::search::{pack, unpack, words_moved, words_of};
 use crate::tables::Place;
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
@@ -11,7 +11,7 @@ use engine::Lsn;
 use engine::catalog::{EventId, GateId, TypeId, ZoneId};
 use engine::clock::Time;
 use engine::ticket::{Details, Ticket, TicketId, TicketStatus, TicketUse};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio_postgres::Row;
 
 /// Where the columns are.
@@ -57,6 +57,19 @@ const SET_STATUS: &str = "UPDATE tickets AS own SET (lsn, status, status_at) = (
      FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[]) AS new (id, lsn, status, status_at) \
      WHERE own.id = new.id AND own.lsn < new.lsn";
 
+const TEXTS: &str = "SELECT id, holder, reference, order_ref FROM tickets WHERE id = ANY ($1)";
+
+const CHANGE: &str = "UPDATE tickets AS own SET (lsn, type_id, status, status_at, specimen, valid_from, valid_until, \
+     holder, order_ref, seat) = (new.lsn, new.type_id, new.status, new.status_at, new.specimen, new.valid_from, \
+     new.valid_until, new.holder, new.order_ref, new.seat) \
+     FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::boolean[], \
+     $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[]) \
+     AS new (id, lsn, type_id, status, status_at, specimen, valid_from, valid_until, holder, order_ref, seat) \
+     WHERE own.id = new.id AND own.lsn < new.lsn";
+
+const REMOVE_WORDS: &str = "DELETE FROM ticket_words AS own USING unnest($1::text[], $2::bigint[]) AS old (word, ticket) \
+     WHERE own.word = old.word AND own.ticket = old.ticket";
+
 const HOT_USES: &str = "SELECT ticket, used, inside, day_used, day, presence, first_gate, last_gate, first_at, last_at \
      FROM ticket_uses WHERE ticket = ANY ($1) AND NOT cold";
 
@@ -80,7 +93,14 @@ pub(super) struct Puts {
     packed: Vec<Vec<u8>>,
     uses: Uses,
     codes: (Vec<Vec<u8>>, Vec<&'static str>, Vec<i64>),
-    words: (Vec<Text<'static>>, Vec<i64>),
+    words: Words,
+}
+
+/// Words and the tickets that are found by them: columns, as a statement takes them.
+#[derive(Default)]
+struct Words {
+    words: Vec<Text<'static>>,
+    tickets: Vec<i64>,
 }
 
 /// What tickets have done, on its way: columns, as a statement takes them.
@@ -122,8 +142,7 @@ impl Puts {
             self.codes.2.push(own);
         }
         for word in words_of(details) {
-            self.words.0.push(Text::of(&word).into_owned());
-            self.words.1.push(own);
+            self.words.add(&word, own);
         }
     }
 
@@ -160,10 +179,27 @@ impl Puts {
         uses.write(session, PUT_USES).await?;
         let put = session.prepare_cached(PUT_CODES).await.while_doing("prepare to write codes")?;
         session.execute(&put, &[&codes.0, &codes.1, &codes.2]).await.while_doing("write codes")?;
-        let put = session.prepare_cached(PUT_WORDS).await.while_doing("prepare to write words of tickets")?;
-        session.execute(&put, &[&words.0, &words.1]).await.while_doing("write words of tickets")?;
+        words.write(session, PUT_WORDS).await?;
         *self = Puts::default();
         Ok(())
+    }
+}
+
+// === impl Words ===
+
+impl Words {
+    fn add(&mut self, word: &str, ticket: i64) {
+        self.words.push(Text::of(word).into_owned());
+        self.tickets.push(ticket);
+    }
+
+    async fn write(&self, session: &ClientWrapper, sql: &'static str) -> StoreResult<()> {
+        if self.words.is_empty() {
+            return Ok(());
+        }
+        let statement = session.prepare_cached(sql).await.while_doing("prepare to write words of tickets")?;
+        let written = session.execute(&statement, &[&self.words, &self.tickets]).await;
+        written.map(drop).while_doing("write words of tickets")
     }
 }
 
@@ -240,6 +276,55 @@ pub(super) async fn set_statuses(
         .await
         .map(drop)
         .while_doing("write statuses of tickets")
+}
+
+/// Writes tickets that are otherwise, and the words they are found by.
+pub(super) async fn change(
+    session: &ClientWrapper,
+    changes: &BTreeMap<TicketId, (Lsn, Ticket)>,
+) -> StoreResult<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    // The columns of a ticket's row are made as for a new one.
+    let mut columns = Puts::default();
+    changes
+        .iter()
+        .for_each(|(id, (lsn, ticket))| columns.add(*lsn, *id, ticket, Place { event: None, cold: false }));
+    let (mut gone, mut new) = (Words::default(), Words::default());
+    let texts = session.prepare_cached(TEXTS).await.while_doing("prepare to read tickets")?;
+    for row in session.query(&texts, &[&columns.ids]).await.while_doing("read tickets that change")? {
+        let id: i64 = get(&row, 0)?;
+        let text = |column: usize| get::<Text<'_>>(&row, column).map(|text| text.plain().into_owned());
+        let before = [text(1)?, text(2)?, text(3)?];
+        let Some((_, ticket)) = changes.get(&TicketId(number(id)?)) else { continue };
+        let (old_words, new_words) = words_moved(&before, &ticket.details);
+        old_words.iter().for_each(|word| gone.add(word, id));
+        new_words.iter().for_each(|word| new.add(word, id));
+    }
+    let [_, holders, orders, seats] = &columns.texts;
+    let change = session.prepare_cached(CHANGE).await.while_doing("prepare to change tickets")?;
+    session
+        .execute(
+            &change,
+            &[
+                &columns.ids,
+                &columns.lsns,
+                &columns.types,
+                &columns.statuses,
+                &columns.status_ats,
+                &columns.specimens,
+                &columns.valid_froms,
+                &columns.valid_untils,
+                holders,
+                orders,
+                seats,
+            ],
+        )
+        .await
+        .while_doing("change tickets")?;
+    gone.write(session, REMOVE_WORDS).await?;
+    new.write(session, PUT_WORDS).await
 }
 
 /// What the hot ones of these tickets have done.

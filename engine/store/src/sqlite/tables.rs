@@ -12,6 +12,7 @@ use engine::Lsn;
 use engine::catalog::{Catalog, DeviceId, Entity, EventId, GateId, OperatorId};
 use engine::clock::Time;
 use engine::counts::Counts;
+use engine::inbox::{InboxOutcome, InboxRow};
 use engine::record::{PassageRecord, ScanRecord};
 use engine::scans::KeptScan;
 use engine::state::DeviceState;
@@ -64,6 +65,15 @@ impl Tables for SqliteTables<'_> {
 
     fn set_status(&mut self, lsn: Lsn, id: TicketId, status: TicketStatus, at: Time) -> StoreResult<()> {
         ticket_rows::set_status(self.transaction, lsn, id, status, at)
+    }
+
+    fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()> {
+        ticket_rows::change(self.transaction, lsn, id, ticket)
+    }
+
+    fn inbox(&mut self, _: Lsn, _: Time, _: InboxRow, _: &InboxOutcome) -> StoreResult<()> {
+        // The embedded store has no inbox: nobody else writes into it.
+        Ok(())
     }
 
     fn cool(&mut self, lsn: Lsn, event: EventId, first: TicketId, count: u32) -> StoreResult<Vec<TicketUse>> {

@@ -1,7 +1,7 @@
 //! Rows of tickets, their codes and their words. Knows how a ticket is written and read back exactly; knows no rule.
 
 use crate::error::{StoreError, StoreResult, WhileDoing};
-use crate::search::{pack, unpack, words_of};
+use crate::search::{pack, unpack, words_moved, words_of};
 use crate::tables::Place;
 use crate::words::Word;
 use engine::Lsn;
@@ -88,15 +88,7 @@ pub(super) fn put(
         )
         .while_doing("write a code")?;
     }
-    for word in words_of(details) {
-        execute(
-            connection,
-            "INSERT OR IGNORE INTO ticket_words (word, ticket) VALUES (?1, ?2)",
-            params![word, id.0],
-        )
-        .while_doing("write a word of a ticket")?;
-    }
-    Ok(())
+    words_of(details).try_for_each(|word| put_word(connection, id, &word))
 }
 
 fn put_use(
@@ -198,6 +190,48 @@ pub(super) fn set_status(
         params![id.0, lsn.0 as i64, status.word(), at.0],
     )
     .while_doing("write a ticket's status")
+}
+
+/// Writes a ticket that is otherwise, and the words it is found by.
+pub(super) fn change(connection: &Connection, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()> {
+    let details = &ticket.details;
+    let old: Option<[String; 3]> = connection
+        .prepare_cached("SELECT holder, reference, order_ref FROM tickets WHERE id = ?1")
+        .and_then(|mut statement| {
+            let texts = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
+            statement.query_row([id.0], texts).optional()
+        })
+        .while_doing("read a ticket")?;
+    execute(
+        connection,
+        "UPDATE tickets SET lsn = ?2, type_id = ?3, status = ?4, status_at = ?5, specimen = ?6, valid_from = ?7, \
+         valid_until = ?8, holder = ?9, order_ref = ?10, seat = ?11 WHERE id = ?1 AND lsn < ?2",
+        params![
+            id.0,
+            lsn.0 as i64,
+            ticket.type_id.0,
+            ticket.status.word(),
+            ticket.status_at.0,
+            ticket.specimen,
+            bound(ticket.valid_from, Time::MIN),
+            bound(ticket.valid_until, Time::MAX),
+            details.holder(),
+            details.order(),
+            details.seat(),
+        ],
+    )
+    .while_doing("change a ticket")?;
+    let (gone, new) = words_moved(&old.unwrap_or_default(), details);
+    for word in gone {
+        let sql = "DELETE FROM ticket_words WHERE word = ?1 AND ticket = ?2";
+        execute(connection, sql, params![word, id.0]).while_doing("remove a word of a ticket")?;
+    }
+    new.iter().try_for_each(|word| put_word(connection, id, word))
+}
+
+fn put_word(connection: &Connection, id: TicketId, word: &str) -> StoreResult<()> {
+    let sql = "INSERT OR IGNORE INTO ticket_words (word, ticket) VALUES (?1, ?2)";
+    execute(connection, sql, params![word, id.0]).while_doing("write a word of a ticket")
 }
 
 /// Marks the hot tickets of an event in a run of numbers as cold; gives what each has done.

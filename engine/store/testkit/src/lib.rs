@@ -1,5 +1,5 @@
-//! Real PostgreSQL servers for tests. Owns where their programs are, their directories, ports, starts and ends; knows
-//! no schema and no driver.
+//! Real PostgreSQL servers for tests. Owns where their programs are, their directories, ports, starts and ends, and how a
+//! test runs a statement; knows no schema.
 //!
 //! The programs are put in place by `./x servers`, never by a test. Where they are missing a test fails and says so:
 //! a check that is skipped in silence is worse than none.
@@ -9,6 +9,8 @@
 
 mod postgres;
 mod programs;
+mod sql;
 
 pub use postgres::{Postgres, PostgresOptions};
 pub use programs::{Programs, all_programs};
+pub use sql::{Held, run_at, try_run_at};

@@ -114,6 +114,11 @@ fn the_days_of_these_tests_have_every_kind_of_record() {
                 kinds.extend(scan.overriding.map(|_| "an override".to_owned()));
                 kinds.insert(format!("{:?}", scan.answer.kind));
             }
+            if let Record::Inbox { outcome, .. } = &record {
+                kinds.insert(
+                    format!("inbox: {outcome:?}").split(['(', '{']).next().unwrap().trim().to_owned(),
+                );
+            }
             if let Record::Passage(passage) = &record {
                 kinds.insert(format!("{:?} {}", passage.outcome, passage.after.is_some()));
             }
@@ -130,6 +135,7 @@ fn the_days_of_these_tests_have_every_kind_of_record() {
         "ConflictResolved",
         "Cooled",
         "Delivered",
+        "Inbox",
         "Offline",
         "Passage",
         "Passed false",
@@ -144,6 +150,11 @@ fn the_days_of_these_tests_have_every_kind_of_record() {
         "Warmed",
         "a conflict",
         "an override",
+        "inbox: Added",
+        "inbox: Changed",
+        "inbox: Early",
+        "inbox: Refused",
+        "inbox: Unchanged",
     ];
     assert_eq!(kinds, expected);
 }

@@ -4,6 +4,7 @@
 use engine::catalog::*;
 use engine::clock::{ManualClock, Time};
 use engine::decision::{Override, REASONS, Scan, ScanKind, Shown};
+use engine::inbox::{Change, InboxOutcome, InboxRow, Stored, Wish};
 use engine::journal::JournalOptions;
 use engine::record::{Command, Record};
 use engine::sim_disk::{SimDisk, SplitMix64};
@@ -304,7 +305,8 @@ impl Day {
                     engine.resolve_conflict(by, conflict.lsn).unwrap();
                 }
             }
-            93..=95 => self.change(node),
+            93..=94 => self.change(node),
+            95..=96 => self.inbox(node),
             _ if self.stays_hot => self.scan(node),
             _ => self.cool_or_warm(node),
         }
@@ -378,6 +380,59 @@ impl Day {
         self.issued += count;
     }
 
+    /// The box office says something: a new ticket, the same once more, a change, or what cannot be.
+    fn inbox(&mut self, node: &Node) {
+        let row = InboxRow { id: self.random.next() >> 1, written_us: self.now.0 * 1_000 };
+        let n = self.below(u64::from(self.issued) + 3);
+        let wish = match self.below(6) {
+            0 => {
+                self.issued += 1;
+                Wish::Add(ticket(self.issued - 1, (self.issued - 1) % 4))
+            }
+            // Those of the concert may be in the store only, where this test does not look.
+            1 if n % 4 != 3 => Wish::Add(ticket(n.min(self.issued), n.min(self.issued) % 4)),
+            2 => {
+                let refused = InboxOutcome::refused("operation 'sell' is not one of add, change, cancel");
+                node.engine.note_row(row, refused).unwrap();
+                return;
+            }
+            _ => Wish::Change(self.wished(n)),
+        };
+        if matches!(&wish, Wish::Add(new) if new.details.reference() == format!("R-{}", self.issued)) {
+            self.issued += 1;
+        }
+        let found = self
+            .away
+            .iter()
+            .find(|(_, own)| wish.codes().iter().any(|code| own.details.codes().any(|own| own == *code)));
+        let (_, outcome) = match node.engine.take_in(row, &wish, Stored::NotAsked) {
+            Err(EngineError::MaybeCold) => node.engine.take_in(row, &wish, Stored::Asked(found)).unwrap(),
+            other => other.unwrap(),
+        };
+        if let InboxOutcome::Changed { id, ticket } = outcome
+            && let Some((_, own)) = self.away.iter_mut().find(|(own, _)| *own == id)
+        {
+            *own = ticket;
+        }
+    }
+
+    fn wished(&mut self, n: u32) -> Change {
+        let one_in = |own: &mut Day, many: u64| own.below(many) == 0;
+        Change {
+            kind: CodeKind::Optical,
+            code: format!("T{n}").into_bytes(),
+            event: one_in(self, 4).then_some(MATCH),
+            type_name: one_in(self, 5).then(|| "SEASON".to_owned()),
+            status: one_in(self, 3).then_some(TicketStatus::Cancelled),
+            specimen: one_in(self, 9).then_some(true),
+            valid_from: one_in(self, 9).then_some(START),
+            valid_until: one_in(self, 9).then(|| START.plus_ms(86_400_000)),
+            holder: one_in(self, 2).then(|| format!("Zoé Neu{n} Muster{n}")),
+            order: one_in(self, 6).then(String::new),
+            seat: one_in(self, 6).then(|| "B 2".to_owned()),
+        }
+    }
+
     fn change(&mut self, node: &Node) {
         let entity = match self.below(4) {
             0 => Entity::Gate(Gate {
@@ -403,7 +458,7 @@ impl Day {
         } else {
             let some = self.away.len().div_ceil(2);
             let back: Vec<_> = self.away.drain(..some).collect();
-            node.engine.warm(back).unwrap();
+            node.engine.warm(node.engine.journal().positions().next, back).unwrap();
         }
     }
 }
