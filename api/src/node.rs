@@ -491,8 +491,10 @@ impl Node {
         let device = Arc::new(Mutex::new(device));
         let stopping = Arc::new(AtomicBool::new(false));
         let token = secrets::new_key().map_err(anyhow::Error::msg)?;
-        let (taking_in, inbox) = take_in(&mut core, &stopping)?;
-        let sources = Arc::new(sources(&core, &shared, &latency, &device, inbox));
+        let inbox = core.inbox.take().map(|inbox| (inbox, Arc::<InboxStats>::default()));
+        let stats = inbox.as_ref().map(|(_, stats)| Arc::clone(stats));
+        let taking_in = inbox.map(|(inbox, stats)| take_in(&core, inbox, stats, &stopping)).transpose()?;
+        let sources = Arc::new(sources(&core, &shared, &latency, &device, stats));
         let api = serve_api(config, &core.cold_codes, &shared, &sources, &token, &stopping, gate)?;
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
@@ -612,16 +614,16 @@ fn serve_api(
     .with_context(|| format!("listen on the API port {}", config.admin_addr))
 }
 
-/// Rows of the box office's inbox are taken in from now on, where the store has one.
+/// Rows of the box office's inbox are taken in from now on.
 fn take_in(
-    core: &mut Core,
+    core: &Core,
+    inbox: store::Inbox,
+    stats: Arc<InboxStats>,
     stopping: &Arc<AtomicBool>,
-) -> std::io::Result<(Option<JoinHandle<()>>, Option<Arc<InboxStats>>)> {
-    let Some(inbox) = core.inbox.take() else { return Ok((None, None)) };
-    let (stats, stop) = (Arc::<InboxStats>::default(), Arc::clone(stopping));
+) -> std::io::Result<JoinHandle<()>> {
     let (engine, cold) = (Arc::clone(&core.engine), Arc::clone(&core.cold_codes));
-    let work = TakingIn::new(engine, cold, inbox, Arc::clone(&stats), stop);
-    Ok((Some(spawn("inbox", move || work.run())?), Some(stats)))
+    let work = TakingIn::new(engine, cold, inbox, stats, Arc::clone(stopping));
+    spawn("inbox", move || work.run())
 }
 
 fn sources(

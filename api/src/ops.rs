@@ -226,7 +226,7 @@ impl ColdCodes {
         for (kind, code) in
             ticket.details.codes().filter(|(kind, code)| engine.cold_filter().maybe(*kind, code))
         {
-            wait_for_store(engine)?;
+            wait_for_cold(engine)?;
             if self.find(kind, code)?.is_some() {
                 return Err(format!(
                     "code '{}' belongs to another ticket already",
@@ -246,12 +246,12 @@ impl ColdCodes {
     }
 }
 
-/// Waits until the store knows what the journal knows now.
+/// Waits until the store knows every ticket that is there only, as it is now.
 ///
 /// # Errors
 /// It takes too long, in words.
-pub fn wait_for_store(engine: &Engine) -> Result<(), String> {
-    let (target, began) = (engine.journal().positions().next, Instant::now());
+pub fn wait_for_cold(engine: &Engine) -> Result<(), String> {
+    let (target, began) = (engine.cold_changed(), Instant::now());
     while engine.projected() < target {
         if began.elapsed() > STORE_CATCHES_UP_MAX {
             return Err(

@@ -18,6 +18,8 @@ mod device_port;
 mod feed;
 #[path = "program/import.rs"]
 mod import;
+#[path = "program/inbox.rs"]
+mod inbox;
 #[path = "program/metrics.rs"]
 mod metrics;
 #[path = "program/offline.rs"]

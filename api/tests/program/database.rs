@@ -27,7 +27,7 @@ impl Database {
         self.on(Site::demo())
     }
 
-    fn on(&self, site: Site) -> Site {
+    pub fn on(&self, site: Site) -> Site {
         site.set("DATABASE_URL", &self.server.url("postgres"))
     }
 }
@@ -42,7 +42,7 @@ fn logged(site: &Site) -> BTreeMap<String, usize> {
 }
 
 /// Scans without a pause until told to stop; every one must be answered with a decision. Gives the ids.
-fn scan_until(server: &Server, stop: &AtomicBool, done: &AtomicU32, lane: u32) -> Vec<String> {
+pub fn scan_until(server: &Server, stop: &AtomicBool, done: &AtomicU32, lane: u32) -> Vec<String> {
     let mut client = server.client();
     client.patience(GRANT_DROPPED_AFTER);
     let mut ids = Vec::new();

@@ -41,7 +41,7 @@ pub struct Engine {
     /// What of it survives a power cut. `projected >= settled`.
     settled: AtomicU64,
     checkpointed: AtomicU64,
-    /// The last record that changed a ticket which is in the store only, or may have. Written under the state's lock.
+    /// The last record that has to do with tickets in the store only, or may have. Written under the state's lock.
     cold_changed: AtomicU64,
     /// Keeps two checkpoints apart; held over I/O, never by a gate.
     checkpointing: Mutex<()>,
@@ -521,12 +521,15 @@ impl Engine {
         if fresh.is_empty() || dry_run {
             return Ok(Lsn(state.lsn));
         }
+        let mut far = false;
         for ticket in fresh.iter().filter(|ticket| state.is_cold(ticket.type_id)) {
             self.cold.insert(ticket);
+            far = true;
         }
         let first = state.tickets.next_id();
         let lsn =
             self.commit(&mut state, &Record::Tickets { at: self.clock.now(), first, tickets: fresh })?;
+        self.note_cold(lsn, far);
         Ok(lsn)
     }
 
@@ -594,17 +597,17 @@ impl Engine {
         };
         let now = self.clock.now();
         let outcome = inbox::judge(&state, wish, found, now);
-        if let InboxOutcome::Added { ticket, .. } = &outcome
-            && state.is_cold(ticket.type_id)
-        {
-            self.cold.insert(ticket);
-        }
-        let far = matches!(&outcome, InboxOutcome::Changed { id, .. } if state.tickets.get(*id).is_none());
+        let far = match &outcome {
+            InboxOutcome::Added { ticket, .. } if state.is_cold(ticket.type_id) => {
+                self.cold.insert(ticket);
+                true
+            }
+            InboxOutcome::Changed { id, .. } => state.tickets.get(*id).is_none(),
+            _ => false,
+        };
         let record = Record::Inbox { at: now, row, outcome: Box::new(outcome) };
         let lsn = self.commit(&mut state, &record)?;
-        if far {
-            self.cold_changed.store(lsn.0, Ordering::SeqCst);
-        }
+        self.note_cold(lsn, far);
         let Record::Inbox { outcome, .. } = record else { unreachable!("it was made one above") };
         Ok((lsn, *outcome))
     }
@@ -713,8 +716,21 @@ impl Engine {
                 count: TicketTable::RUN,
             };
             last = self.commit(&mut state, &record)?;
+            self.note_cold(last, true);
         }
         Ok(last)
+    }
+
+    /// The last record that has to do with tickets in the store only: a store that has it has all of them as they are.
+    pub fn cold_changed(&self) -> Lsn {
+        Lsn(self.cold_changed.load(Ordering::SeqCst))
+    }
+
+    /// To be called under the state's lock.
+    fn note_cold(&self, lsn: Lsn, far: bool) {
+        if far {
+            self.cold_changed.store(lsn.0, Ordering::SeqCst);
+        }
     }
 
     /// Brings tickets of an event back from the store, as it had them at record `as_of` or later; those that are in memory
@@ -725,7 +741,7 @@ impl Engine {
     pub fn warm(&self, as_of: Lsn, mut tickets: Vec<(TicketId, Ticket)>) -> Result<Lsn, EngineError> {
         assert!(tickets.len() <= TICKETS_PER_RECORD_MAX);
         let mut state = self.state.lock();
-        if self.cold_changed.load(Ordering::SeqCst) > as_of.0 {
+        if self.cold_changed() > as_of {
             return Err(EngineError::StoreBehind);
         }
         tickets.retain(|(id, _)| state.tickets.get(*id).is_none());

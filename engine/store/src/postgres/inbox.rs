@@ -24,6 +24,9 @@ const CODES_READ_MAX: usize = engine::limits::TICKET_CODES_MAX * (engine::limits
 /// Rows that waited for the tickets of one page. What is left of them is found later, as rows that are early.
 const EARLY_PER_PAGE_MAX: i64 = 1_000;
 
+/// Rows whose numbers are not among the statement's second value.
+const BUT: &str = "NOT EXISTS (SELECT FROM unnest($2::bigint[]) AS but (id) WHERE but.id = inbox.id)";
+
 const EARLY: &str = "there is no ticket with this code yet; it is done when one is added";
 const OUTDATED: &str = "this version for this ticket, or a newer one, was done before";
 
@@ -57,15 +60,15 @@ impl Inbox {
         Inbox { link, listening: None, told, tell }
     }
 
-    /// Rows that wait, oldest first, at most `limit`, behind each new ticket the rows that waited for it. Costs a look
-    /// into an index where nothing waits.
+    /// Rows that wait, oldest first, at most `limit`, behind each new ticket the rows that waited for it; none of those
+    /// numbered in `but`. Costs a look into an index where nothing waits.
     ///
     /// # Errors
     /// The database is away, or a row cannot be read.
-    pub fn entries(&self, limit: usize) -> StoreResult<Vec<InboxEntry>> {
+    pub fn entries(&self, limit: usize, but: &[i64]) -> StoreResult<Vec<InboxEntry>> {
         self.link.ask("read the inbox", async |session| {
-            let sql = format!("{} WHERE state = 'waiting' ORDER BY id LIMIT $1", select());
-            let waiting = read(session, &sql, &[&(limit as i64)]).await?;
+            let sql = format!("{} WHERE state = 'waiting' AND {BUT} ORDER BY id LIMIT $1", select());
+            let waiting = read(session, &sql, &[&(limit as i64), &but]).await?;
             let is_new = |entry: &&InboxEntry| entry.operation.trim() == "add";
             let keys: Vec<String> =
                 waiting.iter().filter(is_new).filter_map(|entry| entry.key.clone()).collect();
@@ -73,22 +76,22 @@ impl Inbox {
                 return Ok(waiting);
             }
             let sql = format!(
-                "{} WHERE state = 'early' AND key = ANY ($1) ORDER BY version NULLS FIRST, id LIMIT $2",
+                "{} WHERE state = 'early' AND {BUT} AND key = ANY ($3) ORDER BY version NULLS FIRST, id LIMIT $1",
                 select()
             );
-            let early = read(session, &sql, &[&keys, &EARLY_PER_PAGE_MAX]).await?;
+            let early = read(session, &sql, &[&EARLY_PER_PAGE_MAX, &but, &keys]).await?;
             Ok(merged(waiting, early))
         })
     }
 
-    /// Rows that wait for a ticket, those after number `after`, at most `limit`.
+    /// Rows that wait for a ticket, those after number `after`, at most `limit`; none of those numbered in `but`.
     ///
     /// # Errors
     /// As [`Inbox::entries`].
-    pub fn early(&self, after: u64, limit: usize) -> StoreResult<Vec<InboxEntry>> {
-        let sql = format!("{} WHERE state = 'early' AND id > $1 ORDER BY id LIMIT $2", select());
+    pub fn early(&self, after: u64, limit: usize, but: &[i64]) -> StoreResult<Vec<InboxEntry>> {
+        let sql = format!("{} WHERE state = 'early' AND {BUT} AND id > $3 ORDER BY id LIMIT $1", select());
         self.link.ask("read the inbox", async |session| {
-            read(session, &sql, &[&(after as i64), &(limit as i64)]).await
+            read(session, &sql, &[&(limit as i64), &but, &(after as i64)]).await
         })
     }
 

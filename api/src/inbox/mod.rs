@@ -2,16 +2,17 @@
 //! goes on when the store tells that they are done. Knows columns and words; knows no SQL and no rule about tickets.
 //!
 //! A row is taken in once. What came of it is a record; the store writes it into the row together with everything else of
-//! that record. Rows are read again only when the store has the last of those taken in before, also after a restart.
+//! that record. Until the store has it the row is remembered here, and after a restart nothing is read before the store has
+//! everything from before it.
+
+mod in_flight;
+mod wish;
 
 use crate::ops::{self, ColdCodes};
-use crate::tickets::{self, TicketRow};
-use engine::catalog::{Catalog, EventId};
-use engine::clock::Time;
-use engine::inbox::{Change, InboxOutcome, Stored, Wish};
-use engine::limits::CODE_BYTES_MAX;
-use engine::ticket::{CodeKind, Ticket, TicketId, TicketStatus};
+use engine::inbox::{InboxOutcome, Stored, Wish};
+use engine::ticket::{CodeKind, Ticket, TicketId};
 use engine::{Engine, EngineError, Lsn};
+use in_flight::InFlight;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,9 +20,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use store::{Inbox, InboxEntry};
 use tracing::{debug, info, warn};
+use wish::wish;
 
 /// Rows read at once.
 const ROWS_PER_PAGE: usize = 2_000;
+/// Rows taken in at the most of which the store does not know yet.
+const IN_FLIGHT_MAX: usize = 20_000;
+/// Rows that are early, looked at in one go.
+const EARLY_PER_LOOK: usize = 1_000;
 /// How often it looks for rows nobody told it of.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often it looks whether rows that are early have their tickets: those come from elsewhere.
@@ -53,20 +59,19 @@ pub struct TakingIn {
     inbox: Inbox,
     stats: Arc<InboxStats>,
     stop: Arc<AtomicBool>,
-    /// Rows are read when the store has this record.
-    taken: Lsn,
+    /// Rows are read when the store has this record: what the journal knew at the start.
+    began_at: Lsn,
+    in_flight: InFlight,
     early_after: u64,
     early_at: Instant,
 }
 
-/// What the rows of one page have done, which the store cannot tell yet.
+/// What is known while a page of rows is taken in.
 #[derive(Default)]
 struct Page {
-    /// Greatest version that was done, by key.
-    versions: HashMap<String, i64>,
-    /// Tickets that are in the store only.
+    /// Tickets that are in the store only, as the rows of this page have left them.
     cold: HashMap<(CodeKind, Vec<u8>), (TicketId, Ticket)>,
-    /// Does the store know everything from before this page?
+    /// Does the store know every such ticket from before this page?
     store_asked: bool,
     refused: u64,
 }
@@ -113,8 +118,19 @@ impl TakingIn {
         stats: Arc<InboxStats>,
         stop: Arc<AtomicBool>,
     ) -> TakingIn {
-        let taken = engine.journal().positions().next;
-        TakingIn { engine, cold, inbox, stats, stop, taken, early_after: 0, early_at: Instant::now() }
+        let began_at = engine.journal().positions().next;
+        let in_flight = InFlight::default();
+        TakingIn {
+            engine,
+            cold,
+            inbox,
+            stats,
+            stop,
+            began_at,
+            in_flight,
+            early_after: 0,
+            early_at: Instant::now(),
+        }
     }
 
     /// Until it is to stop. A failure is told once.
@@ -160,8 +176,11 @@ impl TakingIn {
             }
             std::thread::park_timeout(STORE_LOOK_EVERY);
         }
-        *self.stats.oldest.lock() = None;
-        let entries = self.inbox.entries(ROWS_PER_PAGE).map_err(|error| error.to_string())?;
+        // Before rows are read: what the store has by now they tell themselves.
+        self.in_flight.forget_through(self.engine.projected());
+        let room = IN_FLIGHT_MAX - self.in_flight.len();
+        let entries = self.inbox.entries(ROWS_PER_PAGE.min(room), self.in_flight.ids());
+        let entries = entries.map_err(|error| error.to_string())?;
         let longest = entries.iter().map(|entry| entry.waited).max();
         *self.stats.oldest.lock() = longest.and_then(|waited| Instant::now().checked_sub(waited));
         let mut page = Page::default();
@@ -170,6 +189,7 @@ impl TakingIn {
             warn!(rows = page.refused, "rows of the box office's inbox were refused; each says why");
         }
         taken?;
+        *self.stats.oldest.lock() = None;
         if self.early_at.elapsed() >= EARLY_EVERY {
             self.early_at = Instant::now();
             self.look_at_early()?;
@@ -177,9 +197,15 @@ impl TakingIn {
         Ok(entries.len())
     }
 
-    /// Does the store know what came of every row that was taken in, and can every code be looked for?
-    fn may_read(&self) -> bool {
-        self.engine.projected() >= self.taken && self.engine.cold_filter().is_complete()
+    /// Does the store know what came of enough of the rows that were taken in, and can every code be looked for?
+    fn may_read(&mut self) -> bool {
+        let projected = self.engine.projected();
+        if self.in_flight.len() > IN_FLIGHT_MAX / 2 {
+            self.in_flight.forget_through(projected);
+        }
+        projected >= self.began_at
+            && self.in_flight.len() <= IN_FLIGHT_MAX / 2
+            && self.engine.cold_filter().is_complete()
     }
 
     fn take_all(&mut self, page: &mut Page, entries: &[InboxEntry]) -> Result<(), String> {
@@ -196,8 +222,7 @@ impl TakingIn {
     }
 
     fn take(&mut self, page: &mut Page, entry: &InboxEntry) -> Result<(), String> {
-        let key = entry.key.clone().unwrap_or_default();
-        let newest = entry.newest.max(page.versions.get(&key).copied());
+        let newest = entry.newest.max(self.in_flight.newest(entry));
         let outdated = entry.version.is_some_and(|version| newest.is_some_and(|newest| version <= newest));
         let (lsn, outcome) = if outdated {
             self.note(entry, InboxOutcome::Outdated)?
@@ -207,22 +232,20 @@ impl TakingIn {
                 Err(why) => self.note(entry, InboxOutcome::refused(&why))?,
             }
         };
-        self.taken = self.taken.max(lsn);
+        self.in_flight.note(lsn, entry, &outcome);
         self.stats.count(&outcome);
         debug!(row = entry.row.id, ?outcome, "a row of the inbox");
         match &outcome {
-            InboxOutcome::Added { id, ticket } | InboxOutcome::Changed { id, ticket } => {
+            InboxOutcome::Added { id, ticket } => {
                 self.remember_cold(page, *id, ticket);
+                // Those that came before it, of which the store does not know yet that they were early.
+                for early in self.in_flight.take_early(entry) {
+                    self.take(page, &early)?;
+                }
             }
+            InboxOutcome::Changed { id, ticket } => self.remember_cold(page, *id, ticket),
             InboxOutcome::Refused(_) => page.refused += 1,
             InboxOutcome::Unchanged | InboxOutcome::Early | InboxOutcome::Outdated => {}
-        }
-        let is_done = matches!(
-            outcome,
-            InboxOutcome::Added { .. } | InboxOutcome::Changed { .. } | InboxOutcome::Unchanged
-        );
-        if let Some(version) = entry.version.filter(|_| is_done) {
-            page.versions.insert(key, version);
         }
         Ok(())
     }
@@ -254,7 +277,7 @@ impl TakingIn {
                 continue;
             }
             if !std::mem::replace(&mut page.store_asked, true) {
-                ops::wait_for_store(&self.engine)?;
+                ops::wait_for_cold(&self.engine)?;
             }
             if let Some(found) = self.cold.find(kind, code)? {
                 return Ok(Some(found));
@@ -275,8 +298,10 @@ impl TakingIn {
 
     /// Rows that waited for a ticket which came from elsewhere: a list, a person.
     fn look_at_early(&mut self) -> Result<(), String> {
-        let entries = self.inbox.early(self.early_after, ROWS_PER_PAGE).map_err(|error| error.to_string())?;
-        let is_last = entries.len() < ROWS_PER_PAGE;
+        self.in_flight.forget_through(self.engine.projected());
+        let entries = self.inbox.early(self.early_after, EARLY_PER_LOOK, self.in_flight.ids());
+        let entries = entries.map_err(|error| error.to_string())?;
+        let is_last = entries.len() < EARLY_PER_LOOK;
         self.early_after = entries.last().filter(|_| !is_last).map_or(0, |entry| entry.row.id);
         let (catalog, mut page, mut found) = (self.engine.catalog(), Page::default(), Vec::new());
         for entry in entries {
@@ -288,98 +313,4 @@ impl TakingIn {
         }
         self.take_all(&mut page, &found)
     }
-}
-
-/// What a row wishes, or what is wrong with it in words for the box office.
-fn wish(catalog: &Catalog, entry: &InboxEntry, now: Time) -> Result<Wish, String> {
-    let event = match said(entry.event.as_ref()) {
-        Some(name) => Some(catalog.event_named(&name).ok_or_else(|| ops::unknown_event(catalog, &name))?),
-        None => None,
-    };
-    match entry.operation.trim() {
-        "add" => {
-            let event = event.ok_or("event: a new ticket needs the name of its event")?;
-            new_ticket(catalog, entry, event, now).map(Wish::Add)
-        }
-        "change" => change(entry, event).map(Wish::Change),
-        "cancel" => cancellation(entry, event).map(Wish::Change),
-        other => Err(format!("operation '{other}' is not one of add, change, cancel")),
-    }
-}
-
-/// A column that says something.
-fn said(column: Option<&String>) -> Option<String> {
-    column.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-fn new_ticket(catalog: &Catalog, entry: &InboxEntry, event: EventId, now: Time) -> Result<Ticket, String> {
-    let text = |column: &Option<String>| column.clone().unwrap_or_default();
-    let row = TicketRow {
-        code: text(&entry.code),
-        more_codes: text(&entry.more_codes),
-        card: text(&entry.card),
-        ticket_id: text(&entry.ticket_id),
-        kind: text(&entry.kind),
-        holder: text(&entry.holder),
-        order: text(&entry.order),
-        seat: text(&entry.seat),
-        status: text(&entry.status),
-        ..TicketRow::default()
-    };
-    let ticket = Ticket {
-        specimen: entry.specimen.unwrap_or(false),
-        valid_from: entry.valid_from.unwrap_or(Time::MIN),
-        valid_until: entry.valid_until.unwrap_or(Time::MAX),
-        ..row.ticket(catalog, event, now)?
-    };
-    if ticket.valid_from > ticket.valid_until {
-        return Err("valid_until is before valid_from".to_owned());
-    }
-    Ok(ticket)
-}
-
-fn cancellation(entry: &InboxEntry, event: Option<EventId>) -> Result<Change, String> {
-    let (kind, code) = named_ticket(entry)?;
-    Ok(Change {
-        kind,
-        code,
-        event,
-        type_name: None,
-        status: Some(TicketStatus::Cancelled),
-        specimen: None,
-        valid_from: None,
-        valid_until: None,
-        holder: None,
-        order: None,
-        seat: None,
-    })
-}
-
-fn change(entry: &InboxEntry, event: Option<EventId>) -> Result<Change, String> {
-    let status = said(entry.status.as_ref()).map(|word| tickets::status(&word)).transpose()?;
-    // An empty text takes away what stood there; none leaves it.
-    let text = |column: &Option<String>| column.as_ref().map(|text| text.trim().to_owned());
-    Ok(Change {
-        type_name: said(entry.kind.as_ref()),
-        status,
-        specimen: entry.specimen,
-        valid_from: entry.valid_from,
-        valid_until: entry.valid_until,
-        holder: text(&entry.holder),
-        order: text(&entry.order),
-        seat: text(&entry.seat),
-        ..cancellation(entry, event)?
-    })
-}
-
-/// The code a row names its ticket by.
-fn named_ticket(entry: &InboxEntry) -> Result<(CodeKind, Vec<u8>), String> {
-    if let Some(code) = said(entry.code.as_ref()) {
-        if code.len() > CODE_BYTES_MAX {
-            return Err(format!("code: it has more than {CODE_BYTES_MAX} bytes"));
-        }
-        return Ok((CodeKind::Optical, code.into_bytes()));
-    }
-    let card = said(entry.card.as_ref()).ok_or("code: which ticket? a code or a card is needed")?;
-    Ok((CodeKind::Card, tickets::card_bytes(&card)?))
 }
