@@ -103,3 +103,61 @@ fn named_ticket(entry: &InboxEntry) -> Result<(CodeKind, Vec<u8>), String> {
     let card = said(entry.card.as_ref()).ok_or("code: which ticket? a code or a card is needed")?;
     Ok((CodeKind::Card, tickets::card_bytes(&card)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::inbox::InboxRow;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn text() -> impl Strategy<Value = Option<String>> {
+        prop_oneof![
+            Just(None),
+            Just(Some(String::new())),
+            Just(Some("demo".to_owned())),
+            Just(Some("cancelled".to_owned())),
+            Just(Some("04A1B2C3".to_owned())),
+            any::<String>().prop_map(Some),
+            "[|x]{0,600}".prop_map(Some),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_ends_anything_and_every_refusal_has_words(
+            operation in prop_oneof![Just("add"), Just("change"), Just(" cancel "), Just("sell")],
+            texts in proptest::collection::vec(text(), 10),
+            times in proptest::collection::vec(proptest::option::of(any::<i64>()), 2),
+            specimen in proptest::option::of(any::<bool>()),
+        ) {
+            let mut texts = texts.into_iter();
+            let mut next = || texts.next().flatten();
+            let entry = InboxEntry {
+                row: InboxRow { id: 1, written_us: 1 },
+                operation: operation.to_owned(),
+                code: next(),
+                more_codes: next(),
+                card: next(),
+                event: next(),
+                kind: next(),
+                ticket_id: next(),
+                holder: next(),
+                order: next(),
+                seat: next(),
+                valid_from: times[0].map(Time),
+                valid_until: times[1].map(Time),
+                status: next(),
+                specimen,
+                version: None,
+                newest: None,
+                key: None,
+                waited: Duration::ZERO,
+            };
+            match wish(&Catalog::new(), &entry, Time(0)) {
+                Ok(wish) => prop_assert!(!wish.codes().is_empty()),
+                Err(why) => prop_assert!(!why.is_empty()),
+            }
+        }
+    }
+}
