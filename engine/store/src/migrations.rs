@@ -49,13 +49,14 @@ pub(crate) fn next(all: &'static [Migration], found: u32, wanted: u32) -> StoreR
     Ok(Some(if up { Step::Up(migration) } else { Step::Down(migration) }))
 }
 
-/// The scripts in a folder are those of `all`, numbered and paired.
+/// The scripts in a folder are those of `all`, numbered and paired; what else is there is for people.
 #[cfg(test)]
 pub(crate) fn check_folder(database: &str, all: &[Migration]) {
     let folder = format!("{}/../../migrations/{database}", env!("CARGO_MANIFEST_DIR"));
     let mut found: Vec<String> = std::fs::read_dir(folder)
         .expect("the folder is there")
         .map(|entry| entry.expect("it can be read").file_name().into_string().expect("names are text"))
+        .filter(|name| name.ends_with(".sql"))
         .collect();
     found.sort();
     let mut expected = Vec::new();
