@@ -6,6 +6,7 @@ use super::crowd::{self, GATES, LOG_BEGINS};
 use super::pace::Spread;
 use crate::venue;
 use anyhow::{Context, Result, ensure};
+use engine::Lsn;
 use engine::catalog::{DeviceId, GateId};
 use engine::decision::Reason;
 use engine::sim_disk::SplitMix64;
@@ -24,8 +25,7 @@ const WARM_UP: usize = 10;
 const LETTERS: usize = 5;
 /// Letters of a code that was only begun.
 const CODE_LETTERS: usize = 8;
-/// The length of a span of time that is asked for.
-const SPAN_MS: i64 = 60_000;
+const MINUTE_MS: i64 = 60_000;
 /// The time the log is spread over.
 const LOG_MS: u64 = 3 * 3_600_000;
 
@@ -42,49 +42,56 @@ pub struct Asked {
     pub ms: Spread,
 }
 
-type Question = fn(&dyn Queries, &mut SplitMix64, &Amounts) -> Result<usize>;
+/// What is in the store.
+struct House {
+    tickets: u32,
+    log_scans: u64,
+    last: Lsn,
+}
 
-const KINDS: [(&str, Question); 12] = [
-    ("search: holder", |store, random, amounts| tickets(store, &crowd::holder(ticket(random, amounts)))),
-    ("search: last name", |store, random, amounts| {
-        tickets(store, last_name(&crowd::holder(ticket(random, amounts))))
+type Question = fn(&dyn Queries, &mut SplitMix64, &House) -> Result<usize>;
+
+/// Why codes that nobody has are refused.
+const STRANGER: Option<Reason> = Some(Reason::UnknownTicket);
+
+const KINDS: [(&str, Question); 13] = [
+    ("search: holder", |store, random, house| tickets(store, &crowd::holder(ticket(random, house)))),
+    ("search: last name", |store, random, house| {
+        tickets(store, last_name(&crowd::holder(ticket(random, house))))
     }),
-    ("search: last name begun", |store, random, amounts| {
-        tickets(store, &last_name(&crowd::holder(ticket(random, amounts)))[..LETTERS])
+    ("search: last name begun", |store, random, house| {
+        tickets(store, &last_name(&crowd::holder(ticket(random, house)))[..LETTERS])
     }),
-    ("search: order", |store, random, amounts| tickets(store, &crowd::order(ticket(random, amounts)))),
-    ("search: code begun", |store, random, amounts| {
-        let code = venue::code(ticket(random, amounts));
+    ("search: order", |store, random, house| tickets(store, &crowd::order(ticket(random, house)))),
+    ("search: code begun", |store, random, house| {
+        let code = venue::code(ticket(random, house));
         tickets(store, std::str::from_utf8(&code[..CODE_LETTERS])?)
     }),
-    ("history of a ticket", |store, random, amounts| {
-        let ticket = Some(TicketId(ticket(random, amounts)));
+    ("history of a ticket", |store, random, house| {
+        let ticket = Some(TicketId(ticket(random, house)));
         scans(store, &ScanFilter { ticket, ..ScanFilter::default() })
     }),
-    ("log of a code", |store, random, amounts| {
-        let code = Some(venue::code(ticket(random, amounts)).to_vec());
+    ("log of a code", |store, random, house| {
+        let code = Some(venue::code(ticket(random, house)).to_vec());
         scans(store, &ScanFilter { code, ..ScanFilter::default() })
     }),
-    ("log of a reader", |store, random, _| {
+    ("log of a reader", |store, random, house| {
         let device = Some(DeviceId(random.below(u64::from(GATES)) as u32));
-        scans(store, &ScanFilter { device, ..before(random) })
+        page(store, &ScanFilter { device, ..ScanFilter::default() }, random, house)
     }),
-    ("log of a gate", |store, random, _| {
-        scans(store, &ScanFilter { gate: Some(gate(random)), ..before(random) })
+    ("log of a gate", |store, random, house| {
+        page(store, &ScanFilter { gate: Some(gate(random)), ..ScanFilter::default() }, random, house)
     }),
-    ("log of a reason", |store, random, _| {
-        scans(store, &ScanFilter { reason: Some(Reason::UnknownTicket), ..before(random) })
+    ("log of a reason", |store, random, house| {
+        page(store, &ScanFilter { reason: STRANGER, ..ScanFilter::default() }, random, house)
     }),
-    ("log of a reason at a gate", |store, random, _| {
-        let reason = Some(Reason::UnknownTicket);
-        scans(store, &ScanFilter { reason, gate: Some(gate(random)), ..before(random) })
+    ("log of a reason at a gate", |store, random, house| {
+        let filter = ScanFilter { reason: STRANGER, gate: Some(gate(random)), ..ScanFilter::default() };
+        page(store, &filter, random, house)
     }),
-    ("log of a minute", |store, random, _| {
-        let until = before(random).until;
-        scans(
-            store,
-            &ScanFilter { since: until.map(|time| time.plus_ms(-SPAN_MS)), until, ..ScanFilter::default() },
-        )
+    ("log of a minute", |store, random, _| scans(store, &minute(random))),
+    ("log of a minute at a gate", |store, random, _| {
+        scans(store, &ScanFilter { gate: Some(gate(random)), ..minute(random) })
     }),
 ];
 
@@ -94,18 +101,26 @@ const KINDS: [(&str, Question); 12] = [
 /// The store fails, or a question that must find something finds nothing.
 pub fn ask(store: &dyn Store, amounts: &Amounts) -> Result<Vec<Asked>> {
     let store = store.queries()?;
-    KINDS.iter().map(|(kind, question)| ask_kind(store.as_ref(), kind, *question, amounts)).collect()
+    let house = House { tickets: amounts.tickets, log_scans: amounts.log_scans, last: store.cursor()? };
+    let ask = |(kind, question): &(&'static str, Question)| {
+        ask_kind(kind, amounts.questions, |random| question(store.as_ref(), random, &house))
+    };
+    KINDS.iter().map(ask).collect()
 }
 
-fn ask_kind(store: &dyn Queries, kind: &'static str, question: Question, amounts: &Amounts) -> Result<Asked> {
+fn ask_kind(
+    kind: &'static str,
+    count: usize,
+    question: impl Fn(&mut SplitMix64) -> Result<usize>,
+) -> Result<Asked> {
     let mut random = SplitMix64(0x61_736b);
     for _ in 0..WARM_UP {
-        question(store, &mut random, amounts)?;
+        question(&mut random)?;
     }
     let (mut found, mut ms) = (0, Vec::new());
-    for _ in 0..amounts.questions {
+    for _ in 0..count {
         let began = Instant::now();
-        let rows = question(store, &mut random, amounts).with_context(|| kind)?;
+        let rows = question(&mut random).with_context(|| kind)?;
         ms.push(began.elapsed().as_secs_f64() * 1e3);
         found += usize::from(rows > 0);
     }
@@ -123,8 +138,8 @@ fn scans(store: &dyn Queries, filter: &ScanFilter) -> Result<usize> {
     Ok(store.scans(filter, None, SCANS_PER_PAGE)?.len())
 }
 
-fn ticket(random: &mut SplitMix64, amounts: &Amounts) -> u32 {
-    random.below(u64::from(amounts.tickets)) as u32
+fn ticket(random: &mut SplitMix64, house: &House) -> u32 {
+    random.below(u64::from(house.tickets)) as u32
 }
 
 fn gate(random: &mut SplitMix64) -> GateId {
@@ -135,8 +150,14 @@ fn last_name(holder: &str) -> &str {
     holder.split_once(' ').map_or(holder, |(_, last)| last)
 }
 
-/// What was before some moment of the evening.
-fn before(random: &mut SplitMix64) -> ScanFilter {
-    let ms = LOG_MS / 10 + random.below(LOG_MS - LOG_MS / 10);
-    ScanFilter { until: Some(LOG_BEGINS.plus_ms(ms as i64)), ..ScanFilter::default() }
+/// A page from somewhere in the log on, as whoever turns pages asks for it.
+fn page(store: &dyn Queries, filter: &ScanFilter, random: &mut SplitMix64, house: &House) -> Result<usize> {
+    let after = Lsn(house.last.0 - random.below(house.log_scans / 2));
+    Ok(store.scans(filter, Some(after), SCANS_PER_PAGE)?.len())
+}
+
+/// Some minute of the evening.
+fn minute(random: &mut SplitMix64) -> ScanFilter {
+    let since = LOG_BEGINS.plus_ms(random.below(LOG_MS) as i64 - MINUTE_MS / 2);
+    ScanFilter { since: Some(since), until: Some(since.plus_ms(MINUTE_MS)), ..ScanFilter::default() }
 }

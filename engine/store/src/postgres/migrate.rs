@@ -7,7 +7,8 @@ use crate::migrations::{self, Migration, Step, migration};
 use deadpool_postgres::ClientWrapper;
 
 /// Every migration, from version 1 on without a gap. One that was released is never edited.
-static MIGRATIONS: [Migration; 1] = [migration!("postgres", 1, "0001_create_projection")];
+static MIGRATIONS: [Migration; 2] =
+    [migration!("postgres", 1, "0001_create_projection"), migration!("postgres", 2, "0002_questions")];
 
 /// The version this program writes.
 pub(super) const LATEST: u32 = MIGRATIONS.len() as u32;
