@@ -116,7 +116,8 @@ impl Scans {
         let n = self.made;
         self.made += 1;
         let number = self.random.below(u64::from(self.tickets)) as u32;
-        let code = if n % STRANGER_EVERY == 0 { venue::stranger(number) } else { venue::code(number) };
+        let code =
+            if n.is_multiple_of(STRANGER_EVERY) { venue::stranger(number) } else { venue::code(number) };
         let reader = self.random.below(u64::from(GATES)) as u32;
         let id = format!("{:08x}-{:04x}-4000-8000-{n:012x}", self.random.next() as u32, n as u16);
         engine.scan(&Scan {
@@ -136,7 +137,7 @@ impl Scans {
     }
 }
 
-/// When the log of the full store begins: days that need partitions of their own.
+/// When the log of the full store begins.
 pub const LOG_BEGINS: Time = venue::BEGIN;
 
 #[cfg(test)]

@@ -23,9 +23,15 @@ pub struct Node {
     pub engine: Arc<Engine>,
     stop: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
-    projecting: Option<(JoinHandle<Result<(), ProjectError>>, Arc<ProjectorStats>)>,
+    projecting: Option<Projecting>,
     // Last: it is removed when nothing uses it any more.
     _folder: tempfile::TempDir,
+}
+
+/// The projector on its thread.
+struct Projecting {
+    thread: JoinHandle<Result<(), ProjectError>>,
+    stats: Arc<ProjectorStats>,
 }
 
 // === impl Node ===
@@ -54,7 +60,7 @@ impl Node {
             api::system::give_way();
             projector.run(&stop)
         });
-        self.projecting = Some((thread, stats));
+        self.projecting = Some(Projecting { thread, stats });
     }
 
     /// What the projector does.
@@ -62,7 +68,7 @@ impl Node {
     /// # Errors
     /// It was not started.
     pub fn stats(&self) -> Result<&ProjectorStats> {
-        self.projecting.as_ref().map(|(_, stats)| stats.as_ref()).context("nothing is projected")
+        self.projecting.as_ref().map(|own| own.stats.as_ref()).context("nothing is projected")
     }
 
     /// Makes everything durable that was recorded; gives the last record.
@@ -97,8 +103,8 @@ impl Node {
 
     fn end(&mut self) -> Result<()> {
         self.stop.store(true, Ordering::SeqCst);
-        if let Some((thread, _)) = self.projecting.take() {
-            thread.join().map_err(|_| anyhow!("the projector panicked"))??;
+        if let Some(own) = self.projecting.take() {
+            own.thread.join().map_err(|_| anyhow!("the projector panicked"))??;
         }
         self.engine.journal().stop_writer();
         self.writer
