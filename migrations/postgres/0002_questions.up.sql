@@ -9,6 +9,6 @@ CREATE INDEX scans_gate ON scans (gate, lsn);
 CREATE INDEX scans_reason ON scans (reason, lsn) WHERE reason IS NOT NULL;
 CREATE INDEX scans_gate_reason ON scans (gate, reason, lsn) WHERE reason IS NOT NULL;
 
--- A minute of the log. With a BRIN index the planner read the whole log by its LSNs instead.
+-- A minute at a gate: with a BRIN index the planner read everything that gate had ever seen instead.
 DROP INDEX scans_decided_at;
 CREATE INDEX scans_decided_at ON scans (decided_at);
