@@ -158,6 +158,8 @@ pub struct Sources {
     pub projector: Arc<store::ProjectorStats>,
     /// The box office's inbox, where the store has one.
     pub inbox: Option<Arc<InboxStats>>,
+    /// The store it carries to.
+    pub store: store::StoreWatch,
 }
 
 impl std::fmt::Debug for Sources {
@@ -210,6 +212,24 @@ impl Writer<'_, '_> {
         let metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(value).encode(metric)
     }
+
+    fn seconds(&mut self, name: &str, help: &str, value: f64) -> std::fmt::Result {
+        let metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(value).encode(metric)
+    }
+
+    /// A text, as the label `label` of a metric whose value is always 1.
+    fn info(&mut self, name: &str, help: &str, label: &str, text: &str) -> std::fmt::Result {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Info)?;
+        metric.encode_info(&[(label, text)])
+    }
+
+    /// `buckets`: the upper bound of each and how many are in it.
+    fn histogram(&mut self, name: &str, help: &str, sum_s: f64, buckets: &[(f64, u64)]) -> std::fmt::Result {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        metric.encode_histogram::<[(&str, &str); 0]>(sum_s, count, buckets, None)
+    }
 }
 
 impl Collector for Page {
@@ -218,6 +238,8 @@ impl Collector for Page {
         self.scans(&mut writer)?;
         self.counts(&mut writer)?;
         self.journal(&mut writer)?;
+        self.projection(&mut writer)?;
+        self.store(&mut writer)?;
         self.behind(&mut writer)?;
         self.0.inbox.as_ref().map_or(Ok(()), |inbox| inbox_rows(&mut writer, inbox))?;
         self.latency(&mut writer)
@@ -345,31 +367,84 @@ impl Page {
         )
     }
 
-    fn behind(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
-        let engine = &self.0.engine;
-        let (tickets, scans, early) = engine.sizes();
+    fn projection(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
+        let (engine, stats) = (&self.0.engine, &self.0.projector);
+        // What was projected is read first: the other way round it might be ahead of what was durable.
+        let projected = engine.projected();
         let durable = engine.journal().positions().durable;
+        let behind_ms =
+            stats.behind_since(projected, durable).map_or(0, |since| engine.now().since_ms(since));
+        let done = stats.snapshot();
         writer.gauge(
             "projected_lsn",
-            "Position up to which the store has everything",
-            engine.projected().0 as i64,
+            "Position up to which the store has everything; until the store was reached, what it has at the least",
+            projected.0 as i64,
         )?;
         writer.gauge(
             "projection_lag_records",
             "Durable records the store does not have yet",
-            durable.0 as i64 - engine.projected().0 as i64,
+            durable.0 as i64 - projected.0 as i64,
+        )?;
+        writer.seconds(
+            "projection_lag_seconds",
+            "How long the oldest durable record has waited that the store does not have; 0: it has all",
+            behind_ms.max(0) as f64 / 1e3,
         )?;
         writer.gauge(
             "settled_lsn",
             "Position up to which the store keeps everything through a power cut",
             engine.settled().0 as i64,
         )?;
-        writer.counter("projection_syncs", "Syncs of the store", self.0.projector.snapshot().syncs)?;
+        writer.counter("projection_batches", "Transactions of the store", done.batches)?;
+        writer.counter("projection_records", "Records in them", done.records)?;
+        writer.gauge(
+            "projection_batch_records_max",
+            "Records the next transaction may have; falls while the store is slow or ends transactions by a deadline",
+            done.batch_records_max as i64,
+        )?;
+        let bounds = store::BATCH_BUCKETS_MS.iter().map(|ms| *ms as f64 / 1e3).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(done.batches_by_time).collect();
+        let sum_s = done.batches_us as f64 / 1e6;
+        writer.histogram("projection_batch_seconds", "How long a transaction took", sum_s, &buckets)?;
+        writer.counter("projection_syncs", "Syncs of the store", done.syncs)?;
         writer.counter(
             "projection_errors",
-            "Batches the store refused",
-            self.0.projector.snapshot().errors,
+            "Failed tries; each but one that cannot pass is repeated",
+            done.errors,
         )?;
+        writer.gauge(
+            "projection_failing",
+            "1: the last try failed and the projection waits for the store; gates go on",
+            i64::from(done.failing),
+        )?;
+        done.last_error.map_or(Ok(()), |error| {
+            writer.info(
+                "projection_last_error",
+                "The last failed try in words, cut short; it stays when it is over: see projection_failing",
+                "error",
+                &error,
+            )
+        })
+    }
+
+    fn store(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
+        let store = &self.0.store;
+        writer.info("store", "Which store this node has", "name", store.name)?;
+        let Some(pool) = &store.pool else { return Ok(()) };
+        let now = pool();
+        writer.gauge("store_pool_open", "Connections for questions that are open", now.open as i64)?;
+        writer.gauge(
+            "store_pool_in_use",
+            "Of these, connections with a question under way",
+            now.in_use as i64,
+        )?;
+        writer.gauge("store_pool_waiting", "Questions that wait for a connection", now.waiting as i64)?;
+        writer.gauge("store_pool_most", "Connections for questions there may be", now.most as i64)
+    }
+
+    fn behind(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
+        let engine = &self.0.engine;
+        let (tickets, scans, early) = engine.sizes();
         writer.gauge("tickets", "Tickets in memory", tickets as i64)?;
         writer.gauge("scans_kept", "Answers kept for retries", scans as i64)?;
         writer.counter(
@@ -408,13 +483,12 @@ impl Page {
             .map(|value| value.value_iterated_to() as f64 * value.count_at_value() as f64)
             .sum::<f64>()
             / 1e6;
-        let mut metric = writer.encoder.encode_descriptor(
+        writer.histogram(
             "scan_seconds",
             "From the engine's first sight of a scan to the moment its reply may leave",
-            None,
-            MetricType::Histogram,
-        )?;
-        metric.encode_histogram::<[(&str, &str); 0]>(sum_s, merged.len(), &buckets, None)
+            sum_s,
+            &buckets,
+        )
     }
 }
 

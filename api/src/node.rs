@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, Store};
+use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, Store, StoreWatch};
 use tracing::{error, info, warn};
 
 /// A stop has so long to answer what is in flight.
@@ -52,6 +52,8 @@ pub struct Core {
     pub profiles: Profiles,
     /// The projector's counters.
     pub projector: Arc<ProjectorStats>,
+    /// What is seen of the store.
+    pub store: StoreWatch,
     /// Codes of tickets that are in the store only.
     pub cold_codes: Arc<ColdCodes>,
     /// Look-ups of tickets that are in the store only.
@@ -128,6 +130,7 @@ impl Core {
         let (questions, inbox) = (store.queries()?, store.inbox());
         let cold_codes = Arc::new(ColdCodes::new(store.queries()?));
         let cold = look_up_in(store.queries()?)?;
+        let watch = store.watch();
         let for_writer = Arc::clone(&engine);
         let writer = spawn("journal", move || for_writer.journal().run_writer())?;
         let mut projector = Projector::new(Arc::clone(&engine), store, ProjectorOptions::default());
@@ -148,6 +151,7 @@ impl Core {
             engine,
             profiles,
             projector: stats,
+            store: watch,
             cold_codes,
             cold,
             inbox,
@@ -292,14 +296,14 @@ fn open_engine(
         !names.iter().any(|name| name.starts_with("journal-")) && checkpoint::list(disk.as_ref())?.is_empty();
     let cursor = match cursor {
         Ok(cursor) if fresh && cursor > Lsn(0) => return open_from_store(disk, store, cursor, options),
-        Ok(cursor) => cursor,
+        Ok(cursor) => Some(cursor),
         Err(error) if fresh => {
             return Err(error).context(
                 "there is neither journal nor checkpoint, and only the store can tell whether this node is new; start it when the store can be reached, or name the right data directory",
             );
         }
         // Told by whoever looks whether the store is ready.
-        Err(error) if storage::is_servers_doing(&error) => Lsn(0),
+        Err(error) if storage::is_servers_doing(&error) => None,
         Err(error) => return Err(error).context("read the store's cursor"),
     };
     let (engine, opened) = Engine::open(disk, Arc::new(SystemClock), options)?;
@@ -311,7 +315,8 @@ fn open_engine(
         warn!(segment = %cut.segment, byte = cut.byte, reason = %cut.reason, "a torn tail was cut: writes nobody was told of");
     }
     info!(checkpoint = opened.checkpoint, records = opened.recovery.records, "journal replayed");
-    engine.set_projected(cursor);
+    // A store that is away has at least what the journal has let go.
+    engine.set_projected(cursor.unwrap_or(Lsn(engine.journal().oldest().0 - 1)));
     Ok(engine)
 }
 
@@ -642,6 +647,7 @@ fn sources(
         latency: latency.to_vec(),
         projector: Arc::clone(&core.projector),
         inbox,
+        store: core.store.clone(),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `node` | the same through `Engine`, with a journal |
 //! | `journal` | records in batches on a disk |
 //! | `bodies` | scan bodies in, replies out |
+//! | `store` | the projection on real databases: how it keeps up, what it answers |
 //!
 //! Every workload also runs here with a small input, as an ordinary test, so that no bench can rot.
 
@@ -16,6 +17,7 @@ pub mod bodies;
 pub mod direct;
 pub mod journal;
 pub mod node;
+pub mod store;
 pub mod stream;
 pub mod venue;
 

@@ -1,10 +1,10 @@
-//! One venue: an event that never ends, a gate, a device, and tickets made from their numbers. Knows catalog and
+//! One venue: an event that never ends, gates with a device each, and tickets made from their numbers. Knows catalog and
 //! tickets; knows no scan.
 
 use engine::Time;
 use engine::catalog::{
-    AntiPassback, CapacityRule, Device, DeviceId, DeviceStatus, Entity, Event, FailPolicy, Gate, GateId,
-    GateMode, Reentry, TicketType, TypeId, Zone,
+    AntiPassback, CapacityRule, Catalog, Device, DeviceId, DeviceStatus, Entity, Event, FailPolicy, Gate,
+    GateId, GateMode, Reentry, TicketType, TypeId, Zone,
 };
 use engine::limits::TICKETS_PER_RECORD_MAX;
 use engine::record::Record;
@@ -29,14 +29,12 @@ pub enum Rule {
 
 const EVENT: &str = "demo-match";
 const ZONE: &str = "BOWL";
-const GATE: &str = "ENTRANCE_01";
-const DEVICE: &str = "KQT300_001";
 
 /// A state with catalog and tickets `0..count`, all of one type; built through `apply` as a replay does.
 pub fn state(count: u32, rule: Rule) -> State {
     let mut state = State::new();
     apply(&mut state, &Record::Born { at: BEGIN, salt: *b"a salt of 16 by." });
-    for entity in entities(&state, rule) {
+    for entity in entities(&state.catalog, rule, 1) {
         apply(&mut state, &Record::Put { at: BEGIN, operator: None, entity: Box::new(entity) });
     }
     let mut numbers = 0..count;
@@ -59,26 +57,26 @@ pub const GATE_ID: GateId = GateId(0);
 pub const DEVICE_ID: DeviceId = DeviceId(0);
 const TYPE_ID: TypeId = TypeId(0);
 
-fn entities(state: &State, rule: Rule) -> Vec<Entity> {
+/// What a catalog needs for the workload, with so many gates and a device at each.
+pub fn entities(catalog: &Catalog, rule: Rule, gates: u16) -> Vec<Entity> {
     // Names get numbers in order: the first of each kind is 0, and zone 0 is outside.
-    let inside = engine::catalog::ZoneId(state.catalog.zones().count() as u16);
+    let inside = engine::catalog::ZoneId(catalog.zones().count() as u16);
     let event = engine::catalog::EventId(0);
-    let gate = Gate {
-        name: GATE.to_owned(),
-        event: Some(event),
-        from: engine::catalog::ZoneId::OUTSIDE,
-        to: inside,
-        mode: GateMode::Open,
-        fail_policy: FailPolicy::Closed,
-    };
     let zone = Zone { name: ZONE.to_owned(), capacity: None, rule: CapacityRule::Hard };
-    vec![
-        Entity::Event(match_event()),
-        Entity::Zone(zone),
-        Entity::Gate(gate),
-        Entity::Type(ticket_type(event, rule)),
-        Entity::Device(device()),
-    ]
+    let mut all =
+        vec![Entity::Event(match_event()), Entity::Zone(zone), Entity::Type(ticket_type(event, rule))];
+    for number in 0..gates {
+        all.push(Entity::Gate(Gate {
+            name: format!("ENTRANCE_{:02}", number + 1),
+            event: Some(event),
+            from: engine::catalog::ZoneId::OUTSIDE,
+            to: inside,
+            mode: GateMode::Open,
+            fail_policy: FailPolicy::Closed,
+        }));
+        all.push(Entity::Device(device(number)));
+    }
+    all
 }
 
 fn match_event() -> Event {
@@ -112,10 +110,10 @@ fn ticket_type(event: engine::catalog::EventId, rule: Rule) -> TicketType {
     }
 }
 
-fn device() -> Device {
+fn device(number: u16) -> Device {
     Device {
-        name: DEVICE.to_owned(),
-        gate: Some(GATE_ID),
+        name: format!("KQT300_{:03}", number + 1),
+        gate: Some(GateId(number)),
         profile: "json".to_owned(),
         key_hashes: Vec::new(),
         number: None,

@@ -1,6 +1,7 @@
 //! What people and Prometheus see: health, readiness and numbers that move as scans are made.
 
-use crate::support::{Client, Server, Site};
+use crate::database::Database;
+use crate::support::{Client, Server, Site, until};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every sample of the page by name and labels; a line that is not Prometheus text stops the test.
@@ -32,7 +33,7 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
             labels.is_empty() || labels.split("\",").all(|pair| pair.split_once("=\"").is_some()),
             "{line}"
         );
-        let family = ["_total", "_bucket", "_sum", "_count"]
+        let family = ["_total", "_bucket", "_sum", "_count", "_info"]
             .iter()
             .find_map(|end| plain.strip_suffix(end).filter(|family| typed.contains_key(*family)))
             .unwrap_or(plain);
@@ -86,7 +87,7 @@ fn the_metrics_are_prometheus_text_and_move_as_scans_are_made() {
     }
     let requests = changed("gatehouse_requests_total");
     assert_eq!(requests, 9.0);
-    buckets_add_up(&after);
+    buckets_add_up(&after, "scan_seconds");
     server.kill();
     let restarted = read(&site.start());
     assert_eq!(
@@ -96,24 +97,92 @@ fn the_metrics_are_prometheus_text_and_move_as_scans_are_made() {
     assert_eq!(restarted[r#"gatehouse_denials_total{reason="already_used"}"#], 1.0);
 }
 
-fn buckets_add_up(samples: &BTreeMap<String, f64>) {
+fn buckets_add_up(samples: &BTreeMap<String, f64>, histogram: &str) {
+    let begin = format!("gatehouse_{histogram}_bucket{{le=\"");
     let mut buckets: Vec<(f64, f64)> = samples
         .iter()
         .filter_map(|(name, value)| {
-            Some((
-                name.strip_prefix("gatehouse_scan_seconds_bucket{le=\"")?
-                    .trim_end_matches("\"}")
-                    .parse()
-                    .unwrap(),
-                *value,
-            ))
+            Some((name.strip_prefix(&begin)?.trim_end_matches("\"}").parse().unwrap(), *value))
         })
         .collect();
     buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
     assert!(buckets.windows(2).all(|pair| pair[0].1 <= pair[1].1), "{buckets:?}");
     let last = buckets.last().unwrap();
     assert!(last.0.is_infinite(), "the last bucket is +Inf: {buckets:?}");
-    assert_eq!(last.1, samples["gatehouse_scan_seconds_count"]);
+    assert_eq!(last.1, samples[&format!("gatehouse_{histogram}_count")]);
+}
+
+#[test]
+fn the_projection_is_told_with_the_embedded_store() {
+    let site = Site::demo();
+    let server = site.start();
+    server.scan(1, "DEMO-STD-000001", "p1");
+    server.projected();
+    let page = read(&server);
+    buckets_add_up(&page, "projection_batch_seconds");
+    assert_eq!(page[r#"gatehouse_store_info{name="sqlite"}"#], 1.0);
+    assert!(!page.keys().any(|name| name.starts_with("gatehouse_store_pool")), "it has no pool");
+    assert!(!page.keys().any(|name| name.starts_with("gatehouse_projection_last_error")), "nothing failed");
+    for (name, value) in [
+        ("gatehouse_projection_lag_records", 0.0),
+        ("gatehouse_projection_lag_seconds", 0.0),
+        ("gatehouse_projection_failing", 0.0),
+        ("gatehouse_projection_errors_total", 0.0),
+        ("gatehouse_projection_batch_records_max", 8_000.0),
+    ] {
+        assert_eq!(page[name], value, "{name}");
+    }
+    let batches = page["gatehouse_projection_batches_total"];
+    assert!(batches >= 1.0 && page["gatehouse_projection_records_total"] >= batches, "{page:?}");
+    assert_eq!(page["gatehouse_projection_batch_seconds_count"], batches);
+}
+
+#[test]
+fn how_far_a_database_that_is_away_is_behind_is_told_also_by_a_node_that_began_without_it() {
+    let mut database = Database::start();
+    let site = database.site();
+    let server = site.start();
+    server.scan(900, "DEMO-STD-000001", "w1");
+    server.projected();
+    let page = read(&server);
+    assert_eq!(page[r#"gatehouse_store_info{name="postgres"}"#], 1.0);
+    assert_eq!(page["gatehouse_store_pool_most"], 8.0);
+    assert!(page["gatehouse_store_pool_open"] >= page["gatehouse_store_pool_in_use"]);
+    assert_eq!(page["gatehouse_store_pool_waiting"], 0.0);
+
+    database.server.stop();
+    server.scan(900, "DEMO-STD-000002", "w2");
+    let noticed = until("the failure to be told", || {
+        let page = read(&server);
+        (page["gatehouse_projection_failing"] == 1.0).then_some(page)
+    });
+    assert_eq!(noticed["gatehouse_projection_lag_records"], 1.0);
+    assert!(noticed["gatehouse_projection_errors_total"] >= 1.0);
+    let error = noticed.keys().find(|name| name.starts_with("gatehouse_projection_last_error_info")).unwrap();
+    assert!(!error.contains("only-for-tests") && !error.contains("postgres://"), "{error}");
+    let grown = |server: &Server, from: f64| {
+        until("the lag to grow", || {
+            let lag = server.metric("gatehouse_projection_lag_seconds");
+            (lag > from).then_some(lag)
+        })
+    };
+    let lag = grown(&server, noticed["gatehouse_projection_lag_seconds"]);
+    server.kill();
+
+    // It is as old as the record, not as the process; which records the store has, only the store could tell.
+    let server = site.start();
+    let began = read(&server);
+    assert!(began["gatehouse_projection_lag_seconds"] >= lag, "{began:?}");
+    assert!(began["gatehouse_projection_lag_records"] >= 1.0);
+    grown(&server, began["gatehouse_projection_lag_seconds"]);
+    database.server.resume();
+    server.projected();
+    let page = read(&server);
+    assert_eq!(page["gatehouse_projection_lag_seconds"], 0.0);
+    until("it to say so", || (server.metric("gatehouse_projection_failing") == 0.0).then_some(()));
+    let stays = |name: &String| name.starts_with("gatehouse_projection_last_error_info");
+    assert!(read(&server).keys().any(stays), "what failed last can still be read");
+    server.stop();
 }
 
 #[test]

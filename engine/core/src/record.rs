@@ -255,6 +255,14 @@ impl<'a> Record<'a> {
         postcard::from_bytes(body).map_err(RecordError::Malformed)
     }
 
+    /// When it reached the engine: a scan that was made offline happened earlier.
+    pub fn recorded_at(&self) -> Time {
+        match self {
+            Record::Scan(scan) => scan.recorded_at,
+            other => other.at(),
+        }
+    }
+
     /// When it happened.
     pub fn at(&self) -> Time {
         match self {

@@ -185,6 +185,16 @@ impl StoreError {
         }
     }
 
+    /// Was it that time was too short? The same with less to do may work.
+    pub(crate) fn by_deadline(&self) -> bool {
+        matches!(self, StoreError::Server { cause: Cause::Slow, .. })
+    }
+
+    /// Did the server go, or was nothing heard of it?
+    pub(crate) fn broke_off(&self) -> bool {
+        matches!(self, StoreError::Server { cause: Cause::Away, .. })
+    }
+
     pub(crate) fn damaged(row: impl Into<String>, problem: impl ToString) -> StoreError {
         StoreError::Damaged { row: row.into(), problem: problem.to_string() }
     }

@@ -1,16 +1,19 @@
 //! The projector: carries durable records from the journal into the store, in batches, on a thread of its own. Owns
-//! the pace, the retries and what is told about them; knows no database. Nothing waits for it: when the store is
-//! away the journal grows, and is carried over when the store is back, nothing lost and nothing twice.
+//! when a batch is made and the retries; how large it is, is `pace`'s, what is told about it `progress`'. Knows no
+//! database. Nothing waits for it: when the store is away the journal grows, and is carried over when the store is back,
+//! nothing lost and nothing twice.
 
 use crate::error::StoreError;
+use crate::pace::{Pace, Size};
+use crate::progress::ProjectorStats;
 use crate::store::Store;
+use engine::clock::Time;
 use engine::journal::{JournalError, Reader};
 use engine::record::{Record, RecordError};
 use engine::{Engine, Lsn};
-use parking_lot::Mutex;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
@@ -27,8 +30,12 @@ pub struct ProjectorOptions {
     /// Records in one transaction at the most; 8,000. A page of the database is written once for each transaction,
     /// however many of its rows change, so a backlog drains faster in large ones.
     pub batch_records_max: usize,
-    /// Bytes of records read at once at the most; 4 MiB.
+    /// Bytes of records in one transaction at the most; 4 MiB.
     pub batch_bytes_max: usize,
+    /// Below this, a batch that is too slow is not made smaller; 250 records, and as small a part of the bytes.
+    pub batch_records_min: usize,
+    /// A batch that takes so long was too large: the next ones are smaller; 4 s.
+    pub batch_slow: Duration,
     /// How long it lets a batch grow, and how often it looks whether there is one; 200 ms. A page of the database is
     /// written once for each transaction: at 5,000 scans/s batches of 20 ms wrote 9 MB/s of log, and the disk is the
     /// journal's too.
@@ -106,40 +113,6 @@ pub enum ProjectError {
     },
 }
 
-/// What the projector has done, shared with whoever watches it. Counters only grow.
-#[derive(Debug, Default)]
-pub struct ProjectorStats {
-    projected: AtomicU64,
-    batches: AtomicU64,
-    records: AtomicU64,
-    syncs: AtomicU64,
-    errors: AtomicU64,
-    last_batch_us: AtomicU64,
-    failing: AtomicBool,
-    last_error: Mutex<Option<String>>,
-}
-
-/// [`ProjectorStats`] at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProjectorSnapshot {
-    /// The last record in the store.
-    pub projected: Lsn,
-    /// Transactions.
-    pub batches: u64,
-    /// Records in them.
-    pub records: u64,
-    /// Syncs of the store.
-    pub syncs: u64,
-    /// Failed tries.
-    pub errors: u64,
-    /// How long the last transaction took, in microseconds.
-    pub last_batch_us: u64,
-    /// Did the last try fail?
-    pub failing: bool,
-    /// The last failure, for the operator; stays after it is over.
-    pub last_error: Option<String>,
-}
-
 /// The projector of one engine into one store.
 pub struct Projector {
     engine: Arc<Engine>,
@@ -152,6 +125,13 @@ pub struct Projector {
     reader: Option<Reader>,
     /// Read and not yet applied; they follow the store's cursor.
     gathered: Vec<(Lsn, Vec<u8>)>,
+    /// More was durable than the last read gave.
+    more: bool,
+    pace: Pace,
+    /// There was more than the last batch could take.
+    full: bool,
+    /// When the journal was last read, or looked at whether there is anything to read.
+    looked_at: Time,
     /// Since when something waits for a sync; what the store had at the start waits too.
     unsettled: Option<Instant>,
 }
@@ -163,6 +143,8 @@ impl Default for ProjectorOptions {
         ProjectorOptions {
             batch_records_max: 8_000,
             batch_bytes_max: 4 << 20,
+            batch_records_min: 250,
+            batch_slow: Duration::from_secs(4),
             gather_wait: Duration::from_millis(200),
             sync_bytes: 1 << 20,
             sync_wait: Duration::from_secs(1),
@@ -197,51 +179,17 @@ impl ProjectError {
     }
 }
 
-// === impl ProjectorStats ===
-
-impl ProjectorStats {
-    /// What has been done so far. A few atomic loads.
-    pub fn snapshot(&self) -> ProjectorSnapshot {
-        ProjectorSnapshot {
-            projected: Lsn(self.projected.load(Ordering::Relaxed)),
-            batches: self.batches.load(Ordering::Relaxed),
-            records: self.records.load(Ordering::Relaxed),
-            syncs: self.syncs.load(Ordering::Relaxed),
-            errors: self.errors.load(Ordering::Relaxed),
-            last_batch_us: self.last_batch_us.load(Ordering::Relaxed),
-            failing: self.failing.load(Ordering::Relaxed),
-            last_error: self.last_error.lock().clone(),
-        }
-    }
-
-    fn applied(&self, through: Lsn, records: usize, took: Duration) {
-        self.projected.store(through.0, Ordering::Relaxed);
-        self.batches.fetch_add(1, Ordering::Relaxed);
-        self.records.fetch_add(records as u64, Ordering::Relaxed);
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.last_batch_us.store(took_us, Ordering::Relaxed);
-    }
-
-    /// Gives whether this is the first failure since the last success.
-    fn failed(&self, error: &ProjectError) -> bool {
-        self.errors.fetch_add(1, Ordering::Relaxed);
-        *self.last_error.lock() = Some(error.to_string());
-        !self.failing.swap(true, Ordering::Relaxed)
-    }
-
-    /// Gives whether there had been a failure.
-    fn recovered(&self) -> bool {
-        self.failing.swap(false, Ordering::Relaxed)
-    }
-}
-
 // === impl Projector ===
 
 impl Projector {
     /// A projector that has not begun.
     pub fn new(engine: Arc<Engine>, store: Box<dyn Store>, options: ProjectorOptions) -> Projector {
-        assert!(options.batch_records_max > 0);
-        assert!(options.batch_bytes_max > 0);
+        let most = Size { records: options.batch_records_max, bytes: options.batch_bytes_max };
+        let pace = Pace::new(most, options.batch_records_min, options.batch_slow);
+        let stats = ProjectorStats::default();
+        stats.begins_at(engine.projected());
+        stats.limited(pace.limit().records);
+        let looked_at = engine.now();
         // Drawn once, with the journal's first record: later the state's lock is the gates' alone.
         let salt = engine.with_state(|state| state.salt);
         Projector {
@@ -249,9 +197,13 @@ impl Projector {
             store,
             options,
             salt,
-            stats: Arc::new(ProjectorStats::default()),
+            stats: Arc::new(stats),
             reader: None,
             gathered: Vec::new(),
+            more: false,
+            pace,
+            full: false,
+            looked_at,
             unsettled: Some(Instant::now()),
         }
     }
@@ -317,6 +269,7 @@ impl Projector {
     /// One that does not pass (see [`ProjectError::may_pass`]): the node goes on, its journal grows, and a
     /// person has to come.
     pub fn run(&mut self, stop: &AtomicBool) -> Result<(), ProjectError> {
+        self.look_at_oldest();
         let mut failures = 0;
         let mut drain: Option<(Lsn, Instant)> = None;
         loop {
@@ -331,13 +284,14 @@ impl Projector {
             }
             let drained = drain.is_some_and(|(last, _)| self.engine.projected() >= last);
             match self.step().and_then(|records| self.look_after(records, drained)) {
-                Ok(records) => {
+                Ok(_) => {
                     failures = 0;
                     self.tell_recovery();
-                    self.gather(records, stop);
+                    self.gather(stop);
                 }
                 Err(error) => {
                     failures += 1;
+                    self.look_at_oldest();
                     let first = self.stats.failed(&error);
                     if !error.may_pass() {
                         error!(%error, "the projection stopped, gates go on and the journal grows");
@@ -377,23 +331,68 @@ impl Projector {
 
     fn try_step(&mut self) -> Result<usize, ProjectError> {
         self.fill()?;
-        let count = self.gathered.len().min(self.options.batch_records_max);
-        let Some((last, _)) = self.gathered[..count].last() else { return Ok(0) };
+        let size = self.next_size();
+        self.full = self.more || size.records < self.gathered.len();
+        let Some((last, _)) = self.gathered[..size.records].last() else { return Ok(0) };
         let last = *last;
-        let mut batch = Vec::with_capacity(count);
-        for (lsn, payload) in &self.gathered[..count] {
-            let record =
-                Record::decode(payload).map_err(|error| ProjectError::Record { lsn: *lsn, error })?;
-            batch.push((*lsn, record));
+        let mut batch = Vec::with_capacity(size.records);
+        for own in &self.gathered[..size.records] {
+            batch.push((own.0, decode(own)?));
         }
+        // Until the next read tells: what follows is not older than this.
+        let after = batch.last().filter(|_| self.more).map(|(_, record)| record.recorded_at());
         let began = Instant::now();
-        self.store.apply(&batch)?;
+        let applied = self.store.apply(&batch);
+        let took = began.elapsed();
         drop(batch);
-        self.stats.applied(last, count, began.elapsed());
+        if let Err(error) = applied {
+            self.pace.failed(size, error.by_deadline(), error.broke_off(), took);
+            self.stats.limited(self.pace.limit().records);
+            return Err(error.into());
+        }
+        self.pace.went_in(size, self.full, took);
+        self.stats.limited(self.pace.limit().records);
+        self.stats.applied(last, size.records, took);
         self.engine.set_projected(last);
         self.unsettled.get_or_insert_with(Instant::now);
-        self.gathered.drain(..count);
-        Ok(count)
+        self.gathered.drain(..size.records);
+        match (self.gathered.first(), after) {
+            (Some(next), _) => self.stats.waits_since(decode(next)?.recorded_at()),
+            (None, Some(after)) => self.stats.waits_since(after),
+            (None, None) => self.stats.nothing_waits(self.looked_at),
+        }
+        Ok(size.records)
+    }
+
+    /// How much of what was read the next batch takes.
+    fn next_size(&self) -> Size {
+        let limit = self.pace.limit();
+        let mut size = Size { records: 0, bytes: 0 };
+        for (_, payload) in self.gathered.iter().take(limit.records) {
+            if size.records > 0 && size.bytes + payload.len() > limit.bytes {
+                break;
+            }
+            size = Size { records: size.records + 1, bytes: size.bytes + payload.len() };
+        }
+        size
+    }
+
+    /// Looks since when the oldest record waits, where no batch has told it, as when the store was away from the start.
+    fn look_at_oldest(&self) {
+        let (now, projected, journal) = (self.engine.now(), self.engine.projected(), self.engine.journal());
+        if projected >= journal.positions().durable {
+            return self.stats.nothing_waits(now);
+        }
+        if self.stats.knows_oldest() {
+            return;
+        }
+        let mut found = Vec::new();
+        // What is wrong with the journal is told by whoever needs the record.
+        if journal.reader(projected).read(1, &mut found).is_ok()
+            && let Some(Ok(record)) = found.first().map(decode)
+        {
+            self.stats.waits_since(record.recorded_at());
+        }
     }
 
     /// Makes durable what the store has, now: after it the journal need not keep those records for the store.
@@ -402,7 +401,7 @@ impl Projector {
     /// The store.
     pub fn settle(&mut self) -> Result<Lsn, ProjectError> {
         let settled = self.store.sync()?;
-        self.stats.syncs.fetch_add(1, Ordering::Relaxed);
+        self.stats.synced();
         self.unsettled = None;
         // A store that lost its newest rows while it was away has less than was seen in it before, never more.
         self.engine.set_projected(settled);
@@ -433,7 +432,7 @@ impl Projector {
         if self.reader.is_none() {
             let cursor = self.check()?;
             self.engine.set_projected(cursor);
-            self.stats.projected.store(cursor.0, Ordering::Relaxed);
+            self.stats.begins_at(cursor);
             self.reader = Some(self.engine.journal().reader(cursor));
         }
         let Some(reader) = &mut self.reader else { return Ok(()) };
@@ -441,16 +440,24 @@ impl Projector {
             return Ok(());
         }
         let cursor = Lsn(reader.next_lsn().0 - 1);
-        reader.read(self.options.batch_bytes_max, &mut self.gathered).map_err(|error| match error {
+        self.looked_at = self.engine.now();
+        let durable = self.engine.journal().positions().durable;
+        reader.read(self.pace.limit().bytes, &mut self.gathered).map_err(|error| match error {
             JournalError::Gone { oldest } => ProjectError::Missing { cursor, oldest },
             other => ProjectError::Journal(other),
-        })
+        })?;
+        self.more = reader.next_lsn() <= durable;
+        match self.gathered.first() {
+            Some(first) => self.stats.waits_since(decode(first)?.recorded_at()),
+            None => self.stats.nothing_waits(self.looked_at),
+        }
+        Ok(())
     }
 
     /// Waits until another batch is worth a transaction. It looks now and then in place of waiting for the journal's
     /// signal: behind that is a lock of the journal's writer, and this thread may be stopped at any moment by a gate.
-    fn gather(&self, records: usize, stop: &AtomicBool) {
-        if records < self.options.batch_records_max && !stop.load(Ordering::SeqCst) {
+    fn gather(&self, stop: &AtomicBool) {
+        if !self.full && !stop.load(Ordering::SeqCst) {
             pause(self.options.gather_wait, stop);
         }
     }
@@ -460,6 +467,10 @@ impl Projector {
             info!(projected = %self.engine.projected(), "the store is back, the projection goes on");
         }
     }
+}
+
+fn decode((lsn, payload): &(Lsn, Vec<u8>)) -> Result<Record<'_>, ProjectError> {
+    Record::decode(payload).map_err(|error| ProjectError::Record { lsn: *lsn, error })
 }
 
 /// Sleeps, and wakes early to stop.

@@ -9,6 +9,7 @@ use engine::counts::Counts;
 use engine::record::Record;
 use engine::state::State;
 use engine::ticket::{CodeKind, Ticket, TicketId};
+use std::fmt;
 use std::sync::Arc;
 
 /// A projection. One thread owns it for writing; questions go through [`Store::queries`].
@@ -82,6 +83,39 @@ pub trait Store: Send {
     /// The box office's inbox, with a connection of its own; `None` where there is none. Connects to nothing yet.
     fn inbox(&self) -> Option<Inbox> {
         None
+    }
+
+    /// What may be seen of it by others while a thread owns it. Costs nothing and never waits.
+    fn watch(&self) -> StoreWatch;
+}
+
+/// What may be seen of a store from outside.
+#[derive(Clone)]
+pub struct StoreWatch {
+    /// Which database it is, in one word.
+    pub name: &'static str,
+    /// Gives how the connections for questions are used now; `None`: it has no pool of them.
+    pub pool: Option<Arc<dyn Fn() -> PoolUse + Send + Sync>>,
+}
+
+/// How a pool of connections is used at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Connections that are there.
+    pub open: usize,
+    /// Of these, with a question under way.
+    pub in_use: usize,
+    /// Questions that wait for a connection.
+    pub waiting: usize,
+    /// Connections there may be.
+    pub most: usize,
+}
+
+// === impl StoreWatch ===
+
+impl fmt::Debug for StoreWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreWatch").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

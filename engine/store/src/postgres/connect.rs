@@ -5,6 +5,7 @@ use super::error::{store_error, unheard};
 use super::options::{PostgresOptions, TlsMode};
 use super::tls;
 use crate::error::{Cause, StoreError, StoreResult, WhileDoing};
+use crate::store::PoolUse;
 use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
@@ -74,6 +75,17 @@ impl Link {
             prepare,
             prepared: Mutex::new(false),
         })
+    }
+
+    /// How the connections for questions are used now.
+    pub(super) fn pool_use(&self) -> PoolUse {
+        let status = self.pool.status();
+        PoolUse {
+            open: status.size,
+            in_use: status.size.saturating_sub(status.available),
+            waiting: status.waiting,
+            most: status.max_size,
+        }
     }
 
     /// Prepares the database, once: by the first that finds the server there.

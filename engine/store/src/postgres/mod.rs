@@ -29,7 +29,7 @@ mod values;
 
 use crate::error::{Cause, StoreError, StoreResult, WhileDoing};
 use crate::shadow::Shadow;
-use crate::store::{Queries, Store};
+use crate::store::{Queries, Store, StoreWatch};
 use crate::{apply, seed};
 use connect::Link;
 use deadpool_postgres::ClientWrapper;
@@ -204,6 +204,11 @@ impl Store for PostgresStore {
         // What the session knows is no longer so afterwards: the next batch begins with another one.
         self.writer = None;
         self.begin_writing()?.seed(&self.link, state)
+    }
+
+    fn watch(&self) -> StoreWatch {
+        let link = Arc::clone(&self.link);
+        StoreWatch { name: "postgres", pool: Some(Arc::new(move || link.pool_use())) }
     }
 
     fn queries(&self) -> StoreResult<Box<dyn Queries>> {

@@ -19,9 +19,10 @@ use tokio_postgres::types::ToSql;
 /// Cold tickets read at once.
 const COLD_PER_PAGE: i64 = 50_000;
 
-/// Scans of a code: those of the tickets that have it, and those where nobody had it. Two indexes, both small.
-const OF_CODE: &str = "lsn IN (SELECT lsn FROM scans WHERE ticket IN (SELECT ticket FROM codes WHERE code = ?) \
-     AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?)";
+/// Scans of a code: those of the tickets that have it, and those where nobody had it. Two indexes, both small. An array,
+/// which is made once and first: with IN the log was read from its end, until so many were found.
+const OF_CODE: &str = "lsn = ANY (ARRAY(SELECT lsn FROM scans WHERE ticket IN (SELECT ticket FROM codes WHERE code = ?) \
+     AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?))";
 
 /// A value of a question whose text is made as it is asked.
 type Value = Box<dyn ToSql + Sync + Send>;
@@ -121,7 +122,12 @@ impl Queries for PostgresQueries {
         let Some(words) = by_words(text, &mut values) else { return Ok(Vec::new()) };
         let codes = by_codes(text.trim(), &mut values);
         values.push(Box::new(limit as i64));
-        let rest = format!("WHERE id IN ({words} UNION {codes}) ORDER BY id LIMIT ${}", values.len());
+        // The page first, then its rows: a common name is thousands of tickets.
+        let rest = format!(
+            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({words} UNION {codes}) AS found ORDER BY ticket LIMIT ${})) \
+             ORDER BY id",
+            values.len()
+        );
         self.tickets(&rest, &values)
     }
 
@@ -207,21 +213,26 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
     joined(wanted, '$')
 }
 
-/// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word.
+/// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word. The other words
+/// are looked up for each ticket that has the first: a common one is thousands of tickets, and LIMIT keeps the planner
+/// from reading all of those instead.
 fn by_words(text: &str, values: &mut Vec<Value>) -> Option<String> {
-    let mut sql = String::new();
+    let (mut joins, mut first) = (String::new(), None);
     for (word, end) in search_words(text) {
         for bound in [word, end] {
             values.push(Box::new(Text::of(&bound).into_owned()));
         }
-        let range = format!("word >= ${} AND word < ${}", values.len() - 1, values.len());
-        if sql.is_empty() {
-            sql = format!("SELECT ticket FROM ticket_words AS first WHERE {range}");
+        let (from, until) = (values.len() - 1, values.len());
+        if first.is_none() {
+            first = Some(format!("WHERE own.word >= ${from} AND own.word < ${until}"));
         } else {
-            sql.push_str(&format!(" AND ticket IN (SELECT ticket FROM ticket_words WHERE {range})"));
+            joins.push_str(&format!(
+                "CROSS JOIN LATERAL (SELECT 1 FROM ticket_words WHERE ticket = own.ticket AND word >= ${from} \
+                 AND word < ${until} LIMIT 1) AS word_{from} "
+            ));
         }
     }
-    (!sql.is_empty()).then_some(sql)
+    first.map(|first| format!("SELECT own.ticket FROM ticket_words AS own {joins}{first}"))
 }
 
 /// Tickets that have a code which begins with the text, or a card whose number does in hexadecimal.

@@ -6,8 +6,11 @@ use crate::migrations::{self, Migration, Step, migration};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Every migration, from version 1 on without a gap. One that was released is never edited.
-static MIGRATIONS: [Migration; 2] =
-    [migration!("sqlite", 1, "0001_create_projection"), migration!("sqlite", 2, "0002_compact_scans")];
+static MIGRATIONS: [Migration; 3] = [
+    migration!("sqlite", 1, "0001_create_projection"),
+    migration!("sqlite", 2, "0002_compact_scans"),
+    migration!("sqlite", 3, "0003_questions"),
+];
 
 /// The version this program writes.
 pub(super) const LATEST: u32 = MIGRATIONS.len() as u32;

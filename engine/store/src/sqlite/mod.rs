@@ -24,7 +24,7 @@ mod ticket_rows;
 
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::shadow::Shadow;
-use crate::store::{Queries, Store};
+use crate::store::{Queries, Store, StoreWatch};
 use crate::{apply, seed};
 use engine::Lsn;
 use engine::record::Record;
@@ -182,6 +182,10 @@ impl Store for SqliteStore {
     fn seed(&mut self, state: &State) -> StoreResult<()> {
         self.shadow = None;
         fill(&mut self.connection, state).map_err(|error| self.note(error))
+    }
+
+    fn watch(&self) -> StoreWatch {
+        StoreWatch { name: "sqlite", pool: None }
     }
 
     fn queries(&self) -> StoreResult<Box<dyn Queries>> {

@@ -99,7 +99,11 @@ impl Queries for SqliteQueries {
         let Some(words) = words else { return Ok(Vec::new()) };
         let codes = by_codes(text.trim(), &mut values);
         values.push(Value::Integer(limit as i64));
-        let rest = format!("WHERE id IN ({words} UNION {codes}) ORDER BY id LIMIT ?{}", values.len());
+        // The page first, then its rows: a common name is thousands of tickets.
+        let rest = format!(
+            "WHERE id IN (SELECT ticket FROM ({words} UNION {codes}) ORDER BY ticket LIMIT ?{}) ORDER BY id",
+            values.len()
+        );
         self.tickets(&rest, params_from_iter(values))
     }
 
@@ -170,16 +174,19 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
     joined(wanted, '?')
 }
 
-/// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word.
+/// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word. The other words
+/// are looked up for each ticket that has the first: a common one is thousands of tickets.
 fn by_words(text: &str, values: &mut Vec<Value>) -> Option<String> {
     let mut sql = String::new();
     for (word, end) in search_words(text) {
         values.extend([Value::Text(word), Value::Text(end)]);
         let range = format!("word >= ?{} AND word < ?{}", values.len() - 1, values.len());
         if sql.is_empty() {
-            sql = format!("SELECT ticket FROM ticket_words AS first WHERE {range}");
+            sql = format!("SELECT ticket FROM ticket_words AS own WHERE {range}");
         } else {
-            sql.push_str(&format!(" AND ticket IN (SELECT ticket FROM ticket_words WHERE {range})"));
+            sql.push_str(&format!(
+                " AND EXISTS (SELECT 1 FROM ticket_words WHERE ticket = own.ticket AND {range})"
+            ));
         }
     }
     (!sql.is_empty()).then_some(sql)

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, Queries, Store, StoreError};
+use store::{
+    Cause, ProjectError, Projector, ProjectorOptions, ProjectorStats, Queries, Store, StoreError, StoreWatch,
+};
 
 on_every_database! {
     a_store_that_was_lost_with_half_a_journal_is_filled_from_the_state_and_goes_on
@@ -30,6 +32,8 @@ on_every_database! {
     nothing_is_settled_before_the_first_sync_of_a_start
     it_settles_what_it_carried_over_soon_and_at_the_end
     a_store_that_cannot_sync_keeps_the_journal_whole_while_readers_go_on
+    batches_that_a_deadline_ends_become_smaller_until_they_go_in
+    how_long_records_wait_is_told_while_the_store_is_away_or_hangs
 }
 
 /// A store that can be taken away.
@@ -38,6 +42,10 @@ struct Flaky {
     away: Arc<AtomicBool>,
     /// Its disk does not sync.
     unsyncable: Arc<AtomicBool>,
+    /// Ends batches of more records by a deadline; 0: none.
+    ended_above: usize,
+    /// Holds a batch as long as it is set.
+    hangs: Arc<AtomicBool>,
     /// Loses the answer of every so many batches after they were committed; 0: never.
     lost_every: usize,
     batches: AtomicUsize,
@@ -61,6 +69,13 @@ impl Store for Flaky {
     }
     fn apply(&mut self, batch: &[(Lsn, Record<'_>)]) -> Result<(), StoreError> {
         self.here(Ok(()))?;
+        while self.hangs.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if self.ended_above > 0 && batch.len() > self.ended_above {
+            let said = "canceling statement due to statement timeout".to_owned();
+            return Err(StoreError::Server { action: "write scans", cause: Cause::Slow, said });
+        }
         self.store.apply(batch)?;
         let nth = self.batches.fetch_add(1, Ordering::SeqCst) + 1;
         if self.lost_every > 0 && nth.is_multiple_of(self.lost_every) {
@@ -88,6 +103,9 @@ impl Store for Flaky {
     fn queries(&self) -> Result<Box<dyn Queries>, StoreError> {
         self.store.queries()
     }
+    fn watch(&self) -> StoreWatch {
+        self.store.watch()
+    }
 }
 
 fn flaky(place: &Place, away: &Arc<AtomicBool>, unsyncable: &Arc<AtomicBool>) -> Flaky {
@@ -95,6 +113,8 @@ fn flaky(place: &Place, away: &Arc<AtomicBool>, unsyncable: &Arc<AtomicBool>) ->
         store: place.open(),
         away: Arc::clone(away),
         unsyncable: Arc::clone(unsyncable),
+        ended_above: 0,
+        hangs: Arc::default(),
         lost_every: 0,
         batches: AtomicUsize::new(0),
     }
@@ -187,6 +207,48 @@ fn a_store_that_is_away_is_waited_for_and_nothing_is_lost(on: Database) {
     running.stop().unwrap();
     assert_eq!(node.engine.projected().0, node.lsn());
     assert!(image(&place.open().bootstrap().unwrap()) == node.engine.image());
+}
+
+fn batches_that_a_deadline_ends_become_smaller_until_they_go_in(on: Database) {
+    let (node, mut day, place) = (venue(), Day::new(45), on.place());
+    live(&node, &mut day, 300);
+    let store = Flaky { ended_above: 12, ..flaky(&place, &Arc::default(), &Arc::default()) };
+    let small = ProjectorOptions { batch_records_min: 5, ..options() };
+    let running = start(&node.engine, Box::new(store), small);
+    wait_until("it catches up", || node.engine.projected().0 == node.lsn());
+    let snapshot = running.stats.snapshot();
+    running.stop().unwrap();
+    assert!(snapshot.last_error.is_some_and(|error| error.contains("the server is slow")));
+    // 50 and 25 are too many, 12 go in; 25 are tried again now and then, ever more seldom.
+    assert!((2..=8).contains(&snapshot.errors), "{} tries were for nothing", snapshot.errors);
+    assert!(snapshot.batches >= snapshot.records / 12);
+    assert_eq!(snapshot.batches_by_time.iter().sum::<u64>(), snapshot.batches);
+    assert!(image(&place.open().bootstrap().unwrap()) == node.engine.image());
+}
+
+fn how_long_records_wait_is_told_while_the_store_is_away_or_hangs(on: Database) {
+    let (node, mut day, place) = (venue(), Day::new(46), on.place());
+    live(&node, &mut day, 100);
+    let (away, hangs) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+    let store = Flaky { hangs: Arc::clone(&hangs), ..flaky(&place, &away, &Arc::default()) };
+    let running = start(&node.engine, Box::new(store), options());
+    let since = |projected: u64| running.stats.behind_since(Lsn(projected), Lsn(node.lsn()));
+    let made = |lsn: u64| decode(&node.records(lsn - 1)[..1])[0].1.recorded_at();
+    wait_until("it fails", || running.stats.snapshot().failing);
+    assert_eq!(since(0), Some(made(1)), "the store was away from the start");
+
+    away.store(false, Ordering::SeqCst);
+    wait_until("it catches up", || node.engine.projected().0 == node.lsn());
+    assert_eq!(since(node.lsn()), None);
+    hangs.store(true, Ordering::SeqCst);
+    let carried = node.lsn();
+    live(&node, &mut day, 50);
+    wait_until("it hangs with the next record", || since(carried) == Some(made(carried + 1)));
+    live(&node, &mut day, 50);
+    assert_eq!(since(carried), Some(made(carried + 1)), "newer ones change nothing");
+    hangs.store(false, Ordering::SeqCst);
+    wait_until("it goes on", || node.engine.projected().0 == node.lsn());
+    running.stop().unwrap();
 }
 
 fn stopping_drains_what_is_durable(on: Database) {

@@ -31,7 +31,7 @@ fn a_filled_database_goes_back_to_every_earlier_version_and_loses_nothing() {
         let place = SqlitePlace::new();
         apply(&mut place.open(), &records).unwrap();
         let before = one_lsn_per_ticket(place.dump());
-        assert_eq!(SqliteStore::migrate(&place.path(), Some(1)).unwrap(), (2, 1));
+        assert_eq!(SqliteStore::migrate(&place.path(), Some(1)).unwrap(), (3, 1));
         let kept: usize = place
             .connection()
             .query_row("SELECT count(*) FROM kept_scans JOIN scans USING (lsn)", [], |row| row.get(0))
