@@ -6,8 +6,7 @@ use rusqlite::types::ValueRef;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use store::{PostgresOptions, PostgresStore, SqliteStore, Store, StoreResult, TlsMode};
-use store_testkit::{Postgres, all_programs};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use store_testkit::{Postgres, Proxy, Session, all_programs};
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,21 +57,6 @@ macro_rules! on_older_postgres {
     };
 }
 pub(crate) use on_older_postgres;
-
-/// A connection in the middle of a transaction.
-pub struct Held {
-    client: Option<Client>,
-    runtime: Option<tokio::runtime::Runtime>,
-}
-
-// === impl Held ===
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let (Some(client), Some(runtime)) = (self.client.take(), self.runtime.take()) else { return };
-        runtime.block_on(async { client.batch_execute("ROLLBACK").await.unwrap() });
-    }
-}
 
 // === impl Database ===
 
@@ -254,21 +238,21 @@ impl PostgresPlace {
         PostgresOptions { tls: TlsMode::Disable, ..PostgresOptions::at(&self.server.url(&self.name)) }
     }
 
+    /// How to reach it through a wire to its server.
+    pub fn url_through(&self, proxy: &Proxy) -> String {
+        self.server.url_through(proxy, &self.name)
+    }
+
     /// Runs statements on a connection of its own; gives the rows as text.
     pub fn run(&self, sql: &str) -> Vec<Vec<String>> {
         run_at(&self.server.url(&self.name), sql)
     }
 
     /// Runs statements and keeps their connection, with what it has locked, until it is dropped.
-    pub fn hold(&self, sql: &str) -> Held {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let client = runtime.block_on(async {
-            let client = connected(&self.server.url(&self.name)).await;
-            client.batch_execute(sql).await.unwrap();
-            client
-        });
-        Held { runtime: Some(runtime), client: Some(client) }
+    pub fn hold(&self, sql: &str) -> Session {
+        let session = Session::open(&self.server.url(&self.name));
+        session.run(sql);
+        session
     }
 
     /// Every row of every table, as text.
@@ -296,21 +280,5 @@ impl PostgresPlace {
 
 /// Runs statements on a connection of its own; gives the rows as text.
 pub fn run_at(url: &str, sql: &str) -> Vec<Vec<String>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let client = connected(url).await;
-        let mut rows = Vec::new();
-        for message in client.simple_query(sql).await.unwrap() {
-            if let SimpleQueryMessage::Row(row) = message {
-                rows.push((0..row.len()).map(|n| row.get(n).unwrap_or("NULL").to_owned()).collect());
-            }
-        }
-        rows
-    })
-}
-
-async fn connected(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(async move { connection.await.unwrap() });
-    client
+    Session::open(url).run(sql)
 }
