@@ -178,6 +178,11 @@ impl Postgres {
         let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
     }
 
+    /// Gives a folder of the test's to whom the server runs as, for a tablespace.
+    pub fn give(&self, folder: &Path) {
+        give_away(folder);
+    }
+
     /// What the server has written into its log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
