@@ -1,11 +1,13 @@
 //! The real program, end to end: started as its own process, spoken to over sockets, killed, restarted and audited
-//! from outside. Knows the contract only; never links what it tests.
+//! from outside. Knows the contract only; never links what it tests, but for the auditor, who reads journals.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop, in helpers too")]
 
 #[path = "program/support.rs"]
 mod support;
 
+#[path = "program/audit.rs"]
+mod audit;
 #[path = "program/cold.rs"]
 mod cold;
 #[path = "program/crash.rs"]
@@ -26,6 +28,8 @@ mod metrics;
 mod offline;
 #[path = "program/operators.rs"]
 mod operators;
+#[path = "program/outage/mod.rs"]
+mod outage;
 #[path = "program/poison.rs"]
 mod poison;
 #[path = "program/recovery.rs"]

@@ -1,12 +1,14 @@
 //! SIGKILL under load, again and again on one data directory, and an auditor who believes only the bytes that
 //! were received.
 
+use crate::audit::audit as audit_rows;
 use crate::database::Database;
 use crate::support::{Client, Server, Site, scan_body};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use store_testkit::Session;
 
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 8;
@@ -157,7 +159,9 @@ fn what_was_answered_survives_twenty_kills_and_no_ticket_admits_twice() {
 #[test]
 fn with_a_database_server_rows_and_cursor_agree_after_twenty_kills() {
     let database = Database::start();
-    survives_twenty_kills(&database.site());
+    let site = database.site();
+    survives_twenty_kills(&site);
+    audit_rows(&site.journal(), &Session::open(&database.server.url("postgres")));
 }
 
 fn survives_twenty_kills(site: &Site) {

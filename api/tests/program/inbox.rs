@@ -1,13 +1,14 @@
 //! A box office that writes into the database of a running node: what it says is so at the gates at once, each row is told
 //! what came of it, and is taken in once, whatever dies in between.
 
+use crate::audit::audit;
 use crate::database::Database;
 use crate::support::{Server, Site, scan_body, until, venue, venue_scan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use store_testkit::{run_at, try_run_at};
+use store_testkit::Session;
 
 const VALIDATE: &str = "/api/access/validate";
 /// From a refund's commit to the refusal at a gate.
@@ -22,7 +23,7 @@ fn manual() -> Vec<String> {
 
 impl Database {
     fn run(&self, sql: &str) -> Vec<Vec<String>> {
-        run_at(&self.server.url("postgres"), sql)
+        Session::open(&self.server.url("postgres")).run(sql)
     }
 
     /// Waits until nothing waits.
@@ -61,8 +62,9 @@ fn the_manuals_statements_do_what_it_says_with_no_right_but_the_manuals() {
     };
     database.run(&rights.replace("LOGIN", "LOGIN PASSWORD 'only-for-tests'"));
     let own = database.server.url("postgres").replacen("gatehouse", "box_office", 1);
+    let box_office = Session::open(&own);
     let says = |sql: &str| {
-        run_at(&own, sql);
+        box_office.run(sql);
         database.taken_in();
     };
     says(sold);
@@ -80,13 +82,13 @@ fn the_manuals_statements_do_what_it_says_with_no_right_but_the_manuals() {
     says(
         "INSERT INTO inbox (operation, code, event) VALUES ('add', 'SHOP-3', 'opera'), ('sell', 'SHOP-4', NULL)",
     );
-    let told: Vec<String> = run_at(&own, wrong).into_iter().map(|row| row.join(" | ")).collect();
+    let told: Vec<String> = box_office.run(wrong).into_iter().map(|row| row.join(" | ")).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("add | SHOP-3 | there is no event 'opera'"), "{told:?}");
     assert!(told[1].contains("operation 'sell' is not one of add, change, cancel"), "{told:?}");
-    let refused = try_run_at(&own, "UPDATE inbox SET state = 'done'").unwrap_err();
-    assert!(refused.starts_with("42501"), "{refused}");
-    assert!(try_run_at(&own, "SELECT * FROM tickets").is_err(), "nothing else is to be seen");
+    let refused = box_office.try_run("UPDATE inbox SET state = 'done'").unwrap_err();
+    assert!(refused.starts_with("permission denied"), "{refused}");
+    assert!(box_office.try_run("SELECT * FROM tickets").is_err(), "nothing else is to be seen");
     database.run(again);
     database.taken_in();
     assert_eq!(server.metric("gatehouse_inbox_rows_total{outcome=\"refused\"}"), 3.0, "asked for once more");
@@ -232,10 +234,14 @@ fn write_burst(database: &Database, stories: &[Story], between: &mut (dyn FnMut(
         let (first, rest) = statements.split_at(statements.len() / WRITERS);
         for part in rest.chunks(first.len()) {
             let url = &url;
-            scope.spawn(move || part.iter().for_each(|sql| drop(run_at(url, sql))));
+            scope.spawn(move || {
+                let session = Session::open(url);
+                part.iter().for_each(|sql| drop(session.run(sql)));
+            });
         }
+        let session = Session::open(&url);
         for sql in first {
-            run_at(&url, sql);
+            session.run(sql);
             between();
         }
     });
@@ -293,6 +299,7 @@ fn ten_thousand_rows_in_a_burst_are_each_told_the_truth_while_gates_go_on() {
     });
     server.projected();
     check_stories(&database, &server, &stories);
+    audit(&site.journal(), &Session::open(&database.server.url("postgres")));
     let rows = |outcome: &str| {
         server.metric(&format!("gatehouse_inbox_rows_total{{outcome=\"{outcome}\"}}")) as usize
     };
@@ -324,6 +331,7 @@ fn a_row_is_taken_in_once_however_often_the_node_and_the_database_are_killed_mea
     database.taken_in();
     server.projected();
     check_stories(&database, &server, &stories);
+    audit(&site.journal(), &Session::open(&database.server.url("postgres")));
     server.stop();
 }
 

@@ -139,10 +139,15 @@ impl Site {
     /// With the small venue of `venue()`, imported without a server, and these tickets as CSV.
     pub fn venue(rows: &str) -> Site {
         let site = Site::bare();
-        site.command(&["import", "venue", &site.file("venue.toml", venue().as_bytes())]).well();
-        let list = site.file("list.csv", format!("code,type,holder\n{rows}").as_bytes());
-        site.command(&["import", "tickets", "--event", "cup", &list]).well();
+        site.import_venue(rows);
         site
+    }
+
+    /// Imports the small venue of `venue()` and these tickets as CSV, without a server.
+    pub fn import_venue(&self, rows: &str) {
+        self.command(&["import", "venue", &self.file("venue.toml", venue().as_bytes())]).well();
+        let list = self.file("list.csv", format!("code,type,holder\n{rows}").as_bytes());
+        self.command(&["import", "tickets", "--event", "cup", &list]).well();
     }
 
     pub fn set(mut self, name: &str, value: &str) -> Site {
@@ -300,10 +305,7 @@ impl Server {
     /// One number of the metrics page, such as `gatehouse_conflicts` or `…_total{gate="G"}`.
     #[track_caller]
     pub fn metric(&self, name: &str) -> f64 {
-        let page = self.metrics();
-        let line =
-            page.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-        line.unwrap_or_else(|| panic!("no {name} in\n{page}")).rsplit(' ').next().unwrap().parse().unwrap()
+        metric_of(&self.metrics(), name)
     }
 
     /// Waits until the store has everything.
@@ -336,6 +338,13 @@ impl Server {
         let status = self.ended_within(PATIENCE).expect("SIGTERM does not end it");
         assert_eq!(status.code(), Some(0));
     }
+}
+
+/// One number of a metrics page.
+#[track_caller]
+pub fn metric_of(page: &str, name: &str) -> f64 {
+    let line = page.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    line.unwrap_or_else(|| panic!("no {name} in\n{page}")).rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 /// The body of a scan by a demo device.

@@ -125,8 +125,12 @@ pub enum StoreError {
 pub enum Cause {
     /// Not there, or not yet, or gone in the middle.
     Away,
-    /// Too many connections, or something is locked by another session.
+    /// It has too much to do, or two sessions are in each other's way.
     Busy,
+    /// It has no connection left.
+    Crowded,
+    /// Another session holds a lock.
+    Locked,
     /// A statement took longer than it may.
     Slow,
     /// It takes no changes now: a standby, or set so.
@@ -152,6 +156,12 @@ impl std::fmt::Display for Cause {
         f.write_str(match self {
             Cause::Away => "the server is away; it is tried again",
             Cause::Busy => "the server is busy; it is tried again",
+            Cause::Crowded => {
+                "the server has no connection left: end other clients or raise its max_connections; it is tried again"
+            }
+            Cause::Locked => {
+                "another session holds a lock on it (pg_locks names that session): end it; it is tried again"
+            }
             Cause::Slow => "the server is slow or somebody ended the statement; it is tried again",
             Cause::ReadOnly => "the server takes no changes: name the primary, or end its read-only mode",
             Cause::Full => "the server's disk is full: make room on it",
@@ -169,7 +179,7 @@ impl std::fmt::Display for Cause {
 impl Cause {
     /// May it pass without anybody doing anything?
     pub fn may_pass(self) -> bool {
-        matches!(self, Cause::Away | Cause::Busy | Cause::Slow)
+        matches!(self, Cause::Away | Cause::Busy | Cause::Crowded | Cause::Locked | Cause::Slow)
     }
 }
 

@@ -25,9 +25,9 @@ impl Cause {
             | SqlState::CANNOT_CONNECT_NOW
             | SqlState::DATABASE_DROPPED
             | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Cause::Away,
-            SqlState::TOO_MANY_CONNECTIONS
-            | SqlState::LOCK_NOT_AVAILABLE
-            | SqlState::OBJECT_IN_USE
+            SqlState::TOO_MANY_CONNECTIONS => Cause::Crowded,
+            SqlState::LOCK_NOT_AVAILABLE => Cause::Locked,
+            SqlState::OBJECT_IN_USE
             | SqlState::T_R_DEADLOCK_DETECTED
             | SqlState::T_R_SERIALIZATION_FAILURE
             | SqlState::OUT_OF_MEMORY => Cause::Busy,

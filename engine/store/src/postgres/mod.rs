@@ -7,7 +7,7 @@
 //!   [`Store::sync`] has nothing left to do.
 //! - One process writes: its session holds an advisory lock of the database, and the cursor is moved from where it was
 //!   left. A session that failed is thrown away, and what was known with it. The next one waits for the lock, which the
-//!   server gives away only when it has ended the old session and so whatever that had under way.
+//!   server gives away only when it has ended the old session and so whatever that had under way; it is told to.
 
 mod bootstrap;
 mod catalog_rows;
@@ -53,6 +53,14 @@ pub struct PostgresStore {
     link: Arc<Link>,
     /// Gone after a failure.
     writer: Option<Writer>,
+    /// The newest session that got the right to write.
+    newest: Option<Backend>,
+}
+
+/// A session as its server tells it from all others, before and after.
+struct Backend {
+    pid: i32,
+    began: String,
 }
 
 /// A session that holds the right to write, and what its rows say.
@@ -81,7 +89,7 @@ impl PostgresStore {
     /// # Errors
     /// Address or certificates cannot be used.
     pub fn later(options: PostgresOptions) -> StoreResult<PostgresStore> {
-        Ok(PostgresStore { link: Arc::new(Link::new(options, prepare)?), writer: None })
+        Ok(PostgresStore { link: Arc::new(Link::new(options, prepare)?), writer: None, newest: None })
     }
 
     /// Brings the schema of a database to `version` (`None`: the newest this program knows), up or down; 0 takes all
@@ -96,17 +104,23 @@ impl PostgresStore {
     }
 
     /// A session that alone may write.
-    fn begin_writing(&self) -> StoreResult<Writer> {
+    fn begin_writing(&mut self) -> StoreResult<Writer> {
         self.link.ready()?;
         let session = self.link.connect()?;
+        if let Some(former) = &self.newest {
+            // Where something between here and the server keeps that connection open, the server never learns that it was
+            // given up, and the right to write would stay with it for ever. If it cannot be ended, the lock tells.
+            let _ = self.link.wait("end the former session", former.end(&session));
+        }
         let lock = self.link.wait("get the right to write", async {
             let lock = session.execute("SELECT pg_advisory_lock($1)", &[&WRITER_LOCK]).await;
             lock.map(drop).while_doing("get the right to write")
         });
         lock.map_err(|error| match error {
-            StoreError::Server { cause: Cause::Busy, .. } => StoreError::Occupied,
+            StoreError::Server { cause: Cause::Locked, .. } => StoreError::Occupied,
             other => other,
         })?;
+        self.newest = Some(self.link.wait("look who writes", Backend::of(&session))?);
         let shadow = self.link.wait("read the state", async {
             bootstrap::begin(&session).await?;
             let shadow = bootstrap::shadow(&session).await?;
@@ -114,6 +128,22 @@ impl PostgresStore {
             Ok(shadow)
         })?;
         Ok(Writer { session, shadow, partitions: Partitions::default() })
+    }
+}
+
+// === impl Backend ===
+
+impl Backend {
+    async fn of(session: &ClientWrapper) -> StoreResult<Backend> {
+        let sql = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+        let row = session.query_one(sql, &[]).await.while_doing("look who writes")?;
+        Ok(Backend { pid: values::get(&row, 0)?, began: values::get(&row, 1)? })
+    }
+
+    /// Ends it if it still lives; a later one with its number is left alone.
+    async fn end(&self, session: &ClientWrapper) -> StoreResult<()> {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2";
+        session.query(sql, &[&self.pid, &self.began]).await.map(drop).while_doing("end the former session")
     }
 }
 
@@ -139,7 +169,7 @@ impl Writer {
         }
         let Writer { session, shadow, partitions } = self;
         partitions.tend(link, session, records, shadow.retention.from)?;
-        run(link, session, "begin a batch", "BEGIN")?;
+        begin(link, session, "begin a batch")?;
         let mut tables = PostgresTables::new(link, session, shadow, records)?;
         apply::write(&mut tables, shadow, records)?;
         run(link, session, "commit a batch", "COMMIT")
@@ -152,10 +182,16 @@ impl Writer {
         if cursor > Lsn(0) {
             return Err(StoreError::NotEmpty { cursor });
         }
-        run(link, session, "begin to seed", "BEGIN")?;
+        begin(link, session, "begin to seed")?;
         seed::write(&mut PostgresTables::new(link, session, shadow, &[])?, state)?;
         run(link, session, "commit what was seeded", "COMMIT")
     }
+}
+
+/// Begins a transaction. That costs a server nothing, so that one that is silent is given up early.
+fn begin(link: &Link, session: &ClientWrapper, action: &'static str) -> StoreResult<()> {
+    let begin = async { session.batch_execute("BEGIN").await.while_doing(action) };
+    link.wait_for(link.options.connect_timeout, action, begin)
 }
 
 fn run(link: &Link, session: &ClientWrapper, action: &'static str, sql: &'static str) -> StoreResult<()> {

@@ -1,5 +1,5 @@
-//! Real PostgreSQL servers for tests. Owns where their programs are, their directories, ports, starts and ends, and how a
-//! test runs a statement; knows no schema.
+//! Real PostgreSQL servers for tests. Owns where their programs are, their directories, ports, starts and ends, the wire
+//! to them, and plain SQL behind the store's back; knows no schema.
 //!
 //! The programs are put in place by `./x servers`, never by a test. Where they are missing a test fails and says so:
 //! a check that is skipped in silence is worse than none.
@@ -9,8 +9,10 @@
 
 mod postgres;
 mod programs;
-mod sql;
+mod proxy;
+mod session;
 
 pub use postgres::{Postgres, PostgresOptions};
 pub use programs::{Programs, all_programs};
-pub use sql::{Held, run_at, try_run_at};
+pub use proxy::{Proxy, Wire};
+pub use session::Session;

@@ -1,6 +1,7 @@
 //! One PostgreSQL server of a test: made, started, stopped gently, killed, started again.
 
 use crate::programs::Programs;
+use crate::proxy::Proxy;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -48,14 +49,15 @@ struct Running {
     server_pid: i32,
 }
 
-/// Starts the server as its child, and ends it when nobody holds the pipe to its standard input any more. Where nobody said
-/// that he stays, the test process is gone and cannot remove the directory any more.
+/// Starts the server as its child, and ends it, halted or not, when nobody holds the pipe to its standard input any more.
+/// Where nobody said that he stays, the test process is gone and cannot remove the directory any more.
 const WATCHER: &str = r#"
 "$@" </dev/null >>"$LOG" 2>&1 &
 server=$!
 echo "$server"
 read -r left
 kill -QUIT "$server" 2>/dev/null
+kill -CONT "$server" 2>/dev/null
 wait
 [ "$left" = stays ] || { cd / && rm -rf "$DIR"; }
 "#;
@@ -94,7 +96,12 @@ impl Postgres {
 
     /// How to reach one of its databases.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://gatehouse:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+        url_at(self.port, database)
+    }
+
+    /// How to reach one of its databases through a wire to it.
+    pub fn url_through(&self, proxy: &Proxy, database: &str) -> String {
+        url_at(proxy.port(), database)
     }
 
     /// A name no test of this server has got yet, for a database of its own.
@@ -138,21 +145,42 @@ impl Postgres {
         self.wait();
     }
 
-    /// Takes it away in the middle of whatever it does.
-    pub fn kill(&mut self) {
+    /// Halts it and everything it has under way, as a machine that stands still: its connections stay, new ones are taken by
+    /// the system, and nothing is answered until [`Postgres::go_on`].
+    pub fn halt(&mut self) {
+        signal_all(&self.halted_children(), rustix::process::Signal::STOP);
+    }
+
+    /// Ends a [`Postgres::halt`].
+    pub fn go_on(&mut self) {
         let server_pid = self.running.as_ref().expect("it runs").server_pid;
-        // It is halted first: one of its own processes that it makes now would outlive it, and hold its memory.
+        signal_all(&children_of(server_pid), rustix::process::Signal::CONT);
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    /// Halts the server itself; gives its children, of which there are no more from then on.
+    fn halted_children(&self) -> Vec<i32> {
+        let server_pid = self.running.as_ref().expect("it runs").server_pid;
         self.signal(rustix::process::Signal::STOP);
         assert!(until(PATIENCE, || state_of(server_pid) == Some('T')), "PostgreSQL was not halted");
-        let children = children_of(server_pid);
+        children_of(server_pid)
+    }
+
+    /// Takes it away in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        // It is halted first: one of its own processes that it makes now would outlive it, and hold its memory.
+        let children = self.halted_children();
         self.signal(rustix::process::Signal::KILL);
-        for pid in children.iter().filter_map(|pid| rustix::process::Pid::from_raw(*pid)) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+        signal_all(&children, rustix::process::Signal::KILL);
         let ended = until(PATIENCE, || children.iter().all(|pid| has_ended(*pid)));
         assert!(ended, "processes of PostgreSQL did not end");
         self.wait();
         let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// Gives a folder of the test's to whom the server runs as, for a tablespace.
+    pub fn give(&self, folder: &Path) {
+        give_away(folder);
     }
 
     /// What the server has written into its log.
@@ -270,6 +298,10 @@ impl Running {
     }
 }
 
+fn url_at(port: u16, database: &str) -> String {
+    format!("postgres://gatehouse:{PASSWORD}@127.0.0.1:{port}/{database}")
+}
+
 /// To whom the server runs as: its directory is his.
 fn give_away(dir: &Path) {
     if rustix::process::getuid().is_root() {
@@ -292,6 +324,12 @@ fn answers(port: u16) -> bool {
 /// Gone, or only waiting for its parent to take notice.
 fn has_ended(pid: i32) -> bool {
     matches!(state_of(pid), None | Some('Z' | 'X'))
+}
+
+fn signal_all(pids: &[i32], signal: rustix::process::Signal) {
+    for pid in pids.iter().filter_map(|pid| rustix::process::Pid::from_raw(*pid)) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
 }
 
 /// The letter the system has for what a process does; `None`: it is gone.

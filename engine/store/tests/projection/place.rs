@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use store::{PostgresOptions, PostgresStore, SqliteStore, Store, StoreResult, TlsMode};
-use store_testkit::{Held, Postgres, all_programs, run_at};
+use store_testkit::{Postgres, Proxy, Session, all_programs};
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,14 +238,21 @@ impl PostgresPlace {
         PostgresOptions { tls: TlsMode::Disable, ..PostgresOptions::at(&self.server.url(&self.name)) }
     }
 
+    /// How to reach it through a wire to its server.
+    pub fn url_through(&self, proxy: &Proxy) -> String {
+        self.server.url_through(proxy, &self.name)
+    }
+
     /// Runs statements on a connection of its own; gives the rows as text.
     pub fn run(&self, sql: &str) -> Vec<Vec<String>> {
         run_at(&self.server.url(&self.name), sql)
     }
 
     /// Runs statements and keeps their connection, with what it has locked, until it is dropped.
-    pub fn hold(&self, sql: &str) -> Held {
-        Held::at(&self.server.url(&self.name), sql)
+    pub fn hold(&self, sql: &str) -> Session {
+        let session = Session::open(&self.server.url(&self.name));
+        session.run(sql);
+        session
     }
 
     /// Every row of every table, as text.
@@ -269,4 +276,9 @@ impl PostgresPlace {
         rows.sort();
         rows
     }
+}
+
+/// Runs statements on a connection of its own; gives the rows as text.
+pub fn run_at(url: &str, sql: &str) -> Vec<Vec<String>> {
+    Session::open(url).run(sql)
 }

@@ -1,7 +1,7 @@
 //! What is so with PostgreSQL alone: who may write, partitions, a server that is away, refuses or falls silent, and texts it
 //! does not take.
 
-use crate::place::PostgresPlace;
+use crate::place::{PostgresPlace, run_at};
 use crate::projector::{live, options, start, wait_until};
 use crate::rows::{apply, day};
 use crate::venue::*;
@@ -10,13 +10,9 @@ use engine::checkpoint::image;
 use engine::clock::Time;
 use engine::record::Record;
 use engine::ticket::{CodeKind, Details, Ticket};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::{Cause, PostgresOptions, PostgresStore, ScanFilter, Store, StoreError, TlsMode};
-use store_testkit::{Postgres, all_programs, run_at};
+use store_testkit::{Postgres, Proxy, Wire, all_programs};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -317,59 +313,29 @@ fn questions_come_back_with_the_server() {
     assert_eq!(queries.cursor().unwrap(), Lsn(0), "no connection of the dead server is trusted");
 }
 
-/// Passes bytes on until it is told to fall silent, without closing anything.
-fn proxy(to: u16, silent: &Arc<AtomicBool>) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let silent = Arc::clone(silent);
-    std::thread::spawn(move || {
-        for here in listener.incoming().map_while(Result::ok) {
-            let there = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).unwrap();
-            for (mut from, mut into) in
-                [(here.try_clone().unwrap(), there.try_clone().unwrap()), (there, here)]
-            {
-                let silent = Arc::clone(&silent);
-                std::thread::spawn(move || {
-                    let mut bytes = [0; 16_384];
-                    while let Ok(read @ 1..) = from.read(&mut bytes) {
-                        if !silent.load(Ordering::SeqCst) && into.write_all(&bytes[..read]).is_err() {
-                            break;
-                        }
-                    }
-                    // While it is silent nobody learns that the other one has gone.
-                    while silent.load(Ordering::SeqCst) {
-                        std::thread::sleep(Duration::from_millis(5));
-                    }
-                    let _ = into.shutdown(Shutdown::Both);
-                });
-            }
-        }
-    });
-    port
-}
-
+/// The connection stays open at the server's side for ever, as behind a proxy that has forgotten the other side: the right
+/// to write stayed with it, and the projection waited for it until somebody came.
 #[test]
 fn a_server_that_falls_silent_is_given_up() {
     let (node, _, _) = day(74, 60);
     let records = node.records(0);
-    let (place, silent) = (PostgresPlace::new(), Arc::new(AtomicBool::new(false)));
-    let port = proxy(place.server.port(), &silent);
-    let direct = place.options();
+    let place = PostgresPlace::new();
+    let proxy = Proxy::to(place.server.port());
     let through = PostgresOptions {
-        url: direct.url.replace(&format!(":{}/", place.server.port()), &format!(":{port}/")),
+        url: place.url_through(&proxy),
         write_timeout: Duration::from_millis(500),
         question_timeout: Duration::from_millis(500),
         connect_timeout: Duration::from_millis(500),
-        ..direct.clone()
+        ..place.options()
     };
     let mut store = PostgresStore::open(through).unwrap();
     apply(&mut store, &records[..10]).unwrap();
-    silent.store(true, Ordering::SeqCst);
+    proxy.set(Wire::Swallow);
     let error = apply(&mut store, &records[..20]).unwrap_err();
     assert_eq!(cause(&error), Some(Cause::Away), "{error}");
     let error = store.cursor().unwrap_err();
     assert_eq!(cause(&error), Some(Cause::Away), "{error}");
-    silent.store(false, Ordering::SeqCst);
+    proxy.set(Wire::Pass);
     wait_until("it goes on", || apply(&mut store, &records).is_ok());
     assert!(image(&store.bootstrap().unwrap()) == node.engine.image());
 }
@@ -413,7 +379,9 @@ fn what_a_server_refuses_is_told_with_what_helps_and_without_the_password() {
     let healed = "DROP FUNCTION fail() CASCADE";
     for (code, expected, passes) in [
         ("53100", Cause::Full, false),
-        ("53300", Cause::Busy, true),
+        ("53300", Cause::Crowded, true),
+        ("40P01", Cause::Busy, true),
+        ("55P03", Cause::Locked, true),
         ("57014", Cause::Slow, true),
         ("57P01", Cause::Away, true),
         ("25006", Cause::ReadOnly, false),

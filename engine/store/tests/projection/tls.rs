@@ -1,9 +1,10 @@
 //! Encrypted connections to a server with a certificate of its own: what is trusted, and what is not.
 
+use crate::place::run_at;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use std::path::PathBuf;
 use store::{PostgresOptions, PostgresStore, Store, StoreError, StoreResult, TlsMode};
-use store_testkit::{Postgres, all_programs, run_at};
+use store_testkit::{Postgres, all_programs};
 
 /// An authority, and a server's certificate of it with its key: all PEM.
 struct Issued {
