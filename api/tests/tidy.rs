@@ -232,3 +232,79 @@ fn every_invariant_has_its_test() {
     }
     fail_on(problems);
 }
+
+/// A committed result's file, as JSON.
+fn result(folder: &str, name: &str) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(root().join(folder).join(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn the_readme_says_what_was_measured() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let measured = readme.split("\n## Measured\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let folder = measured.split("](").nth(1).unwrap().split("/README.md)").next().unwrap();
+    let (compare, memory, micro) =
+        (result(folder, "compare.json"), result(folder, "memory.json"), result(folder, "micro.json"));
+    let number = |found: Option<&serde_json::Value>| found.unwrap().as_f64().unwrap();
+    let of = |pointer: &str| number(compare.pointer(pointer));
+    let memory = |name: &str| number(memory.get(name));
+    let ns = |name: &str| number(micro[format!("decide_apply/{name}").as_str()].get("ns"));
+    let ms = |pointer: &str| format!("{:.1} ms", of(pointer) / 1e3);
+    let scans = |pointer: &str| {
+        let hundreds = (of(pointer) / 500.0).round() as u32 * 5;
+        format!("{},{}00", hundreds / 10, hundreds % 10)
+    };
+    let earlier_cpu = of("/earlier/server_cpu_us/median") / of("/echo/server_cpu_us/median");
+    let earlier_tail = of("/earlier_open/latency/p999_us") / of("/disk/latency/p99_us");
+    let rows = [
+        (
+            "durable scans per second",
+            vec![scans("/gatehouse/answers_per_second/median"), scans("/earlier/answers_per_second/median")],
+        ),
+        (
+            "CPU per durable validated scan",
+            vec![format!("| {:.1} |", of("/ratios/cpu_to_echo")), format!("| {earlier_cpu:.1} |")],
+        ),
+        (
+            "closed loop",
+            [
+                "/gatehouse/p99_us/median",
+                "/gatehouse/p999_us/median",
+                "/earlier/p99_us/median",
+                "/earlier/p999_us/median",
+            ]
+            .map(ms)
+            .to_vec(),
+        ),
+        (
+            "open loop",
+            vec![
+                format!("| {:.0} |", of("/ratios/p999_to_fdatasync_p99")),
+                format!("| {earlier_tail:.0} |"),
+                format!("p50 {:.2} ms", of("/open/latency/p50_us") / 1e3),
+                format!("p99.9 {}", ms("/open/latency/p999_us")),
+            ],
+        ),
+        ("the same p99.9", vec![format!("| {:.1} |", of("/ratios/p999_to_paced_disk_p999"))]),
+        (
+            "decide + apply",
+            vec![
+                format!("{:.2} µs", ns("reentry_1000") / 1e3),
+                format!("{:.1} µs", ns("reentry_1000000") / 1e3),
+            ],
+        ),
+        (
+            "import of a million",
+            vec![format!("{:.1} s; {:.1} s", memory("import_seconds"), memory("restart_seconds"))],
+        ),
+        ("resident bytes per ticket", vec![format!("| {:.0} |", memory("bytes_per_ticket_restarted"))]),
+    ];
+    let mut problems = Vec::new();
+    for (label, figures) in rows {
+        let row = measured.lines().find(|line| line.starts_with(&format!("| {label}")));
+        let row = row.unwrap_or_else(|| panic!("the README has no row '{label}'"));
+        let missing = figures.into_iter().filter(|figure| !row.contains(figure.as_str()));
+        problems.extend(missing.map(|figure| format!("measured was {figure}, the README says {row}")));
+    }
+    fail_on(problems);
+}
