@@ -67,21 +67,6 @@ pub fn audit(journal: &Path, database: &Session) {
     agree("ticket_uses", lines, database, &format!("SELECT {columns} FROM ticket_uses WHERE NOT cold"));
 }
 
-/// The first scan after a record, and when it was decided, in milliseconds since 1970.
-pub fn first_scan_after(journal: &Path, after: u64) -> Option<(u64, i64)> {
-    let mut first = None;
-    let disk = StdDisk::read_only(journal).unwrap();
-    // A node that runs is in the middle of its newest write.
-    let _ = journal::inspect(&disk, &mut |found| {
-        if let (None, true, Ok(Record::Scan(scan))) =
-            (first, found.lsn.0 > after, Record::decode(found.payload))
-        {
-            first = Some((found.lsn.0, scan.answer.at.0));
-        }
-    });
-    first
-}
-
 /// Tables with a row for each record, and their columns; `@`: a moment, `#`: bytes.
 const TABLES: [(&str, &str); 8] = [
     (
@@ -311,7 +296,7 @@ fn identity(entity: &Entity) -> (&'static str, u32, String) {
         Entity::Event(_) => ("events", 0),
         Entity::Zone(_) => ("zones", 0),
         Entity::Gate(_) => ("gates", 0),
-        Entity::Type(own) => ("ticket_types", u32::from(own.event.0)),
+        Entity::Type(own) => ("ticket_types", own.event.0),
         Entity::Device(_) => ("devices", 0),
         Entity::Operator(_) => ("operators", 0),
     };

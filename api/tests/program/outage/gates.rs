@@ -23,6 +23,8 @@ const TICKETS_PER_LANE: u64 = 6_000;
 const MACHINE_SLOW_US: u64 = 4_000;
 /// The machine's slow moments are left out in slices of this length.
 const SLICE_US: u64 = 50_000;
+/// So many slices before and after are left out too: a scan waits for syncs that an exchange may have just missed.
+const BESIDE: u64 = 2;
 
 /// Four lanes at one gate, over several windows.
 pub struct Gates {
@@ -55,14 +57,14 @@ struct Sample {
 // === impl Window ===
 
 impl Window {
-    /// Scans in a slice of time in which the machine itself was slow, or in the ones beside it, say nothing of gates.
+    /// Scans in a slice of time in which the machine itself was slow, or in those beside it, say nothing of gates.
     fn of(scans: &[Sample], floor: &[Sample]) -> Window {
         let slow: BTreeSet<u64> = floor
             .iter()
             .filter(|sample| sample.took_us > MACHINE_SLOW_US)
             .flat_map(|sample| {
                 let ended = (sample.at_us + sample.took_us) / SLICE_US;
-                (sample.at_us / SLICE_US).saturating_sub(1)..=ended + 1
+                (sample.at_us / SLICE_US).saturating_sub(BESIDE)..=ended + BESIDE
             })
             .collect();
         let quiet = scans.iter().filter(|sample| !slow.contains(&(sample.at_us / SLICE_US)));

@@ -135,7 +135,7 @@ impl Trial {
         let postgres =
             Postgres::start(&all_programs()[0], &PostgresOptions { settings, ..Default::default() });
         let site = Site::bare();
-        let stage = prepare(Stage::new(postgres, site.journal()));
+        let stage = prepare(Stage::new(postgres));
         let site = site.set("DATABASE_URL", &stage.url());
         site.import_venue(&Gates::tickets());
         let server = site.start();
@@ -165,8 +165,12 @@ impl Trial {
             let began = Instant::now();
             fault.begin(stage);
             turns(server);
-            let since = answered.load(Ordering::SeqCst);
+            let mut since = answered.load(Ordering::SeqCst);
             noticed(fault, server, errors);
+            if fault == Fault::KeyTaken {
+                // It stands when the taken key comes, not before.
+                since = answered.load(Ordering::SeqCst);
+            }
             std::thread::sleep(window.saturating_sub(began.elapsed()));
             lag_tells_the_truth(fault, server, answered, since)
         });
