@@ -146,8 +146,12 @@ async fn stop_asked((terminate, interrupt, _): &mut Signals) {
     }
 }
 
+/// The pool of connections warns of each one it throws away ("db error"). The projection tells of an outage, once.
+const POOL_LOG_LEVEL: &str = "deadpool=error";
+
 fn start_logging(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::new(&config.log_level);
+    // What is set comes last and goes before.
+    let filter = tracing_subscriber::EnvFilter::new(format!("{POOL_LOG_LEVEL},{}", config.log_level));
     let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colors).with_writer(std::io::stderr);

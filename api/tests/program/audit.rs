@@ -72,21 +72,6 @@ pub fn audit(journal: &Path, database: &Session) {
     agree("ticket_uses", lines, database, &format!("SELECT {columns} FROM ticket_uses WHERE NOT cold"));
 }
 
-/// The first scan after a record, and when it was decided, in milliseconds since 1970.
-pub fn first_scan_after(journal: &Path, after: u64) -> Option<(u64, i64)> {
-    let mut first = None;
-    let disk = StdDisk::read_only(journal).unwrap();
-    // A node that runs is in the middle of its newest write.
-    let _ = journal::inspect(&disk, &mut |found| {
-        if let (None, true, Ok(Record::Scan(scan))) =
-            (first, found.lsn.0 > after, Record::decode(found.payload))
-        {
-            first = Some((found.lsn.0, scan.answer.at.0));
-        }
-    });
-    first
-}
-
 /// Tables with a row for each record, and their columns; `@`: a moment, `#`: bytes.
 const TABLES: [(&str, &str); 8] = [
     (

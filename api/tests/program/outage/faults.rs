@@ -1,9 +1,7 @@
 //! What can happen to a database, made to happen to a real one and undone. Knows servers, wires and SQL; knows no gate.
 
 use super::full_disk::SmallDisk;
-use crate::audit::first_scan_after;
 use crate::support::until;
-use std::path::PathBuf;
 use std::time::Duration;
 use store_testkit::{Postgres, Proxy, Session, Wire};
 
@@ -65,7 +63,6 @@ pub struct Stage {
     pub database: &'static str,
     pub proxy: Option<Proxy>,
     pub disk: Option<SmallDisk>,
-    pub journal: PathBuf,
     /// Sessions that are part of a fault.
     pub held: Vec<Session>,
 }
@@ -73,8 +70,8 @@ pub struct Stage {
 // === impl Stage ===
 
 impl Stage {
-    pub fn new(server: Postgres, journal: PathBuf) -> Stage {
-        Stage { server, database: "postgres", proxy: None, disk: None, journal, held: Vec::new() }
+    pub fn new(server: Postgres) -> Stage {
+        Stage { server, database: "postgres", proxy: None, disk: None, held: Vec::new() }
     }
 
     /// How the node reaches it.
@@ -120,17 +117,15 @@ impl Stage {
         });
     }
 
-    /// Puts in the next scan by hand, while the batch that has it waits for a lock.
-    fn take_key(&mut self) {
-        let session = self.session();
-        session.run("BEGIN; LOCK TABLE scans IN ACCESS EXCLUSIVE MODE");
-        let cursor: u64 = session.run("SELECT cursor FROM meta")[0][0].parse().unwrap();
-        let (lsn, at_ms) = until("the next scan", || first_scan_after(&self.journal, cursor));
-        session.run(&format!(
+    /// Puts in by hand what will come: three records that are near, at each millisecond at which they may be decided.
+    fn take_key(&self) {
+        self.session().run(
             "INSERT INTO scans (lsn, decided_at, recorded_at, device, gate, specimen, scan_id, code_kind, code, kind, \
-             verdict, direction, people) VALUES ({lsn}, to_timestamp({at_ms}::numeric / 1000), now(), 0, 0, false, \
-             'by hand', 'o', '', 'validate', 'deny', 'entry', 0); COMMIT"
-        ));
+             verdict, direction, people) \
+             SELECT lsn, decided_at, now(), 0, 0, false, 'by hand', 'o', '', 'validate', 'deny', 'entry', 0 \
+             FROM meta, generate_series(cursor + 200, cursor + 202) AS lsn, \
+             generate_series(date_trunc('milliseconds', now()), now() + interval '3 s', '1 ms') AS decided_at",
+        );
     }
 
     fn set_read_only(&self, value: &str) {

@@ -3,6 +3,7 @@
 
 use crate::support::{Answer, Client, Server, venue_scan};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -17,6 +18,13 @@ const SCAN_EVERY: Duration = Duration::from_millis(10);
 const GRANT_DROPPED_AFTER: Duration = Duration::from_secs(5);
 /// Tickets there are for each lane: enough for minutes.
 const TICKETS_PER_LANE: u64 = 6_000;
+
+/// The machine itself is slow when a bare exchange takes longer.
+const MACHINE_SLOW_US: u64 = 4_000;
+/// The machine's slow moments are left out in slices of this length.
+const SLICE_US: u64 = 50_000;
+/// So many slices before and after are left out too: a scan waits for syncs that an exchange may have just missed.
+const BESIDE: u64 = 2;
 
 /// Four lanes at one gate, over several windows.
 pub struct Gates {
@@ -33,15 +41,48 @@ pub struct Gates {
 pub struct Window {
     /// Of each scan, in microseconds.
     scans_us: Vec<u64>,
+    /// Of each scan made while the machine itself was not slow.
+    quiet_us: Vec<u64>,
     /// Of each exchange with nobody's code in between, in microseconds.
     floor_us: Vec<u64>,
+}
+
+/// When a scan or an exchange was intended, from the window's beginning, and how long it took.
+#[derive(Clone, Copy)]
+struct Sample {
+    at_us: u64,
+    took_us: u64,
 }
 
 // === impl Window ===
 
 impl Window {
+    /// Scans in a slice of time in which the machine itself was slow, or in those beside it, say nothing of gates.
+    fn of(scans: &[Sample], floor: &[Sample]) -> Window {
+        let slow: BTreeSet<u64> = floor
+            .iter()
+            .filter(|sample| sample.took_us > MACHINE_SLOW_US)
+            .flat_map(|sample| {
+                let ended = (sample.at_us + sample.took_us) / SLICE_US;
+                (sample.at_us / SLICE_US).saturating_sub(BESIDE)..=ended + BESIDE
+            })
+            .collect();
+        let quiet = scans.iter().filter(|sample| !slow.contains(&(sample.at_us / SLICE_US)));
+        let took = |sample: &Sample| sample.took_us;
+        Window {
+            scans_us: scans.iter().map(took).collect(),
+            quiet_us: quiet.map(took).collect(),
+            floor_us: floor.iter().map(took).collect(),
+        }
+    }
+
     pub fn p99(&self) -> Duration {
         p99(&self.scans_us)
+    }
+
+    /// Of the scans while the machine itself was not slow.
+    pub fn quiet_p99(&self) -> Duration {
+        p99(&self.quiet_us)
     }
 
     pub fn floor_p99(&self) -> Duration {
@@ -52,8 +93,13 @@ impl Window {
         self.scans_us.len()
     }
 
+    pub fn quiet_scans(&self) -> usize {
+        self.quiet_us.len()
+    }
+
     pub fn add(&mut self, other: &Window) {
         self.scans_us.extend(&other.scans_us);
+        self.quiet_us.extend(&other.quiet_us);
         self.floor_us.extend(&other.floor_us);
     }
 }
@@ -95,8 +141,8 @@ impl Gates {
                 let _ends = StopsOnDrop(stop);
                 happens(answered)
             };
-            let scans_us = lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect();
-            (value, Window { scans_us, floor_us: floor.join().unwrap() })
+            let scans: Vec<Sample> = lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect();
+            (value, Window::of(&scans, &floor.join().unwrap()))
         })
     }
 }
@@ -107,6 +153,11 @@ impl Drop for StopsOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
+}
+
+fn sample(began: Instant, intended: Instant) -> Sample {
+    let at_us = intended.duration_since(began).as_micros() as u64;
+    Sample { at_us, took_us: intended.elapsed().as_micros() as u64 }
 }
 
 fn code(lane: u64, number: u64) -> String {
@@ -130,10 +181,10 @@ fn scan_lane(
     began: Instant,
     stop: &AtomicBool,
     answered: &AtomicU64,
-) -> Vec<u64> {
+) -> Vec<Sample> {
     let mut client = server.client();
     client.patience(GRANT_DROPPED_AFTER);
-    let mut latencies_us = Vec::new();
+    let mut samples = Vec::new();
     let mut intended = began + SCAN_EVERY * lane as u32 / LANES as u32;
     while !stop.load(Ordering::SeqCst) {
         std::thread::sleep(intended.saturating_duration_since(Instant::now()));
@@ -142,7 +193,7 @@ fn scan_lane(
         let (code, refused) = presented(lane, number);
         let id = format!("lane{lane}-{number}");
         let answer = client.post("/api/access/validate", &venue_scan(&code, &id));
-        latencies_us.push(intended.elapsed().as_micros() as u64);
+        samples.push(sample(began, intended));
         check(&answer, refused);
         *made += 1;
         answered.fetch_add(1, Ordering::SeqCst);
@@ -154,7 +205,7 @@ fn scan_lane(
         }
         intended += SCAN_EVERY;
     }
-    latencies_us
+    samples
 }
 
 fn check(answer: &Answer, refused: Option<&str>) {
@@ -173,13 +224,13 @@ fn report(client: &mut Client, path: &str, id: &str) {
 
 /// What the machine itself takes now: one exchange over the loopback, and one small write that is synced, on the schedule of
 /// a lane and with none of our code in between.
-fn floor(beside: &File, began: Instant, stop: &AtomicBool) -> Vec<u64> {
+fn floor(beside: &File, began: Instant, stop: &AtomicBool) -> Vec<Sample> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut there, _) = listener.accept().unwrap();
     here.set_nodelay(true).unwrap();
     there.set_nodelay(true).unwrap();
-    let mut latencies_us = Vec::new();
+    let mut samples = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut bytes = [0; 256];
@@ -195,10 +246,10 @@ fn floor(beside: &File, began: Instant, stop: &AtomicBool) -> Vec<u64> {
             let mut bytes = [1; 256];
             here.write_all(&bytes).unwrap();
             here.read_exact(&mut bytes).unwrap();
-            latencies_us.push(intended.elapsed().as_micros() as u64);
+            samples.push(sample(began, intended));
             intended += SCAN_EVERY;
         }
         drop(here);
     });
-    latencies_us
+    samples
 }

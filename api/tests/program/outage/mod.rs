@@ -6,7 +6,8 @@
 //!
 //! What a gate waits is compared with what it waits while nothing happens. Other tests run on the same machine, so that a
 //! slow moment may be theirs: a thread on the same schedule measures what the machine itself takes for a loopback exchange
-//! and a synced write, and the bound is of the larger of the two. The figures themselves are for a quiet machine:
+//! and a synced write, and scans beside an exchange that was slow are not compared. The figures themselves, of all scans, are
+//! for a quiet machine:
 //!
 //! ```text
 //! GATEHOUSE_OUTAGE_WINDOW_S=20 cargo test --release -p api --test program outage -- --nocapture --test-threads=1
@@ -29,10 +30,10 @@ use store_testkit::{Postgres, PostgresOptions, Proxy, all_programs};
 const WINDOW_VARIABLE: &str = "GATEHOUSE_OUTAGE_WINDOW_S";
 /// A window is at least so long; longer when the fault takes longer to be noticed.
 const WINDOW: Duration = Duration::from_millis(1_500);
-/// How much longer the slowest hundredth of the scans may take than undisturbed, or than the machine itself.
+/// How much longer the slowest hundredth of the scans may take than undisturbed.
 const RATIO_MAX: f64 = 1.5;
-/// What other processes' time slices may cost on a machine of two cores that runs other tests. A gate that waited for a
-/// database would wait for one of its deadlines or retries, and those begin at 100 ms.
+/// Below it, differences are the scheduler's: a few time slices of other processes' threads on a machine of two cores. A gate
+/// that waited for a database would wait for one of its deadlines or retries, and those begin at 100 ms.
 const NOISE: Duration = Duration::from_millis(20);
 /// The projection follows: the gates make so many records in half a second.
 const LIVE_RECORDS: f64 = 200.0;
@@ -134,7 +135,7 @@ impl Trial {
         let postgres =
             Postgres::start(&all_programs()[0], &PostgresOptions { settings, ..Default::default() });
         let site = Site::bare();
-        let stage = prepare(Stage::new(postgres, site.journal()));
+        let stage = prepare(Stage::new(postgres));
         let site = site.set("DATABASE_URL", &stage.url());
         site.import_venue(&Gates::tickets());
         let server = site.start();
@@ -164,8 +165,12 @@ impl Trial {
             let began = Instant::now();
             fault.begin(stage);
             turns(server);
-            let since = answered.load(Ordering::SeqCst);
+            let mut since = answered.load(Ordering::SeqCst);
             noticed(fault, server, errors);
+            if fault == Fault::KeyTaken {
+                // It stands when the taken key comes, not before.
+                since = answered.load(Ordering::SeqCst);
+            }
             std::thread::sleep(window.saturating_sub(began.elapsed()));
             lag_tells_the_truth(fault, server, answered, since)
         });
@@ -262,16 +267,16 @@ fn told_once(fault: Fault, site: &Site, told_before: usize) {
 // === impl Measured ===
 
 impl Measured {
-    const HEAD: &str = "| fault | scans | p99 undisturbed | p99 with fault | ratio | p99 while draining | machine's own p99 | \
-                        backlog | drained in |\n|---|---|---|---|---|---|---|---|---|";
+    const HEAD: &str = "| fault | scans | of them quiet | p99 undisturbed | p99 with fault | ratio | p99 while draining | machine's own p99 | \
+                        backlog | drained in |\n|---|---|---|---|---|---|---|---|---|---|";
 
     fn row(&self, fault: Fault) -> String {
         let [calm, disturbed, draining, floor] =
             [self.calm.p99(), self.disturbed.p99(), self.draining.p99(), self.disturbed.floor_p99()]
                 .map(|p99| p99.as_secs_f64() * 1e3);
-        let (ratio, scans) = (disturbed / calm, self.disturbed.scans());
+        let (ratio, scans, quiet) = (disturbed / calm, self.disturbed.scans(), self.disturbed.quiet_scans());
         format!(
-            "| {fault:?} | {scans} | {calm:.2} ms | {disturbed:.2} ms | {ratio:.2} | {draining:.2} ms | {floor:.2} ms | \
+            "| {fault:?} | {scans} | {quiet} | {calm:.2} ms | {disturbed:.2} ms | {ratio:.2} | {draining:.2} ms | {floor:.2} ms | \
              {} records | {:.1} s |",
             self.backlog,
             self.drained_in.as_secs_f64()
@@ -279,14 +284,13 @@ impl Measured {
     }
 
     fn judge(&self, fault: Fault, undisturbed: &Window) {
+        let usual = undisturbed.quiet_p99().max(NOISE);
         for window in [&self.disturbed, &self.draining] {
-            let usual = undisturbed.p99().max(window.floor_p99()).max(NOISE);
             assert!(
-                window.p99() <= usual.mul_f64(RATIO_MAX),
-                "{fault:?}: gates waited {:?}, undisturbed {:?}, the machine itself {:?}",
-                window.p99(),
-                undisturbed.p99(),
-                window.floor_p99()
+                window.quiet_p99() <= usual.mul_f64(RATIO_MAX),
+                "{fault:?}: gates waited {:?}, undisturbed {:?}, while the machine was not slow",
+                window.quiet_p99(),
+                undisturbed.quiet_p99()
             );
         }
     }
