@@ -627,7 +627,8 @@ fn take_in(
     stopping: &Arc<AtomicBool>,
 ) -> std::io::Result<JoinHandle<()>> {
     let (engine, cold) = (Arc::clone(&core.engine), Arc::clone(&core.cold_codes));
-    let work = TakingIn::new(engine, cold, inbox, stats, Arc::clone(stopping));
+    let projector = Arc::clone(&core.projector);
+    let work = TakingIn::new(engine, cold, inbox, stats, projector, Arc::clone(stopping));
     spawn("inbox", move || work.run())
 }
 

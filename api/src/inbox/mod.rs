@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use store::{Inbox, InboxEntry};
+use store::{Inbox, InboxEntry, ProjectorStats};
 use tracing::{debug, info, warn};
 use wish::wish;
 
@@ -34,6 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const EARLY_EVERY: Duration = Duration::from_secs(10);
 /// The pause after a failure.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// Failures in a row before they are told: by then the projection has told of a database that is away.
+const FAILURES_TOLD: u32 = 5;
 /// How often it looks whether the store has what was taken in.
 const STORE_LOOK_EVERY: Duration = Duration::from_millis(5);
 /// After so many rows gates go first for a moment.
@@ -58,6 +60,8 @@ pub struct TakingIn {
     cold: Arc<ColdCodes>,
     inbox: Inbox,
     stats: Arc<InboxStats>,
+    /// Tells whether the projection fails too.
+    projector: Arc<ProjectorStats>,
     stop: Arc<AtomicBool>,
     /// Rows are read when the store has this record: what the journal knew at the start.
     began_at: Lsn,
@@ -116,6 +120,7 @@ impl TakingIn {
         cold: Arc<ColdCodes>,
         inbox: Inbox,
         stats: Arc<InboxStats>,
+        projector: Arc<ProjectorStats>,
         stop: Arc<AtomicBool>,
     ) -> TakingIn {
         let began_at = engine.journal().positions().next;
@@ -125,6 +130,7 @@ impl TakingIn {
             cold,
             inbox,
             stats,
+            projector,
             stop,
             began_at,
             in_flight,
@@ -133,13 +139,14 @@ impl TakingIn {
         }
     }
 
-    /// Until it is to stop. A failure is told once.
+    /// Until it is to stop. A failure is told once, and not where the projection tells of the same.
     pub fn run(mut self) {
-        let mut failing = false;
+        let (mut failures, mut told) = (0, false);
         while !self.stopping() {
             match self.round() {
                 Ok(rows) => {
-                    if std::mem::take(&mut failing) {
+                    failures = 0;
+                    if std::mem::take(&mut told) {
                         info!("the box office's inbox is read again");
                     }
                     if rows == 0 {
@@ -148,8 +155,10 @@ impl TakingIn {
                 }
                 Err(problem) => {
                     self.stats.errors.fetch_add(1, Ordering::Relaxed);
-                    if !std::mem::replace(&mut failing, true) {
+                    failures += 1;
+                    if failures >= FAILURES_TOLD && !told && !self.projector.snapshot().failing {
                         warn!(problem, "the box office's inbox cannot be read; its rows wait");
+                        told = true;
                     }
                     self.pause(RETRY_WAIT);
                 }
