@@ -1,0 +1,6 @@
+//! stub
+use super::report::Report;
+/// page
+pub fn page(_report: &Report) -> String {
+    String::new()
+}
