@@ -181,6 +181,7 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
         slow: ran.slow.summaries(),
         streams,
         uploads,
+        cuts_s: cut_times(&scenario, setting).iter().map(Duration::as_secs_f64).collect(),
         reconnected_s,
         server: seen,
         counters,
@@ -291,9 +292,6 @@ fn perform(
 ) -> Result<(Ran, Seen)> {
     let parts = part_times(scenario, setting);
     let streams = scenario.stream.iter();
-    let cuts = scenario.happens.iter().filter(|happening| happening.what == Act::CutConnections);
-    let mut cuts: Vec<Duration> = cuts.map(|happening| setting.run_time(happening.at_s)).collect();
-    cuts.sort_unstable();
     let mut start = Start {
         plan,
         events: scenario.venue.events as usize,
@@ -302,7 +300,7 @@ fn perform(
         streams: streams.map(|stream| StreamStats::new(&stream.name, plan.length, &parts)).collect(),
         uploads: Uploads::new(&scenario.upload, plan, &target.host, &parts),
         slow: SlowCrowd::new(&scenario.slow, setting),
-        cuts,
+        cuts: cut_times(scenario, setting),
         live: Live::new(plan.length),
         begin: hand.begin,
     };
@@ -320,6 +318,13 @@ fn perform(
         let seen = hand.join().map_err(|_| anyhow!("the stagehand failed; its words are above"))?;
         Ok((ran?, seen))
     })
+}
+
+fn cut_times(scenario: &Scenario, setting: Setting) -> Vec<Duration> {
+    let cuts = scenario.happens.iter().filter(|happening| happening.what == Act::CutConnections);
+    let mut cuts: Vec<Duration> = cuts.map(|happening| setting.run_time(happening.at_s)).collect();
+    cuts.sort_unstable();
+    cuts
 }
 
 fn database_acts(scenario: &Scenario, setting: Setting) -> Vec<(Duration, Act)> {

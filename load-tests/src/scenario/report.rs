@@ -7,6 +7,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
+use super::file::Act;
 use super::slow::SlowSummary;
 use super::stagehand::Seen;
 use super::stats::StreamSummary;
@@ -37,7 +38,9 @@ pub struct Report {
     pub slow: Vec<SlowSummary>,
     /// Parts of the time, in seconds of the run.
     pub parts: Vec<PartFacts>,
-    /// From each cut of all connections to the last reader's next answer, in seconds.
+    /// When all connections were cut, in seconds of the run.
+    pub cuts_s: Vec<f64>,
+    /// From each cut to the last reader's next answer, in seconds.
     pub reconnected_s: Vec<Option<f64>>,
     /// The server.
     pub server: Seen,
@@ -129,6 +132,20 @@ impl Report {
             Outcome::Missed => "every answer was right; something that was wanted was not reached".to_owned(),
             Outcome::Right => "every answer was right, everything that was wanted came".to_owned(),
         }
+    }
+
+    /// Moments something happened, with its name.
+    pub fn marks(&self) -> Vec<(String, f64)> {
+        let of_database = self.server.acts.iter().map(|(at_s, act)| {
+            let name = match act {
+                Act::StopDatabase => "database stopped",
+                Act::StartDatabase => "database back",
+                Act::CutConnections => "connections cut",
+            };
+            (name.to_owned(), *at_s)
+        });
+        let cuts = self.cuts_s.iter().map(|at_s| ("connections cut".to_owned(), *at_s));
+        of_database.chain(cuts).collect()
     }
 
     /// Sentences a reader of the figures has to know.
