@@ -268,3 +268,98 @@ impl<'file> Check<'file> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::BUILT_IN;
+    use super::*;
+
+    #[test]
+    fn every_scenario_is_read_and_opens_with_words_on_what_it_stands_for() {
+        for (name, text) in BUILT_IN {
+            Scenario::parse(name, text).unwrap();
+            let words = text.lines().take_while(|line| line.starts_with('#'));
+            assert!(words.map(str::len).sum::<usize>() > 150, "{name}");
+        }
+    }
+
+    /// A small scenario that is right, with one text in it put in place of another.
+    fn with(from: &str, to: &str) -> String {
+        const RIGHT: &str = r#"
+            title = "t"
+            about = "a"
+            [time]
+            length_s = 10
+            [venue]
+            [[venue.zone]]
+            name = "BOWL"
+            [[venue.gate]]
+            name = "IN"
+            count = 2
+            from = "outside"
+            to = "BOWL"
+            [[venue.type]]
+            name = "SEAT"
+            entries = 1
+            [[stream]]
+            name = "guests"
+            guests = 10
+            path = [{ gates = "IN", readers = 2 }]
+            type = "SEAT"
+            mix = { fresh = 1, used = 1 }
+            [[part]]
+            name = "half"
+            from_s = 0
+            to_s = 5
+            [[want]]
+            what = "p99"
+            of = "guests"
+            in = "half"
+            at_most_s = 1
+        "#;
+        assert!(RIGHT.contains(from), "{from}");
+        Scenario::parse("mine.toml", &RIGHT.replacen(from, to, 1))
+            .map_or_else(|error| format!("{error:#}"), |_| "right".to_owned())
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_file_and_key() {
+        assert_eq!(with("title", "title"), "right");
+        for (from, to, told) in [
+            (
+                "length_s = 10",
+                "length_s = 10
+lenght = 3",
+                "unknown field `lenght`",
+            ),
+            ("length_s = 10", "length_s = 'long'", "invalid type"),
+            ("length_s = 10", "length_s = 0", "time.length_s: 1 to 86400"),
+            ("count = 2", "count = 0", "venue.gate 'IN': count is 1 to 1000"),
+            ("to = \"BOWL\"", "to = \"HALL\"", "venue.gate 'IN': to = 'HALL' is no zone"),
+            ("guests = 10", "guests = 10\nper_second = 3", "stream 'guests': either guests"),
+            ("readers = 2", "readers = 2000", "path[0].readers: 1 to 1000"),
+            ("gates = \"IN\"", "gates = \"OUT\"", "path[0].gates = 'OUT' is no gate group"),
+            ("type = \"SEAT\"", "type = \"VIP\"", "stream 'guests': type = 'VIP' is no type"),
+            ("fresh = 1, used = 1", "fresh = 0", "mix: relative amounts"),
+            ("used = 1", "wrong_event = 1", "mix.wrong_event: needs venue.events of 2"),
+            ("used = 1", "stolen = 1", "unknown field `stolen`"),
+            ("entries = 1", "entries = 2", "mix.used and mix.copied: only for a type with entries = 1"),
+            ("to_s = 5", "to_s = 50", "part[0] 'half': from_s < to_s"),
+            ("of = \"guests\"", "of = \"nobody\"", "want[0]: latencies are of a stream"),
+            ("in = \"half\"", "in = \"third\"", "want[0]: in and than_in name parts"),
+            ("at_most_s = 1", "at_most = 1", "want[0]: one limit"),
+            ("what = \"p99\"", "what = \"caught_up\"", "want[0]: latencies are of a stream"),
+            (
+                "guests = 10",
+                "guests = 10\nshape = { kind = 'crowd', share = 2, last = 0.5 }",
+                "shape: a crowd's",
+            ),
+            ("[[part]]", "[[happens]]\nat_s = 3\nwhat = 'stop_database'\n[[part]]", "needs venue.store"),
+            ("name = \"guests\"", "name = \"two words\"", "has 1 to 40 letters"),
+        ] {
+            let error = with(from, to);
+            assert!(error.contains("mine.toml"), "{to}: {error}");
+            assert!(error.contains(told), "{to}: {error}");
+        }
+    }
+}

@@ -23,9 +23,9 @@ pub fn page(report: &Report) -> String {
     head(&mut page, report);
     tiles(&mut page, report);
     wants(&mut page, report);
-    charts(&mut page, report);
     section(&mut page, "Streams", &streams_table(report));
     faults(&mut page, report);
+    charts(&mut page, report);
     let remarks: String =
         report.remarks().iter().map(|remark| format!("<li>{}</li>\n", escaped(remark))).collect();
     section(&mut page, "Besides", &format!("<ul>{remarks}</ul>"));
