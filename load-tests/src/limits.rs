@@ -86,6 +86,8 @@ pub const UPLOAD_RETRIES: u8 = 3;
 pub const UPLOAD_ROWS_MAX: u32 = 20_000;
 /// Connections of one run: below the 1,024 a server takes from one address.
 pub const READERS_MAX: u32 = 1_000;
+/// Open files of this program and of the server it starts: a socket at both ends of every connection, and some.
+pub const DESCRIPTORS: u64 = 8_192;
 /// After the last scan was due, how long a scenario waits for what is missing.
 pub const SCENARIO_DRAIN_WAIT: Duration = Duration::from_secs(60);
 /// Pieces of time in a picture: about what can be told apart on a screen.

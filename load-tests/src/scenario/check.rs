@@ -63,6 +63,7 @@ impl<'file> Check<'file> {
         let venue = &self.scenario.venue;
         self.must((1..=100).contains(&venue.events), || "venue.events: 1 to 100".to_owned());
         self.must(venue.tickets_beside <= 10_000_000, || "venue.tickets_beside: at most 10000000".to_owned());
+        self.must(venue.far_tickets <= 10_000_000, || "venue.far_tickets: at most 10000000".to_owned());
         for group in &venue.gate {
             self.must((1..=1_000).contains(&group.count), || {
                 format!("venue.gate '{}': count is 1 to 1000", group.name)
@@ -138,6 +139,11 @@ impl<'file> Check<'file> {
             leaves |= group.to == "outside";
             zone = &group.to;
         }
+        let way_s: f64 = stream.path.iter().map(|step| step.after_s).sum();
+        let time = self.scenario.time;
+        self.must(stream.end_s(&time) + way_s <= time.length_s, || {
+            format!("{owner}: who comes last is still on the way at the end: to_s and all after_s within time.length_s")
+        });
         let Some(kind) = self.kind(&stream.kind) else {
             self.mistakes.push(format!("{owner}: type = '{}' is no type of the venue", stream.kind));
             return;
@@ -248,6 +254,7 @@ impl<'file> Check<'file> {
             Measure::Reconnected => want.of.is_none() && happens(Act::CutConnections),
             Measure::CaughtUp => want.of.is_none() && happens(Act::StartDatabase),
             Measure::DiskBytesRead => want.of.is_none(),
+            Measure::StoreLookups => want.of.is_none() && want.part.is_none(),
         };
         self.must(whose, || {
             format!("{owner}: latencies are of a stream, done is of an upload, the others need what they measure and no 'of'")
@@ -255,15 +262,16 @@ impl<'file> Check<'file> {
         let parts_known = want.part.iter().chain(&want.than_in).all(is_part);
         self.must(parts_known, || format!("{owner}: in and than_in name parts of this file"));
         let is_latency = matches!(want.what, Measure::P50 | Measure::P99 | Measure::P999 | Measure::Max);
+        let is_amount = matches!(want.what, Measure::DiskBytesRead | Measure::StoreLookups);
         let limit = match (want.at_most_s, want.at_most_times, &want.than_in, want.at_most) {
-            (Some(limit), None, None, None) => limit > 0.0 && want.what != Measure::DiskBytesRead,
+            (Some(limit), None, None, None) => limit > 0.0 && !is_amount,
             (None, Some(times), Some(_), None) => times > 0.0 && is_latency,
-            (None, None, None, Some(limit)) => limit >= 0.0 && want.what == Measure::DiskBytesRead,
+            (None, None, None, Some(limit)) => limit >= 0.0 && is_amount,
             _ => false,
         };
         self.must(limit, || {
             format!(
-                "{owner}: one limit: at_most_s, or (of a latency) at_most_times with than_in, or (of disk_bytes_read) at_most"
+                "{owner}: one limit: at_most_s, or (of a latency) at_most_times with than_in, or (of an amount) at_most"
             )
         });
     }
@@ -356,6 +364,11 @@ lenght = 3",
             ),
             ("[[part]]", "[[happens]]\nat_s = 3\nwhat = 'stop_database'\n[[part]]", "needs venue.store"),
             ("name = \"guests\"", "name = \"two words\"", "has 1 to 40 letters"),
+            (
+                "readers = 2 }",
+                "readers = 2 }, { gates = \"IN\", readers = 1, after_s = 5 }",
+                "still on the way",
+            ),
         ] {
             let error = with(from, to);
             assert!(error.contains("mine.toml"), "{to}: {error}");

@@ -79,6 +79,10 @@ pub struct Venue {
     /// Tickets per event that are sold and never presented.
     #[serde(default)]
     pub tickets_beside: u32,
+    /// Tickets of one more event two months from now: they are in the store only, so that a code that is not in memory may
+    /// be one of them.
+    #[serde(default)]
+    pub far_tickets: u32,
     /// Zones; `outside` is there already.
     pub zone: Vec<Zone>,
     /// Groups of gates.
@@ -353,6 +357,8 @@ pub enum Measure {
     CaughtUp,
     /// Bytes the server's process had the disk read.
     DiskBytesRead,
+    /// Codes the server looked up in its store, over the whole run.
+    StoreLookups,
 }
 
 fn one() -> f64 {
@@ -379,6 +385,11 @@ impl Scenario {
             format!("'{name}' is no scenario ({}) and no file that can be read", names.join(", "))
         })?;
         Scenario::parse(name, &text)
+    }
+
+    /// The place of the event two months from now: behind those that go on.
+    pub fn far_event(&self) -> usize {
+        self.venue.events as usize
     }
 
     /// Reads a scenario; every mistake is told with the file's name and the key.

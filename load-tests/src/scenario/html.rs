@@ -28,7 +28,7 @@ pub fn page(report: &Report) -> String {
     charts(&mut page, report);
     let remarks: String =
         report.remarks().iter().map(|remark| format!("<li>{}</li>\n", escaped(remark))).collect();
-    section(&mut page, "Besides", &format!("<ul>{remarks}</ul>"));
+    section(&mut page, "Also seen", &format!("<ul>{remarks}</ul>"));
     section(&mut page, "Run", &facts(report));
     page + "</main>\n</body>\n</html>\n"
 }

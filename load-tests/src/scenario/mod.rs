@@ -42,7 +42,7 @@ use store_testkit::{Postgres, PostgresOptions, all_programs};
 use crate::procfs::MachineTime;
 use crate::server::{Data, Server, ServerSettings};
 use crate::target::Target;
-use crate::{limits, procfs, target};
+use crate::{limits, process, procfs, target};
 use file::{Act, Scenario, StoreKind};
 use generator::{Ran, Start};
 use live::Live;
@@ -52,7 +52,7 @@ use slow::SlowCrowd;
 use stagehand::{Seen, Stagehand, metric};
 use stats::{PartTime, StreamStats, StreamSummary};
 use upload::Uploads;
-use wants::Figures;
+use wants::{Figures, STORE_LOOKUPS};
 
 /// What a run needs besides its scenario.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ const COUNTERS: [&str; 8] = [
     "gatehouse_same_id_scans_total",
     "gatehouse_repeated_scans_total",
     "gatehouse_cold_filter_asked_total",
-    "gatehouse_cold_lookups_total",
+    STORE_LOOKUPS,
     "gatehouse_conflicts",
     "gatehouse_connections_opened_total",
 ];
@@ -126,6 +126,14 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
     let scenario = Scenario::find(&settings.name)?;
     let setting = setting(settings, &scenario);
     let plan = Plan::new(&scenario, setting);
+    let connections = plan.readers.len() + SlowCrowd::new(&scenario.slow, setting).len();
+    ensure!(
+        connections <= limits::READERS_MAX as usize,
+        "--scale {}: {connections} connections at once; a server takes some {} from one address",
+        settings.scale,
+        limits::READERS_MAX
+    );
+    process::allow_descriptors(limits::DESCRIPTORS)?;
     let stage = prepare(settings, &scenario, &plan)?;
     let counters_before = counters(stage.admin_addr);
     let started_at = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
@@ -133,15 +141,16 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
     let cpu_before = own_and_server_cpu(stage.pid);
     let begin = Instant::now();
     let Stage { server, database, target, admin_addr, pid } = stage;
-    let hand = Stagehand { pid, admin_addr, database, acts: database_acts(&scenario, setting), begin };
+    let acts = database_acts(&scenario, setting);
+    let hand = Stagehand { pid, admin_addr, database, acts, length: plan.length, begin };
     let (ran, seen) = perform(&scenario, setting, &plan, &target, hand)?;
     let cpu = own_and_server_cpu(pid).saturating_sub(cpu_before);
     let machine = procfs::machine_time()?;
     let elapsed = begin.elapsed();
     let foreign_share = foreign_share(&machine_before, &machine, cpu, elapsed);
     let counters = grown(&counters_before, &counters(admin_addr));
-    // A server of ours has to stop as it promises; a run that left it broken did not end well.
-    server.map(|mut server| server.stop()).transpose()?;
+    // A server of ours has to stop as it promises; a run that left it broken did not end well, and is told all the same.
+    let server_fault = server.and_then(|mut server| server.stop().err()).map(|error| format!("{error:#}"));
 
     let streams: Vec<StreamSummary> = ran.streams.iter().map(StreamStats::summary).collect();
     let uploads = ran.uploads.summaries(&plan);
@@ -152,6 +161,7 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
         uploads: &uploads,
         reconnected_s: &reconnected_s,
         seen: &seen,
+        counters: &counters,
         parts: &scenario.part,
         setting,
     };
@@ -185,6 +195,7 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
         reconnected_s,
         server: seen,
         counters,
+        server_fault,
         load,
         wants,
     })
@@ -260,6 +271,10 @@ fn prepare(settings: &ScenarioSettings, scenario: &Scenario, plan: &Plan) -> Res
     for (event, list) in &files.tickets {
         server.import(event, list)?;
     }
+    let far_count = plan.tickets.iter().filter(|ticket| ticket.event == scenario.far_event()).count();
+    if far_count > 0 {
+        cool(&mut server, far_count)?;
+    }
     server.process()?.wait_quiet()?;
     Ok(Stage {
         target: Target::at(server.device_addr),
@@ -268,6 +283,27 @@ fn prepare(settings: &ScenarioSettings, scenario: &Scenario, plan: &Plan) -> Res
         database,
         server: Some(server),
     })
+}
+
+/// Waits until the tickets of an event that is far are in the store only. A server looks for such events when it starts, and
+/// lets their tickets go when the store knows them.
+fn cool(server: &mut Server, far_count: usize) -> Result<()> {
+    wait_for_metric(server.admin_addr, "gatehouse_projection_lag_records", |lag| lag == 0.0)?;
+    server.stop()?;
+    server.start()?;
+    wait_for_metric(server.admin_addr, "gatehouse_cold_codes", |count| count >= far_count as f64)
+}
+
+fn wait_for_metric(addr: SocketAddr, name: &str, is_there: impl Fn(f64) -> bool) -> Result<()> {
+    let deadline = Instant::now() + limits::CATCH_UP_WAIT;
+    loop {
+        let page = target::get_page(addr, "/metrics", limits::CONNECT_WAIT).context("read the metrics")?;
+        if metric(&page, name).is_some_and(&is_there) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{name} is not there after {:?}", limits::CATCH_UP_WAIT);
+        std::thread::sleep(limits::SAMPLE_PAUSE);
+    }
 }
 
 fn start_database() -> Result<Postgres> {

@@ -298,8 +298,12 @@ impl Planner<'_> {
 
     /// Tickets nobody presents.
     fn beside(&mut self) {
-        let count = (f64::from(self.scenario.venue.tickets_beside) * self.setting.scale).round() as u32;
-        for event in 0..self.events() {
+        let venue = &self.scenario.venue;
+        let scaled = |count: u32| (f64::from(count) * self.setting.scale).round() as u32;
+        let (beside, far) = (scaled(venue.tickets_beside), scaled(venue.far_tickets));
+        let counts =
+            (0..self.events()).map(|event| (event, beside)).chain([(self.scenario.far_event(), far)]);
+        for (event, count) in counts.collect::<Vec<_>>() {
             for _ in 0..count {
                 self.ticket(event, 0, ACTIVE);
             }
@@ -351,7 +355,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -360,12 +364,12 @@ impl Random {
 
     /// The next one from 0 to below 1.
     pub fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// The next one below `count`.
     pub fn below(&mut self, count: usize) -> usize {
-        (self.next() % count.max(1) as u64) as usize
+        (self.draw() % count.max(1) as u64) as usize
     }
 }
 

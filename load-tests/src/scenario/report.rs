@@ -46,6 +46,8 @@ pub struct Report {
     pub server: Seen,
     /// What the server counted meanwhile.
     pub counters: BTreeMap<String, f64>,
+    /// How the server did not stop as it promises.
+    pub server_fault: Option<String>,
     /// This program.
     pub load: LoadFacts,
     /// What was wanted and what came.
@@ -104,7 +106,10 @@ pub struct LoadFacts {
 impl Report {
     /// How it ended.
     pub fn outcome(&self) -> Outcome {
-        if self.load.strays > 0 || self.tallies().any(|tally| !tally.is_right()) {
+        if self.server_fault.is_some()
+            || self.load.strays > 0
+            || self.tallies().any(|tally| !tally.is_right())
+        {
             Outcome::Wrong
         } else if self.wants.iter().any(|want| !want.met) {
             Outcome::Missed
@@ -197,12 +202,15 @@ impl Report {
         }
         remarks.extend(self.server_remarks());
         remarks
+            .extend(self.server_fault.iter().map(|fault| format!("The server did not stop well: {fault}")));
+        remarks
     }
 
     fn server_remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         if let Some(bytes) = self.server.disk_bytes_read(0.0, f64::MAX) {
-            remarks.push(format!("The server had the disk read {bytes} bytes during the run."));
+            let kib = bytes.div_ceil(1024);
+            remarks.push(format!("The server had the disk read {kib} KiB during the run."));
         }
         if !self.server.acts.is_empty() {
             let caught_up = self.server.caught_up_s.map_or("not caught up with".to_owned(), |seconds| {

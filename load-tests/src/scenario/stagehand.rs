@@ -22,7 +22,9 @@ pub struct Stagehand {
     pub database: Option<Postgres>,
     /// What is done to it, by time.
     pub acts: Vec<(Duration, Act)>,
-    /// The schedule's beginning.
+    /// How long the schedule is.
+    pub length: Duration,
+    /// And its beginning.
     pub begin: Instant,
 }
 
@@ -68,6 +70,7 @@ impl Stagehand {
         let mut cpu_before = None;
         let mut acts = std::mem::take(&mut self.acts).into_iter().peekable();
         let mut over_at = None;
+        let usual_pause = limits::SAMPLE_PAUSE.max(self.length / limits::PIECES_MAX);
         loop {
             let sample = self.look(&mut cpu_before);
             self.notice(&mut seen, sample);
@@ -77,7 +80,7 @@ impl Stagehand {
                 continue;
             }
             let now = Instant::now();
-            let pause = next_act.map_or(limits::SAMPLE_PAUSE, |at| (at - now).min(limits::SAMPLE_PAUSE));
+            let pause = next_act.map_or(usual_pause, |at| (at - now).min(usual_pause));
             if over_at.is_none() && end.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 continue;
             }
@@ -93,7 +96,8 @@ impl Stagehand {
     fn look(&self, cpu_before: &mut Option<(Instant, u64)>) -> Sample {
         let now = Instant::now();
         // A server that has died is told by its connections; here it is only not seen any more.
-        let cpu_ns = self.pid.and_then(|pid| procfs::process_cpu_ns(pid).ok());
+        let threads = self.pid.and_then(|pid| procfs::threads_cpu(pid).ok());
+        let cpu_ns = threads.map(|threads| threads.iter().map(|thread| thread.cpu_ns).sum::<u64>());
         let before = std::mem::replace(cpu_before, cpu_ns.map(|ns| (now, ns)));
         let cores = before
             .zip(cpu_ns)

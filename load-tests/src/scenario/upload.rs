@@ -60,6 +60,15 @@ struct ToldRow {
     outcome: String,
 }
 
+// === impl Told ===
+
+impl Told {
+    /// Whether each of so many rows is told once, in order.
+    fn is_about(&self, count: usize) -> bool {
+        self.rows.len() == count && self.rows.iter().enumerate().all(|(index, told)| told.row == index + 1)
+    }
+}
+
 // === impl Uploads ===
 
 impl Uploads {
@@ -117,7 +126,7 @@ impl Uploads {
             let rows = &upload.rows[answer.reader - upload.readers.start];
             let stats = &mut self.stats[answer.upload];
             let told = match serde_json::from_slice::<Told>(&answer.body) {
-                Ok(told) if answer.status == 200 && told.rows.len() == rows.len() => told.rows,
+                Ok(told) if answer.status == 200 && told.is_about(rows.len()) => told.rows,
                 _ => {
                     let reader = reader_name(answer.reader);
                     stats.tally.count_noise(&format!(
@@ -127,11 +136,7 @@ impl Uploads {
                     continue;
                 }
             };
-            for (told, row) in told
-                .into_iter()
-                .filter_map(|told| Some((rows.get(told.row.checked_sub(1)?)?, told)))
-                .map(|(row, told)| (told, row))
-            {
+            for (told, row) in told.iter().zip(rows) {
                 conflicts[answer.upload] += u64::from(told.outcome == "conflict");
                 match told.outcome.as_str() {
                     "known" if answer.was_retried => stats.tally.admitted += 1,
@@ -196,4 +201,50 @@ fn rows_text(plan: &Plan, upload: usize, reader: usize) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::Scenario;
+    use super::super::plan::Setting;
+    use super::*;
+
+    /// What comes of a backlog whose rows are answered by this.
+    fn summary(outcome: impl Fn(bool, bool) -> &'static str, was_retried: bool) -> UploadSummary {
+        let scenario = Scenario::find("backlog").unwrap();
+        let plan = Plan::new(&scenario, Setting { scale: 0.05, compress: 1.0, seed: 1 });
+        let mut uploads = Uploads::new(&scenario.upload, &plan, "gate", &[]);
+        let mut seen = std::collections::HashSet::new();
+        for (place, rows) in plan.uploads[0].rows.iter().enumerate() {
+            let rows: Vec<String> = rows
+                .iter()
+                .enumerate()
+                .map(|(index, row)| {
+                    let outcome = outcome(row.shared, seen.insert(row.ticket));
+                    format!(r#"{{"row":{},"outcome":"{outcome}","scan_id":"x","reason":null}}"#, index + 1)
+                })
+                .collect();
+            let body = format!(r#"{{"status":"success","rows":[{}]}}"#, rows.join(","));
+            uploads.answered(0, plan.uploads[0].readers.start + place, 200, body.into(), was_retried);
+        }
+        uploads.summaries(&plan).remove(0)
+    }
+
+    #[test]
+    fn each_row_has_to_come_to_what_it_is() {
+        let right = |shared: bool, first: bool| if shared && !first { "conflict" } else { "admitted" };
+        let found = summary(right, false);
+        assert_eq!((found.stream.tally.admitted, found.stream.tally.wrong), (1_650, 0));
+        assert!(found.conflicts > 0);
+        let found = summary(|_, _| "admitted", false);
+        assert_eq!(found.stream.tally.wrong, 6, "green at two gates is a conflict for people");
+        let found = summary(|_, _| "denied", false);
+        assert!(found.stream.tally.wrong > 1_600, "a guest who was shown green is in");
+    }
+
+    #[test]
+    fn a_row_is_known_only_when_it_was_sent_before() {
+        assert_eq!(summary(|_, _| "known", true).stream.tally.wrong, 0);
+        assert!(summary(|_, _| "known", false).stream.tally.wrong > 0);
+    }
 }

@@ -30,7 +30,7 @@ pub fn write(scenario: &Scenario, plan: &Plan, dir: &Path) -> Result<VenueFiles>
     };
     let venue = write("venue.toml".to_owned(), venue_toml(scenario, plan)?)?;
     let mut tickets = Vec::new();
-    for event in 0..scenario.venue.events as usize {
+    for event in 0..event_count(scenario) {
         let name = event_name(event);
         let path = write(format!("tickets-{name}.csv"), tickets_csv(scenario, plan, event))?;
         tickets.push((name, path));
@@ -38,21 +38,30 @@ pub fn write(scenario: &Scenario, plan: &Plan, dir: &Path) -> Result<VenueFiles>
     Ok(VenueFiles { venue, tickets })
 }
 
+/// Hours to an event that is far: two months.
+const FAR_H: i64 = 60 * 24;
+
+/// Those that go on, and the one that is far where there is one.
+fn event_count(scenario: &Scenario) -> usize {
+    scenario.far_event() + usize::from(scenario.venue.far_tickets > 0)
+}
+
 fn venue_toml(scenario: &Scenario, plan: &Plan) -> Result<String> {
     let now = Timestamp::now();
     let at = |hours: i64| now.checked_add(Span::new().hours(hours)).context("a time beside now");
-    let (opens, ends) = (at(-2)?, at(24)?);
     let mut text = String::new();
-    for event in 0..scenario.venue.events as usize {
+    for event in 0..event_count(scenario) {
+        let starts_in_h = if event == scenario.far_event() { FAR_H } else { 0 };
+        let (opens, starts, ends) = (at(starts_in_h - 2)?, at(starts_in_h)?, at(starts_in_h + 24)?);
         let _ = write!(
             text,
-            "[[event]]\nname = '{}'\ntitle = 'Load {}'\ntime_zone = 'UTC'\ndoors_open = '{opens}'\nstarts = '{now}'\n\
+            "[[event]]\nname = '{}'\ntitle = 'Load {}'\ntime_zone = 'UTC'\ndoors_open = '{opens}'\nstarts = '{starts}'\n\
              ends = '{ends}'\n",
             event_name(event),
             event + 1
         );
     }
-    (0..scenario.venue.events as usize).for_each(|event| event_toml(&mut text, scenario, event));
+    (0..event_count(scenario)).for_each(|event| event_toml(&mut text, scenario, event));
     for (place, reader) in plan.readers.iter().enumerate() {
         let (profile, number) = match reader.format {
             Format::Json => ("json-v1", String::new()),
@@ -75,13 +84,15 @@ fn venue_toml(scenario: &Scenario, plan: &Plan) -> Result<String> {
 fn event_toml(text: &mut String, scenario: &Scenario, event: usize) {
     let (name, prefix) = (event_name(event), event_prefix(event));
     let zone = |name: &str| if name == "outside" { name.to_owned() } else { format!("{prefix}{name}") };
-    for own in &scenario.venue.zone {
+    // One that is far has no gate yet: an event with gates stays in memory.
+    let goes_on = event != scenario.far_event();
+    for own in scenario.venue.zone.iter().filter(|_| goes_on) {
         let _ = writeln!(text, "[[zone]]\nname = '{}'", zone(&own.name));
         if let Some(capacity) = own.capacity {
             let _ = writeln!(text, "capacity = {capacity}");
         }
     }
-    for group in &scenario.venue.gate {
+    for group in scenario.venue.gate.iter().filter(|_| goes_on) {
         for number in 0..group.count as usize {
             let _ = writeln!(
                 text,

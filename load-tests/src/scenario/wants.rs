@@ -1,5 +1,7 @@
 //! What was wanted and what came. Knows the figures of a run; knows nothing of how they came to be.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::file::{Measure, Part, Want};
@@ -9,6 +11,9 @@ use super::stats::StreamSummary;
 use super::upload::UploadSummary;
 use crate::latency::LatencySummary;
 use crate::report::duration_text;
+
+/// The server's counter of codes looked up in its store.
+pub const STORE_LOOKUPS: &str = "gatehouse_cold_lookups_total";
 
 /// The figures wants are held against.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub struct Figures<'run> {
     pub reconnected_s: &'run [Option<f64>],
     /// The server.
     pub seen: &'run Seen,
+    /// What the server counted meanwhile.
+    pub counters: &'run BTreeMap<String, f64>,
     /// The file's parts.
     pub parts: &'run [Part],
     /// The run's own time.
@@ -86,6 +93,7 @@ impl Figures<'_> {
             }
             Measure::CaughtUp => self.seen.caught_up_s,
             Measure::DiskBytesRead => self.disk_bytes_read(part),
+            Measure::StoreLookups => self.counters.get(STORE_LOOKUPS).copied(),
         }
     }
 
@@ -116,5 +124,53 @@ fn name_of(measure: Measure) -> &'static str {
         Measure::Reconnected => "every reader answered again after the cut",
         Measure::CaughtUp => "the store caught up after the database's return",
         Measure::DiskBytesRead => "bytes the server had the disk read",
+        Measure::StoreLookups => "codes the server looked up in its store",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::stats::{PartTime, StreamStats};
+    use super::*;
+
+    fn checked(want: &str) -> Checked {
+        let second = Duration::from_secs(1);
+        let part =
+            |name: &str, from, to| PartTime { name: name.to_owned(), from: second * from, to: second * to };
+        let parts = [part("calm", 0, 5), part("flood", 5, 9), part("night", 9, 10)];
+        let mut stats = StreamStats::new("guests", second * 10, &parts);
+        stats.ended(second, second + Duration::from_millis(10));
+        stats.ended(second * 6, second * 6 + Duration::from_millis(30));
+        let figures = Figures {
+            streams: &[stats.summary()],
+            uploads: &[],
+            reconnected_s: &[Some(0.5), None],
+            seen: &Seen::default(),
+            counters: &BTreeMap::new(),
+            parts: &[],
+            setting: Setting { scale: 1.0, compress: 1.0, seed: 1 },
+        };
+        figures.check(&toml::from_str(want).unwrap())
+    }
+
+    #[test]
+    fn wants_are_held_against_what_came() {
+        let check = |want: &str, met: bool| assert_eq!(checked(want).met, met, "{want}: {:?}", checked(want));
+        check("what = 'p99'\nof = 'guests'\nin = 'flood'\nat_most_s = 0.05", true);
+        check("what = 'p99'\nof = 'guests'\nin = 'flood'\nat_most_s = 0.02", false);
+        check("what = 'max'\nof = 'guests'\nin = 'flood'\nthan_in = 'calm'\nat_most_times = 3.1", true);
+        check("what = 'max'\nof = 'guests'\nin = 'flood'\nthan_in = 'calm'\nat_most_times = 2.9", false);
+        check("what = 'max'\nof = 'guests'\nin = 'flood'\nthan_in = 'night'\nat_most_times = 9", false);
+        check("what = 'reconnected'\nat_most_s = 60", false);
+        check("what = 'caught_up'\nat_most_s = 60", false);
+    }
+
+    #[test]
+    fn a_want_is_told_in_words() {
+        let checked = checked("what = 'p99'\nof = 'guests'\nin = 'flood'\nat_most_s = 0.05");
+        assert_eq!(checked.wanted, "p99 of guests in flood ≤ 50.0 ms");
+        assert!(checked.came.starts_with("30.0 ms"), "{}", checked.came);
     }
 }

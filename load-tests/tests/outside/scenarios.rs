@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
+use load_tests::limits;
 use serde_json::Value;
 
 use crate::fake_server::{Answer, serve};
@@ -120,6 +122,10 @@ fn junk_is_refused_beside_honest_guests() {
     assert!(admitted(&report, 0) > 50);
     assert_eq!(admitted(&report, 1), 0);
     assert!(report["streams"][1]["tally"]["denied"].as_u64().unwrap() > 100);
+    // Every unknown code was asked of the filter, and the filter kept nearly all from the store.
+    let counted = |name: &str| report["counters"][name].as_f64().unwrap();
+    assert!(counted("gatehouse_cold_filter_asked_total") > 100.0, "{}", report["counters"]);
+    assert!(counted("gatehouse_cold_lookups_total") < 50.0, "{}", report["counters"]);
 }
 
 #[test]
@@ -128,6 +134,8 @@ fn every_reader_comes_back_from_a_storm() {
     let reconnected = report["reconnected_s"].as_array().unwrap();
     assert_eq!(reconnected.len(), 2);
     assert!(reconnected.iter().all(Value::is_number), "{reconnected:?}");
+    let retries = (0..3).map(|stream| report["streams"][stream]["retries"].as_u64().unwrap());
+    assert!(retries.sum::<u64>() > 10, "answers were lost on the way");
 }
 
 #[test]
@@ -187,14 +195,20 @@ const SMALL: &str = r#"
 "#;
 
 fn small(addr: SocketAddr) -> Output {
+    small_as(SMALL, addr).0
+}
+
+/// Runs a scenario against a server of a few lines; gives how it ended, and its report.
+fn small_as(scenario: &str, addr: SocketAddr) -> (Output, Value) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("small.toml");
-    std::fs::write(&file, SMALL).unwrap();
+    std::fs::write(&file, scenario).unwrap();
     let out = dir.path().join("out");
     let url = format!("http://{addr}");
     let output = run(&[file.to_str().unwrap(), "--url", &url, "--out", out.to_str().unwrap()]);
     stands_alone(&std::fs::read_to_string(out.join("report.html")).unwrap());
-    output
+    let report = std::fs::read_to_string(out.join("report.json")).unwrap();
+    (output, serde_json::from_str(&report).unwrap())
 }
 
 /// How often a code was presented before.
@@ -265,6 +279,38 @@ fn a_server_that_refuses_a_guest_whose_reply_was_lost_fails_the_run() {
     }));
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("had to be admitted, was denied: already_used"), "{}", text(&output));
+}
+
+/// Its retry, after a connection that was closed and after two seconds of silence, has to get what was decided.
+#[test]
+fn a_scan_without_an_answer_is_sent_again_and_its_wait_counts() {
+    let before = counting();
+    let addr = serve(move |code| match before(code) {
+        0 if code.ends_with('7') => Answer::HangUp,
+        0 if code.ends_with("21") => {
+            std::thread::sleep(limits::ANSWER_WAIT + Duration::from_millis(200));
+            Answer::Admit
+        }
+        _ => Answer::Admit,
+    });
+    let (output, report) =
+        small_as(&SMALL.replace("fresh = 70, copied = 10, used = 10, unknown = 10", "fresh = 1"), addr);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let stream = &report["streams"][0];
+    assert_eq!(stream["tally"]["admitted"], 400);
+    // 40 codes end with 7, 4 with 21.
+    assert_eq!(stream["retries"], 44);
+    assert!(stream["latency"]["max_us"].as_f64().unwrap() >= 2e6, "{}", stream["latency"]);
+}
+
+#[test]
+fn a_guest_who_is_never_answered_fails_the_run() {
+    let addr = serve(|code| if code.ends_with("33") { Answer::HangUp } else { Answer::Admit });
+    let fresh = SMALL.replace("fresh = 70, copied = 10, used = 10, unknown = 10", "fresh = 1");
+    let (output, report) = small_as(&fresh, addr);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert_eq!(report["streams"][0]["tally"]["lost"], 4);
+    assert!(text(&output).contains("was never answered"), "{}", text(&output));
 }
 
 #[test]
