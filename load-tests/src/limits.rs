@@ -100,6 +100,8 @@ pub const SAMPLE_PAUSE: Duration = Duration::from_millis(200);
 pub const CATCH_UP_WAIT: Duration = Duration::from_secs(120);
 /// A program whose own delay reaches this share of what it measures has measured itself.
 pub const SEND_DELAY_SHARE_MAX: f64 = 0.25;
+/// A program that uses more of its core than this may have let answers wait.
+pub const CORE_SHARE_MAX: f64 = 0.8;
 /// Below this nobody's delay matters: it is what waking a thread takes.
 pub const SEND_DELAY_SEEN_US: f64 = 1_000.0;
 /// Between the last preparation and the first scan.

@@ -193,7 +193,9 @@ impl<'run> Generator<'run> {
             let intended = self.start.begin + self.start.plan.uploads[upload].at;
             let request = self.start.uploads.request(reader);
             self.open_count += 1;
-            self.start.uploads.stats[upload].came_due(intended - self.start.begin);
+            let stats = &mut self.start.uploads.stats[upload];
+            stats.came_due(intended - self.start.begin);
+            stats.sent(Instant::now().saturating_duration_since(intended));
             self.ask(reader, Question::Upload { upload, intended }, request)?;
         }
         self.cut_due(now)?;
@@ -296,22 +298,21 @@ impl<'run> Generator<'run> {
         let reader = &mut self.readers[place];
         reader.connection = None;
         let Some(asking) = &reader.asking else { return Ok(()) };
-        let retries = match asking.what {
+        let (retries, stats) = match asking.what {
             Question::Scan(visit, _) => {
-                self.start.streams[visit.stream].retries += 1;
-                self.start.plan.streams[visit.stream].retries
+                (self.start.plan.streams[visit.stream].retries, &mut self.start.streams[visit.stream])
             }
             // A reader says hello until somebody answers.
-            Question::Hello => u8::MAX,
+            Question::Hello => return self.transmit(place),
             Question::Upload { upload, .. } => {
-                self.start.uploads.stats[upload].retries += 1;
-                limits::UPLOAD_RETRIES
+                (limits::UPLOAD_RETRIES, &mut self.start.uploads.stats[upload])
             }
         };
         if asking.tries > retries {
             self.lose(place, "no answer to any of its tries");
             return self.ask_next(place);
         }
+        stats.retries += 1;
         self.transmit(place)
     }
 
@@ -487,14 +488,14 @@ impl<'run> Generator<'run> {
                 let code = code_of(self.start.plan, &visit, claim.ticket);
                 let stats = &mut self.start.streams[visit.stream];
                 stats.tally.count_lost(&code, cause);
-                stats.ended(visit.intended - self.start.begin, since_begin);
+                stats.lost(visit.intended - self.start.begin, since_begin);
                 self.open_count -= 1;
             }
             Question::Hello => {}
             Question::Upload { upload, intended } => {
                 let stats = &mut self.start.uploads.stats[upload];
                 stats.tally.count_lost("an upload", cause);
-                stats.ended(intended - self.start.begin, since_begin);
+                stats.lost(intended - self.start.begin, since_begin);
                 self.open_count -= 1;
             }
         }
@@ -510,7 +511,7 @@ impl<'run> Generator<'run> {
                 let code = code_of(self.start.plan, &visit, claim.ticket);
                 let stats = &mut self.start.streams[visit.stream];
                 stats.tally.count_lost(&code, "it still waited before its reader at the end of the run");
-                stats.ended(visit.intended - self.start.begin, self.start.begin.elapsed());
+                stats.lost(visit.intended - self.start.begin, self.start.begin.elapsed());
             }
         }
     }

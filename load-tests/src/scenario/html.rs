@@ -60,7 +60,7 @@ fn tiles(page: &mut String, report: &Report) {
     let sum = |count: fn(&crate::tally::Tally) -> u64| report.tallies().map(count).sum::<u64>();
     let peak = peak_per_s(&report.streams);
     let tiles = [
-        ("guests admitted", sum(|tally| tally.admitted).to_string()),
+        ("admissions", sum(|tally| tally.admitted).to_string()),
         ("answered a second, at the peak", format!("{peak:.0}")),
         ("wrong or missing answers", (sum(|tally| tally.wrong) + sum(|tally| tally.lost)).to_string()),
         ("p50 of the first stream", first.map_or_else(String::new, |own| duration_text(own.latency.p50_us))),

@@ -166,12 +166,9 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
         setting,
     };
     let wants = scenario.want.iter().map(|want| figures.check(want)).collect();
-    let load = LoadFacts {
-        core_share: ran.cpu.as_secs_f64() / elapsed.as_secs_f64(),
-        foreign_share,
-        strays: ran.strays,
-        was_late: was_late(&streams),
-    };
+    let core_share = ran.cpu.as_secs_f64() / elapsed.as_secs_f64();
+    let load =
+        LoadFacts { core_share, foreign_share, strays: ran.strays, was_late: was_late(&streams, core_share) };
     Ok(Report {
         scenario: settings.name.clone(),
         title: scenario.title.clone(),
@@ -235,6 +232,8 @@ impl Whom {
         match self {
             Whom::Own(settings, _) => {
                 format!("{} serve {}", settings.program.display(), settings.serve_args.join(" "))
+                    .trim_end()
+                    .to_owned()
             }
             Whom::Running { target, .. } => format!("http://{}", target.host),
         }
@@ -388,12 +387,14 @@ fn part_facts(scenario: &Scenario, setting: Setting) -> Vec<PartFacts> {
     facts.collect()
 }
 
-/// Of a median that is mostly the program's own delay nothing can be said about the server.
-fn was_late(streams: &[StreamSummary]) -> bool {
-    streams.iter().any(|stream| {
+/// Where the program's own delay is a good part of what it measured, or it had no time left to look at answers, nothing can
+/// be said about the server.
+fn was_late(streams: &[StreamSummary], core_share: f64) -> bool {
+    let delayed = streams.iter().any(|stream| {
         stream.send_delay.p99_us > limits::SEND_DELAY_SHARE_MAX * stream.latency.p99_us
             && stream.send_delay.p99_us > limits::SEND_DELAY_SEEN_US
-    })
+    });
+    delayed || core_share > limits::CORE_SHARE_MAX
 }
 
 fn counters(admin_addr: Option<SocketAddr>) -> BTreeMap<String, f64> {

@@ -59,10 +59,10 @@ impl Shape {
                 if !(0.0..1.0).contains(&at)
                     || !within(width)
                     || at + width > 1.0
-                    || !(1.0..=1000.0).contains(&times) =>
+                    || !(1.0..=10_000.0).contains(&times) =>
             {
                 Some(
-                    "a spike's at and width are shares of the time, together at most 1, and times is 1 to 1000",
+                    "a spike's at and width are shares of the time, together at most 1, and times is 1 to 10000",
                 )
             }
             Shape::Crowd { share, last } if !within(share) || !within(last) => {

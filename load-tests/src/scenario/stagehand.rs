@@ -129,9 +129,7 @@ impl Stagehand {
                 seen.caught_up_s = Some(sample.at_s - back_s);
             }
         }
-        if seen.samples.is_empty() || sample.at_s >= 0.0 {
-            seen.samples.push(sample);
-        }
+        seen.samples.push(sample);
     }
 
     fn act(&mut self, act: Act, seen: &mut Seen) {

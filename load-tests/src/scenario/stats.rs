@@ -147,8 +147,14 @@ impl StreamStats {
         self.send_delay.record(delay);
     }
 
-    /// Its answer came, or was given up.
+    /// Its answer came.
     pub fn ended(&mut self, intended: Duration, at: Duration) {
+        self.pieces[self.cut.index(at)].answered += 1;
+        self.lost(intended, at);
+    }
+
+    /// It was given up; leaving out the time it had by then would hide the worst.
+    pub fn lost(&mut self, intended: Duration, at: Duration) {
         let latency = at.saturating_sub(intended);
         self.latency.record(latency);
         for (part, time) in self.parts.iter_mut().zip(&self.part_times) {
@@ -157,7 +163,6 @@ impl StreamStats {
             }
         }
         self.pieces[self.cut.index(intended)].latency.record(latency);
-        self.pieces[self.cut.index(at)].answered += 1;
     }
 
     /// What came of it.
