@@ -23,7 +23,7 @@ pub struct Chart<'run> {
 /// A line.
 #[derive(Debug)]
 pub struct Line {
-    /// In the legend.
+    /// In the legend, where it is not dashed, and in hover texts.
     pub name: String,
     /// Its color, by number.
     pub color: usize,
@@ -87,7 +87,8 @@ impl Chart<'_> {
             let low = decade(low, f64::floor);
             return Axis { low, high: decade(high, f64::ceil).max(low * 10.0), is_log: true };
         }
-        Axis { low: 0.0, high: if high > 0.0 { high * 1.08 } else { 1.0 }, is_log: false }
+        // Room above the lines, for the names of parts and marks.
+        Axis { low: 0.0, high: if high > 0.0 { high * 1.3 } else { 1.0 }, is_log: false }
     }
 
     fn x(&self, at_s: f64) -> f64 {
@@ -174,11 +175,10 @@ impl Chart<'_> {
 
     fn draw_legend(&self, svg: &mut String) {
         let mut x = LEFT;
-        for line in &self.lines {
-            let dashed = if line.is_dashed { " dashed" } else { "" };
+        for line in self.lines.iter().filter(|line| !line.is_dashed) {
             let _ = writeln!(
                 svg,
-                "<line class=\"line{dashed}\" style=\"stroke:var(--line-{})\" x1=\"{x:.1}\" x2=\"{:.1}\" y1=\"18\" y2=\"18\"/>\
+                "<line class=\"line\" style=\"stroke:var(--line-{})\" x1=\"{x:.1}\" x2=\"{:.1}\" y1=\"18\" y2=\"18\"/>\
                  <text class=\"legend\" x=\"{:.1}\" y=\"22\">{}</text>",
                 line.color,
                 x + 22.0,

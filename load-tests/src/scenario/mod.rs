@@ -3,7 +3,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`file`], [`check`] | what can be written in a scenario, and what is impossible about it |
+//! | [`mod@file`], [`check`] | what can be written in a scenario, and what is impossible about it |
 //! | [`shape`], [`plan`] | when guests come, who presents what where: before anything runs |
 //! | [`venue`] | the files an operator would import for it |
 //! | [`generator`], [`reader`], [`upload`], [`slow`] | the loop that sends, and who sends |
@@ -135,25 +135,50 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
     );
     process::allow_descriptors(limits::DESCRIPTORS)?;
     let stage = prepare(settings, &scenario, &plan)?;
-    let counters_before = counters(stage.admin_addr);
-    let started_at = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-    let machine_before = procfs::machine_time()?;
-    let cpu_before = own_and_server_cpu(stage.pid);
-    let begin = Instant::now();
+    let measured = measure(&scenario, setting, &plan, stage)?;
+    Ok(report(settings, &scenario, setting, &plan, measured))
+}
+
+/// What a run found, before it is made a report.
+struct Measured {
+    started_at: String,
+    ran: Ran,
+    seen: Seen,
+    counters: BTreeMap<String, f64>,
+    core_share: f64,
+    foreign_share: f64,
+    server_fault: Option<String>,
+}
+
+fn measure(scenario: &Scenario, setting: Setting, plan: &Plan, stage: Stage) -> Result<Measured> {
     let Stage { server, database, target, admin_addr, pid } = stage;
-    let acts = database_acts(&scenario, setting);
+    let counters_before = counters(admin_addr);
+    let started_at = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let (machine_before, cpu_before) = (procfs::machine_time()?, own_and_server_cpu(pid));
+    let begin = Instant::now();
+    let acts = database_acts(scenario, setting);
     let hand = Stagehand { pid, admin_addr, database, acts, length: plan.length, begin };
-    let (ran, seen) = perform(&scenario, setting, &plan, &target, hand)?;
+    let (ran, seen) = perform(scenario, setting, plan, &target, hand)?;
     let cpu = own_and_server_cpu(pid).saturating_sub(cpu_before);
-    let machine = procfs::machine_time()?;
     let elapsed = begin.elapsed();
-    let foreign_share = foreign_share(&machine_before, &machine, cpu, elapsed);
+    let foreign_share = foreign_share(&machine_before, &procfs::machine_time()?, cpu, elapsed);
     let counters = grown(&counters_before, &counters(admin_addr));
     // A server of ours has to stop as it promises; a run that left it broken did not end well, and is told all the same.
     let server_fault = server.and_then(|mut server| server.stop().err()).map(|error| format!("{error:#}"));
+    let core_share = ran.cpu.as_secs_f64() / elapsed.as_secs_f64();
+    Ok(Measured { started_at, ran, seen, counters, core_share, foreign_share, server_fault })
+}
 
+fn report(
+    settings: &ScenarioSettings,
+    scenario: &Scenario,
+    setting: Setting,
+    plan: &Plan,
+    measured: Measured,
+) -> Report {
+    let Measured { started_at, ran, seen, counters, core_share, foreign_share, server_fault } = measured;
     let streams: Vec<StreamSummary> = ran.streams.iter().map(StreamStats::summary).collect();
-    let uploads = ran.uploads.summaries(&plan);
+    let uploads = ran.uploads.summaries(plan);
     let reconnected_s: Vec<Option<f64>> =
         ran.reconnected.iter().map(|time| time.map(|time| time.as_secs_f64())).collect();
     let figures = Figures {
@@ -166,36 +191,38 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
         setting,
     };
     let wants = scenario.want.iter().map(|want| figures.check(want)).collect();
-    let core_share = ran.cpu.as_secs_f64() / elapsed.as_secs_f64();
-    let load =
-        LoadFacts { core_share, foreign_share, strays: ran.strays, was_late: was_late(&streams, core_share) };
-    Ok(Report {
+    let was_late = was_late(&streams, core_share);
+    Report {
         scenario: settings.name.clone(),
         title: scenario.title.clone(),
         about: scenario.about.trim().to_owned(),
-        run: RunFacts {
-            command: settings.command.clone(),
-            commit: settings.commit.clone(),
-            started_at,
-            machine: procfs::machine(),
-            server: settings.whom.text(),
-            scale: settings.scale,
-            compress: setting.compress,
-            seconds: plan.length.as_secs_f64(),
-            seed: settings.seed,
-        },
-        parts: part_facts(&scenario, setting),
+        run: run_facts(settings, setting, plan, started_at),
+        parts: part_facts(scenario, setting),
         slow: ran.slow.summaries(),
         streams,
         uploads,
-        cuts_s: cut_times(&scenario, setting).iter().map(Duration::as_secs_f64).collect(),
+        cuts_s: cut_times(scenario, setting).iter().map(Duration::as_secs_f64).collect(),
         reconnected_s,
         server: seen,
         counters,
         server_fault,
-        load,
+        load: LoadFacts { core_share, foreign_share, strays: ran.strays, was_late },
         wants,
-    })
+    }
+}
+
+fn run_facts(settings: &ScenarioSettings, setting: Setting, plan: &Plan, started_at: String) -> RunFacts {
+    RunFacts {
+        command: settings.command.clone(),
+        commit: settings.commit.clone(),
+        started_at,
+        machine: procfs::machine(),
+        server: settings.whom.text(),
+        scale: settings.scale,
+        compress: setting.compress,
+        seconds: plan.length.as_secs_f64(),
+        seed: settings.seed,
+    }
 }
 
 /// Writes the files a server needs before a run against it.
