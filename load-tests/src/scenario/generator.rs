@@ -115,8 +115,10 @@ pub fn run(start: Start<'_>) -> Result<Ran> {
     generator.run()?;
     generator.give_up();
     let cpu = Duration::from_nanos(crate::procfs::own_thread_cpu_ns() - cpu_before);
-    let Generator { start, mut reconnected, cut_at, strays, .. } = generator;
+    let Generator { mut start, mut reconnected, cut_at, strays, .. } = generator;
     reconnected.extend(cut_at.map(|_| None));
+    // A server that is stopped would wait for them.
+    start.slow.leave();
     Ok(Ran { streams: start.streams, uploads: start.uploads, slow: start.slow, reconnected, strays, cpu })
 }
 

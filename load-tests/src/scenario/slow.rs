@@ -151,6 +151,11 @@ impl SlowCrowd {
         client.connection = None;
     }
 
+    /// All of them hang up.
+    pub fn leave(&mut self) {
+        self.clients.iter_mut().for_each(|client| client.connection = None);
+    }
+
     /// What is told of each group.
     pub fn summaries(&self) -> Vec<SlowSummary> {
         self.groups.clone()
