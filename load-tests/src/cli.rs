@@ -239,7 +239,7 @@ pub struct ScenarioArgs {
     /// Its process, for its CPU, memory and disk reads (with --url)
     #[arg(long, requires = "url")]
     pub pid: Option<u32>,
-    /// Write venue.toml and the ticket lists into this directory and say how to import them; no run
+    /// Write venue.toml and the ticket lists for this --scale, --time and --seed, say how to import them; no run
     #[arg(long, value_name = "DIR", conflicts_with_all = ["gatehouse", "url"])]
     pub write_venue: Option<PathBuf>,
     /// Multiply people, rates, readers, rows and clients

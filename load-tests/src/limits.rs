@@ -75,7 +75,7 @@ pub const UPLOAD_ANSWER_WAIT: Duration = Duration::from_secs(40);
 pub const PAGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// `HTTP/1.1 408`: what has to be there of a reply before its status is read.
 pub const STATUS_LINE_BYTES: usize = 12;
-/// Between a connection that failed and the next one.
+/// Between a connection that failed and the next one, the first time.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// How long a reader of a scenario's venue may repeat itself and gets the same answer: readers without scan ids ask again
 /// for longer than the 3 s a server takes for one scan unless told otherwise.

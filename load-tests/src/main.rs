@@ -145,6 +145,10 @@ fn run_scenario(args: &ScenarioArgs) -> Result<Outcome> {
         for (event, list) in files.tickets {
             print(&format!("gatehouse import tickets --event {event} {}\n", list.display()))?;
         }
+        print(&format!(
+            "gatehouse-load scenario {name} --scale {} --time {} --seed {} --url http://HOST:PORT\n",
+            args.scale, args.time, args.seed
+        ))?;
         return Ok(Outcome::Right);
     }
     let report = scenario::run(&settings)?;
@@ -152,6 +156,11 @@ fn run_scenario(args: &ScenarioArgs) -> Result<Outcome> {
     if let Some(out) = &args.out {
         let page = scenario::write_report(&report, out)?;
         eprintln!("written: {}, report.json beside it", page.display());
+    }
+    if report.outcome() == Outcome::Wrong && args.url.is_some() {
+        eprintln!(
+            "(does the server hold the venue of this scenario, --scale, --time and --seed, and has no run used it?)"
+        );
     }
     Ok(report.outcome())
 }

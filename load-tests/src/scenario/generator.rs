@@ -285,12 +285,14 @@ impl<'run> Generator<'run> {
         Ok(())
     }
 
-    /// The connection has failed: a new one after a moment.
+    /// The connection has failed. The first time a new one follows after a moment: one that was kept may have been closed for
+    /// its idleness. Then as readers do, after the time in which an answer should have come.
     fn pause(&mut self, place: usize) -> Result<()> {
         let reader = &mut self.readers[place];
         reader.connection = None;
         reader.turn = reader.turn.wrapping_add(1);
-        let at = Instant::now() + limits::RETRY_PAUSE;
+        let is_first = reader.asking.as_ref().is_none_or(|asking| asking.tries <= 1);
+        let at = Instant::now() + if is_first { limits::RETRY_PAUSE } else { limits::ANSWER_WAIT };
         self.timers.push(Reverse(Timer { at, reader: place, turn: reader.turn }));
         Ok(())
     }

@@ -30,6 +30,7 @@ pub mod venue;
 pub mod wants;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -98,6 +99,18 @@ pub enum Tempo {
     Compressed,
     /// So that the run takes so long.
     Within(Duration),
+}
+
+// === impl Tempo ===
+
+impl fmt::Display for Tempo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tempo::Real => f.write_str("real"),
+            Tempo::Compressed => f.write_str("compressed"),
+            Tempo::Within(length) => write!(f, "{}", length.as_secs_f64()),
+        }
+    }
 }
 
 /// A server that was prepared, and what is needed of it.

@@ -307,6 +307,7 @@ fn a_scan_without_an_answer_is_sent_again_and_its_wait_counts() {
 fn a_guest_who_is_never_answered_fails_the_run() {
     let addr = serve(|code| if code.ends_with("33") { Answer::HangUp } else { Answer::Admit });
     let fresh = SMALL.replace("fresh = 70, copied = 10, used = 10, unknown = 10", "fresh = 1");
+    let fresh = fresh.replace("guests = 400", "guests = 400\nretries = 1");
     let (output, report) = small_as(&fresh, addr);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert_eq!(report["streams"][0]["tally"]["lost"], 4);
