@@ -228,46 +228,46 @@ pub struct ScenarioArgs {
     #[arg(value_name = "NAME|FILE")]
     pub name: Option<String>,
     /// The server's binary: it is started for the run, with the scenario's venue imported into it
-    #[arg(long, value_name = "PATH", conflicts_with = "url")]
+    #[arg(help_heading = "Who is asked", long, value_name = "PATH", conflicts_with = "url")]
     pub gatehouse: Option<PathBuf>,
     /// A server that runs and has the scenario's venue (see --write-venue)
-    #[arg(long)]
+    #[arg(help_heading = "Who is asked", long)]
     pub url: Option<Target>,
     /// Its API port, for its counters (with --url)
-    #[arg(long, value_name = "URL", requires = "url")]
+    #[arg(help_heading = "Who is asked", long, value_name = "URL", requires = "url")]
     pub api_url: Option<Target>,
     /// Its process, for its CPU, memory and disk reads (with --url)
-    #[arg(long, requires = "url")]
+    #[arg(help_heading = "Who is asked", long, requires = "url")]
     pub pid: Option<u32>,
     /// Write venue.toml and the ticket lists for this --scale, --time and --seed, say how to import them; no run
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["gatehouse", "url"])]
+    #[arg(help_heading = "Who is asked", long, value_name = "DIR", conflicts_with_all = ["gatehouse", "url"])]
     pub write_venue: Option<PathBuf>,
     /// Multiply people, rates, readers, rows and clients
-    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = scale)]
+    #[arg(help_heading = "How it runs", long, value_name = "F", default_value_t = 1.0, value_parser = scale)]
     pub scale: f64,
     /// real: as long as at the venue; compressed: as the file says; a number: so many seconds
-    #[arg(long, value_name = "real|compressed|SECONDS", default_value = "compressed", value_parser = tempo)]
+    #[arg(help_heading = "How it runs", long, value_name = "real|compressed|SECONDS", default_value = "compressed", value_parser = tempo)]
     pub time: Tempo,
     /// Other tickets than those of another seed: for a second run against the same server
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(help_heading = "How it runs", long, value_name = "N", default_value_t = 1)]
     pub seed: u16,
     /// Write report.json and report.html into this directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = "What is told", long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// A further argument of `gatehouse serve`, e.g. --serve-arg=--workers --serve-arg=1
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    #[arg(help_heading = "How it runs", long, value_name = "ARG", allow_hyphen_values = true)]
     pub serve_arg: Vec<String>,
     /// Keep the server on one core
-    #[arg(long, value_name = "CORE")]
+    #[arg(help_heading = "How it runs", long, value_name = "CORE")]
     pub server_core: Option<usize>,
-    /// Keep this program on one core
-    #[arg(long, value_name = "CORE")]
+    /// Keep the thread that makes the load on one core, away from the server (see --server-core)
+    #[arg(help_heading = "How it runs", long, value_name = "CORE")]
     pub pin_core: Option<usize>,
     /// Where the server's data lives during the run (on the disk to measure); default: the directory for temporary files
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = "How it runs", long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
     /// The commit of the server's source, for the report
-    #[arg(long, default_value = "not told")]
+    #[arg(help_heading = "What is told", long, default_value = "not told")]
     pub commit: String,
 }
 
@@ -276,11 +276,9 @@ Examples:
   gatehouse-load scenario                                        the scenarios there are
   gatehouse-load scenario stadium-60k --gatehouse target/release/gatehouse --out results
   gatehouse-load scenario junk-flood --gatehouse PATH --scale 0.2 --time 10
-  gatehouse-load scenario my-venue.toml --write-venue venue && … && gatehouse-load scenario my-venue.toml --url http://gate:8080
+  gatehouse-load scenario my-venue.toml --write-venue venue      then import it and use --url
 
-Open loop: what is due is due, and latency counts from the moment a guest came to a reader. 'own delay' is how late this
-program was to send for a free reader: while it is small, the latencies are the server's. A file says what is wanted;
-what is in it stands in load-tests/scenarios/*.toml.
+Open loop: what is due is due, and latency counts from the moment a guest came to a reader, however long others took before. 'own delay' is how late this program was to send for a free reader: while it is small, the latencies are the server's. What can stand in a file: load-tests/scenarios/README.md.
 
 Exit codes: 0 all right; 1 a wrong or missing answer; 2 usage or environment; 3 all answers right, a want not reached.";
 
@@ -364,6 +362,7 @@ impl ScenarioArgs {
             scale: self.scale,
             tempo: self.time,
             seed: self.seed,
+            load_core: self.pin_core,
             commit: self.commit.clone(),
             command: std::env::args().collect::<Vec<_>>().join(" "),
         })

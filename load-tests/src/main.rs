@@ -135,9 +135,6 @@ fn run_memory(args: &MemoryArgs) -> Result<Outcome> {
 
 fn run_scenario(args: &ScenarioArgs) -> Result<Outcome> {
     let Some(name) = &args.name else { return list_scenarios() };
-    if let Some(core) = args.pin_core {
-        affinity::pin_current_thread(core)?;
-    }
     let settings = args.settings(name).map_err(anyhow::Error::msg)?;
     if let Some(dir) = &args.write_venue {
         let files = scenario::write_venue(&settings, dir)?;

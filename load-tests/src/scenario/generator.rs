@@ -200,7 +200,8 @@ impl<'run> Generator<'run> {
             stats.sent(Instant::now().saturating_duration_since(intended));
             self.ask(reader, Question::Upload { upload, intended }, request)?;
         }
-        self.cut_due(now)?;
+        // Looked at anew: what was just sent took its time, and a cut that is due is to find it in flight.
+        self.cut_due(Instant::now())?;
         while self.timers.peek().is_some_and(|Reverse(timer)| timer.at <= now) {
             let Some(Reverse(timer)) = self.timers.pop() else { break };
             if self.readers[timer.reader].turn == timer.turn {
@@ -377,6 +378,11 @@ impl<'run> Generator<'run> {
             Question::Hello => self.strays += u64::from(status != 200),
             Question::Upload { upload, intended } => {
                 let was_retried = asking.tries > 1;
+                if status == 200 {
+                    let planned = &self.start.plan.uploads[upload];
+                    let rows = &planned.rows[place - planned.readers.start];
+                    self.truth.uploaded(self.start.plan, place, rows);
+                }
                 self.start.uploads.answered(upload, place, status, body.to_vec(), was_retried);
                 let begin = self.start.begin;
                 self.start.uploads.stats[upload].ended(intended - begin, now - begin);

@@ -43,7 +43,7 @@ use store_testkit::{Postgres, PostgresOptions, all_programs};
 use crate::procfs::MachineTime;
 use crate::server::{Data, Server, ServerSettings};
 use crate::target::Target;
-use crate::{limits, process, procfs, target};
+use crate::{affinity, limits, process, procfs, target};
 use file::{Act, Scenario, StoreKind};
 use generator::{Ran, Start};
 use live::Live;
@@ -68,6 +68,8 @@ pub struct ScenarioSettings {
     pub tempo: Tempo,
     /// Which tickets.
     pub seed: u16,
+    /// The core of the thread that makes the load; the server is not kept there.
+    pub load_core: Option<usize>,
     /// The commit of the server's source, for the report.
     pub commit: String,
     /// The command line, for the report.
@@ -148,7 +150,7 @@ pub fn run(settings: &ScenarioSettings) -> Result<Report> {
     );
     process::allow_descriptors(limits::DESCRIPTORS)?;
     let stage = prepare(settings, &scenario, &plan)?;
-    let measured = measure(&scenario, setting, &plan, stage)?;
+    let measured = measure(&scenario, setting, &plan, stage, settings.load_core)?;
     Ok(report(settings, &scenario, setting, &plan, measured))
 }
 
@@ -163,7 +165,13 @@ struct Measured {
     server_fault: Option<String>,
 }
 
-fn measure(scenario: &Scenario, setting: Setting, plan: &Plan, stage: Stage) -> Result<Measured> {
+fn measure(
+    scenario: &Scenario,
+    setting: Setting,
+    plan: &Plan,
+    stage: Stage,
+    load_core: Option<usize>,
+) -> Result<Measured> {
     let Stage { server, database, target, admin_addr, pid } = stage;
     let counters_before = counters(admin_addr);
     let started_at = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
@@ -171,7 +179,7 @@ fn measure(scenario: &Scenario, setting: Setting, plan: &Plan, stage: Stage) -> 
     let begin = Instant::now();
     let acts = database_acts(scenario, setting);
     let hand = Stagehand { pid, admin_addr, database, acts, length: plan.length, begin };
-    let (ran, seen) = perform(scenario, setting, plan, &target, hand)?;
+    let (ran, seen) = perform(scenario, setting, plan, (&target, load_core), hand)?;
     let cpu = own_and_server_cpu(pid).saturating_sub(cpu_before);
     let elapsed = begin.elapsed();
     let foreign_share = foreign_share(&machine_before, &procfs::machine_time()?, cpu, elapsed);
@@ -362,7 +370,7 @@ fn perform(
     scenario: &Scenario,
     setting: Setting,
     plan: &Plan,
-    target: &Target,
+    (target, load_core): (&Target, Option<usize>),
     hand: Stagehand,
 ) -> Result<(Ran, Seen)> {
     let parts = part_times(scenario, setting);
@@ -388,7 +396,8 @@ fn perform(
             .name("stagehand".to_owned())
             .spawn_scoped(scope, move || hand.work(&ended))
             .context("start the stagehand's thread")?;
-        let ran = generator::run(start);
+        // Only now: what was started from a pinned thread would share its core.
+        let ran = load_core.map_or(Ok(()), affinity::pin_current_thread).and_then(|()| generator::run(start));
         drop(end);
         let seen = hand.join().map_err(|_| anyhow!("the stagehand failed; its words are above"))?;
         Ok((ran?, seen))

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::plan::{Plan, Random, Wish};
+use super::plan::{OfflineRow, Plan, Random, Wish};
 use crate::codes::{ALREADY_USED, Answered, Expected, Fault, judge};
 use crate::reply::Verdict;
 
@@ -99,6 +99,16 @@ impl Truth {
         Ok(answered)
     }
 
+    /// An upload was taken in: every guest of it is in, and from now on its tickets are presented as used ones too.
+    pub fn uploaded(&mut self, plan: &Plan, reader: usize, rows: &[OfflineRow]) {
+        let event = plan.readers[reader].event;
+        for row in rows {
+            self.admitted_by[row.ticket as usize] = Some(reader as u32);
+            let of_event = self.used.iter_mut().skip(event).step_by(self.events);
+            of_event.for_each(|used| used.push(row.ticket));
+        }
+    }
+
     fn settle_copy(&mut self, ticket: u32, status: u16, verdict: Verdict<'_>) -> Result<Answered, Fault> {
         let expected = match self.copies.get(&ticket) {
             None if verdict == Verdict::Granted => Expected::Admit,
@@ -153,6 +163,18 @@ mod tests {
         assert_eq!(used, Claim { ticket: Some(3), due: Due::Certain(Expected::Deny(ALREADY_USED)) });
         let again = truth.settle(&plan, (0, 1), used, (200, Verdict::Granted));
         assert_eq!(again, Err(Fault::SecondAdmission));
+    }
+
+    #[test]
+    fn a_ticket_of_an_upload_is_used_from_then_on() {
+        let scenario = Scenario::find("backlog").unwrap();
+        let plan = Plan::new(&scenario, Setting { scale: 0.05, compress: 1.0, seed: 1 });
+        let mut truth = Truth::new(&plan, 1);
+        let (upload, reader) = (&plan.uploads[0], plan.uploads[0].readers.start);
+        truth.uploaded(&plan, reader, &upload.rows[0]);
+        let claim = truth.claim(&plan, 0, 0, Wish::Used(0));
+        assert_eq!(claim.due, Due::Certain(Expected::Deny(ALREADY_USED)));
+        assert!(upload.rows[0].iter().any(|row| Some(row.ticket) == claim.ticket));
     }
 
     #[test]
