@@ -10,9 +10,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::client::{Judging, RunSettings, Waiting};
 use crate::codes::CodeChoice;
 use crate::compare::CompareSettings;
-use crate::demo_server::DemoSettings;
 use crate::memory::MemorySettings;
 use crate::request::Device;
+use crate::scenario::{ScenarioSettings, Tempo, Whom};
+use crate::server::{Data, ServerSettings};
 use crate::target::Target;
 
 /// Load and measurements for Gatehouse, over HTTP only. It knows what every answer must be: a run with a wrong one fails.
@@ -30,8 +31,10 @@ Start here:
   gatehouse-load closed --codes mix --seconds 5
   gatehouse-load open --rate 5000 --seconds 5 --codes mix --start 25000
   gatehouse-load compare --gatehouse target/release/gatehouse --out results
+  gatehouse-load scenario stadium-60k --gatehouse target/release/gatehouse --out results
 
-Exit codes: 0 every answer was right; 1 wrong or missing answers (it says which codes); 2 usage or environment.";
+Exit codes: 0 every answer was right; 1 wrong or missing answers (it says which codes); 2 usage or environment;
+3 (scenario) every answer was right, but something that was wanted was not reached.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -48,6 +51,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Memory per ticket, import speed and restart time
     Memory(MemoryArgs),
+    /// A whole venue: crowds, floods, storms and outages, from a file
+    Scenario(ScenarioArgs),
     /// How children are started; not for people
     #[command(name = crate::process::LAUNCH_COMMAND, hide = true)]
     Launch(LaunchArgs),
@@ -215,6 +220,68 @@ pub struct MemoryArgs {
     pub ticket_type: String,
 }
 
+/// Flags of `scenario`.
+#[derive(Debug, Args)]
+#[command(after_help = SCENARIO_HELP)]
+pub struct ScenarioArgs {
+    /// A scenario's name, or a file; left out: the scenarios there are
+    #[arg(value_name = "NAME|FILE")]
+    pub name: Option<String>,
+    /// The server's binary: it is started for the run, with the scenario's venue imported into it
+    #[arg(help_heading = "Who is asked", long, value_name = "PATH", conflicts_with = "url")]
+    pub gatehouse: Option<PathBuf>,
+    /// A server that runs and has the scenario's venue (see --write-venue)
+    #[arg(help_heading = "Who is asked", long)]
+    pub url: Option<Target>,
+    /// Its API port, for its counters (with --url)
+    #[arg(help_heading = "Who is asked", long, value_name = "URL", requires = "url")]
+    pub api_url: Option<Target>,
+    /// Its process, for its CPU, memory and disk reads (with --url)
+    #[arg(help_heading = "Who is asked", long, requires = "url")]
+    pub pid: Option<u32>,
+    /// Write venue.toml and the ticket lists for this --scale, --time and --seed, say how to import them; no run
+    #[arg(help_heading = "Who is asked", long, value_name = "DIR", conflicts_with_all = ["gatehouse", "url"])]
+    pub write_venue: Option<PathBuf>,
+    /// Multiply people, rates, readers, rows and clients
+    #[arg(help_heading = "How it runs", long, value_name = "F", default_value_t = 1.0, value_parser = scale)]
+    pub scale: f64,
+    /// real: as long as at the venue; compressed: as the file says; a number: so many seconds
+    #[arg(help_heading = "How it runs", long, value_name = "real|compressed|SECONDS", default_value = "compressed", value_parser = tempo)]
+    pub time: Tempo,
+    /// Other tickets than those of another seed: for a second run against the same server
+    #[arg(help_heading = "How it runs", long, value_name = "N", default_value_t = 1)]
+    pub seed: u16,
+    /// Write report.json and report.html into this directory
+    #[arg(help_heading = "What is told", long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// A further argument of `gatehouse serve`, e.g. --serve-arg=--workers --serve-arg=1
+    #[arg(help_heading = "How it runs", long, value_name = "ARG", allow_hyphen_values = true)]
+    pub serve_arg: Vec<String>,
+    /// Keep the server on one core
+    #[arg(help_heading = "How it runs", long, value_name = "CORE")]
+    pub server_core: Option<usize>,
+    /// Keep the thread that makes the load on one core, away from the server (see --server-core)
+    #[arg(help_heading = "How it runs", long, value_name = "CORE")]
+    pub pin_core: Option<usize>,
+    /// Where the server's data lives during the run (on the disk to measure); default: the directory for temporary files
+    #[arg(help_heading = "How it runs", long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// The commit of the server's source, for the report
+    #[arg(help_heading = "What is told", long, default_value = "not told")]
+    pub commit: String,
+}
+
+const SCENARIO_HELP: &str = "\
+Examples:
+  gatehouse-load scenario                                        the scenarios there are
+  gatehouse-load scenario stadium-60k --gatehouse target/release/gatehouse --out results
+  gatehouse-load scenario junk-flood --gatehouse PATH --scale 0.2 --time 10
+  gatehouse-load scenario my-venue.toml --write-venue venue      then import it and use --url
+
+Open loop: what is due is due, and latency counts from the moment a guest came to a reader, however long others took before. 'own delay' is how late this program was to send for a free reader: while it is small, the latencies are the server's. What can stand in a file: load-tests/scenarios/README.md.
+
+Exit codes: 0 all right; 1 a wrong or missing answer; 2 usage or environment; 3 all answers right, a want not reached.";
+
 /// Flags of `launch`.
 #[derive(Debug, Args)]
 pub struct LaunchArgs {
@@ -249,12 +316,56 @@ impl RunArgs {
 // === impl DemoArgs ===
 
 impl DemoArgs {
-    fn settings(&self, core: Option<usize>) -> DemoSettings {
-        DemoSettings { program: self.gatehouse.clone(), serve_args: self.serve_arg.clone(), core }
+    fn settings(&self, core: Option<usize>) -> ServerSettings {
+        ServerSettings {
+            program: self.gatehouse.clone(),
+            serve_args: self.serve_arg.clone(),
+            core,
+            data: Data::Demo,
+        }
     }
 
     fn work_dir(&self) -> PathBuf {
         self.work_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
+
+// === impl ScenarioArgs ===
+
+impl ScenarioArgs {
+    /// As the run wants them; `Err` is what is missing.
+    pub fn settings(&self, name: &str) -> Result<ScenarioSettings, String> {
+        let work_dir = self.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let own = |program: &PathBuf| {
+            let (program, serve_args) = (program.clone(), self.serve_arg.clone());
+            let settings =
+                ServerSettings { program, serve_args, core: self.server_core, data: Data::Nothing };
+            Whom::Own(settings, work_dir)
+        };
+        let whom = match (&self.gatehouse, &self.url, &self.write_venue) {
+            (Some(program), _, _) => own(program),
+            (None, Some(target), _) => Whom::Running {
+                target: target.clone(),
+                admin_addr: self.api_url.as_ref().map(|target| target.addr),
+                pid: self.pid,
+            },
+            (None, None, Some(_)) => own(&PathBuf::from("gatehouse")),
+            (None, None, None) => {
+                return Err(
+                    "say who is asked: --gatehouse PATH starts a server, --url asks a running one".into()
+                );
+            }
+        };
+        Ok(ScenarioSettings {
+            name: name.to_owned(),
+            whom,
+            scale: self.scale,
+            tempo: self.time,
+            seed: self.seed,
+            load_core: self.pin_core,
+            commit: self.commit.clone(),
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+        })
     }
 }
 
@@ -293,6 +404,19 @@ impl MemoryArgs {
             work_dir: self.demo.work_dir(),
             commit: self.demo.commit.clone(),
         }
+    }
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale = text.parse().ok().filter(|scale| (0.000_1..=100.0).contains(scale));
+    scale.ok_or_else(|| "expected a number from 0.0001 to 100".to_owned())
+}
+
+fn tempo(text: &str) -> Result<Tempo, String> {
+    match text {
+        "real" => Ok(Tempo::Real),
+        "compressed" => Ok(Tempo::Compressed),
+        _ => seconds(text).map(Tempo::Within).map_err(|_| "expected real, compressed or seconds".to_owned()),
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::codes::CodePool;
-use crate::connection::{Connection, InFlight, Received, Sent};
+use crate::codes::{CodePool, Scan};
+use crate::connection::{Connection, Received, Sent};
 use crate::latency::LatencyRecorder;
 use crate::limits;
 use crate::pace::{ClosedLoop, OpenLoop, Pace};
@@ -92,6 +92,8 @@ struct Client<'run, P> {
     /// Zero when spinning.
     turn_wait: Duration,
     connections: Vec<Connection>,
+    /// By connection: the scan that waits for its answer.
+    in_flight: Vec<Option<InFlight>>,
     /// First in, first out: an open loop with few scans in flight still uses every connection.
     idle: VecDeque<usize>,
     writer: RequestWriter,
@@ -106,6 +108,14 @@ struct Client<'run, P> {
     give_up_at: Instant,
     progress_at: Instant,
     progress_answers: u64,
+}
+
+/// A scan on its way.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    scan: Scan,
+    /// When it was due: the moment its latency counts from.
+    intended: Instant,
 }
 
 /// The ticker's token: no connection has it.
@@ -137,6 +147,7 @@ impl<'run, P: Pace> Client<'run, P> {
         Ok(Client {
             window: Window::new(start, settings.warmup, settings.length, settings.server_pid),
             idle: (0..settings.connection_count).collect(),
+            in_flight: vec![None; settings.connection_count],
             writer: RequestWriter::new(&settings.target.host, &settings.device),
             parser: ReplyParser::new(),
             latency: LatencyRecorder::new(),
@@ -201,14 +212,14 @@ impl<'run, P: Pace> Client<'run, P> {
 
     fn start_scan(&mut self, token: usize, intended: Instant, now: Instant) -> Result<()> {
         let connection = &mut self.connections[token];
-        assert!(connection.in_flight.is_none());
+        assert!(self.in_flight[token].is_none());
         let Some(scan) = self.pool.next_scan() else {
             self.pool_is_empty = true;
             self.idle.push_back(token);
             return Ok(());
         };
         self.writer.write(&mut connection.request, self.pool.code(scan), now);
-        connection.in_flight = Some(InFlight { scan, intended });
+        self.in_flight[token] = Some(InFlight { scan, intended });
         if self.pace.is_open() && self.window.covers(intended) {
             self.send_delay.record(now - intended);
         }
@@ -249,7 +260,7 @@ impl<'run, P: Pace> Client<'run, P> {
             Ok(Some(reply)) => reply,
             Err(error) => return self.hang_up(token, &format!("not a reply: {error:?}")),
         };
-        let Some(InFlight { scan, intended }) = connection.in_flight else {
+        let Some(InFlight { scan, intended }) = self.in_flight[token] else {
             return self.hang_up(token, "a reply nobody asked for");
         };
         self.tally.count(match self.settings.judging {
@@ -264,7 +275,7 @@ impl<'run, P: Pace> Client<'run, P> {
             self.latency.record(now - intended);
         }
         let reply_len = reply.bytes_len;
-        connection.in_flight = None;
+        self.in_flight[token] = None;
         connection.consume(reply_len);
         let noise = !connection.received().is_empty();
         self.idle.push_back(token);
@@ -282,7 +293,7 @@ impl<'run, P: Pace> Client<'run, P> {
 
     /// A scan without an answer may have been admitted or not: its code is never presented again in this run.
     fn reconnect(&mut self, token: usize, cause: &str) -> Result<()> {
-        if let Some(InFlight { scan, intended }) = self.connections[token].in_flight.take() {
+        if let Some(InFlight { scan, intended }) = self.in_flight[token].take() {
             self.tally.count_lost(self.pool.code(scan), cause);
             if self.window.covers(intended) {
                 self.latency.record(intended.elapsed());
@@ -312,7 +323,7 @@ impl<'run, P: Pace> Client<'run, P> {
     fn give_up(&mut self) {
         let now = Instant::now();
         for token in 0..self.connections.len() {
-            if let Some(InFlight { scan, intended }) = self.connections[token].in_flight.take() {
+            if let Some(InFlight { scan, intended }) = self.in_flight[token].take() {
                 self.tally.count_lost(self.pool.code(scan), "no answer until the end of the run");
                 if self.window.covers(intended) {
                     self.latency.record(now - intended);

@@ -54,11 +54,28 @@ pub struct WrongAnswer {
     pub fault: Fault,
 }
 
+/// What an answer has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// The guest may pass.
+    Admit,
+    /// The guest may not, for this reason.
+    Deny(&'static str),
+}
+
+/// The reason a code gets that was admitted before.
+pub const ALREADY_USED: &str = "already_used";
+
 /// What can be wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Admitted for the second time: the one thing a gate exists to prevent.
     SecondAdmission,
+    /// Admitted although it never may be.
+    WronglyAdmitted {
+        /// The reason it had to be denied for.
+        expected: &'static str,
+    },
     /// Denied although it had to be admitted.
     Refused {
         /// The reason the server gave.
@@ -66,8 +83,10 @@ pub enum Fault {
     },
     /// Denied, rightly, but with the wrong reason.
     WrongReason {
-        /// The reason the server gave instead of `already_used`.
+        /// The reason the server gave.
         reason: String,
+        /// The reason it had to give.
+        expected: &'static str,
     },
     /// Not 200, or a body without a verdict.
     NoVerdict {
@@ -216,18 +235,17 @@ impl CodePool {
 
     /// Judges the answer to a scan and remembers an admission.
     pub fn settle(&mut self, scan: Scan, status: u16, verdict: Verdict<'_>) -> Result<Answered, WrongAnswer> {
-        let fault = match (status, verdict, scan) {
-            (200, Verdict::Granted, Scan::Staff(_)) => return Ok(Answered::Admitted),
-            (200, Verdict::Granted, Scan::Fresh(place) | Scan::Used(place)) => match self.admit(place) {
-                1 => return Ok(Answered::Admitted),
-                _ => Fault::SecondAdmission,
-            },
-            (200, Verdict::Denied(b"already_used"), Scan::Used(_)) => return Ok(Answered::Denied),
-            (200, Verdict::Denied(reason), Scan::Used(_)) => Fault::WrongReason { reason: lossy(reason) },
-            (200, Verdict::Denied(reason), _) => Fault::Refused { reason: lossy(reason) },
-            (status, _, _) => Fault::NoVerdict { status },
+        let expected = match scan {
+            Scan::Fresh(_) | Scan::Staff(_) => Expected::Admit,
+            Scan::Used(_) => Expected::Deny(ALREADY_USED),
         };
-        Err(WrongAnswer { code: self.code(scan).to_owned(), fault })
+        let mut judged = judge(expected, status, verdict);
+        if let (Ok(Answered::Admitted), Scan::Fresh(place)) = (&judged, scan)
+            && self.admit(place) > 1
+        {
+            judged = Err(Fault::SecondAdmission);
+        }
+        judged.map_err(|fault| WrongAnswer { code: self.code(scan).to_owned(), fault })
     }
 
     /// Takes any answer as the right one: the echo baseline says the same to everybody.
@@ -257,14 +275,36 @@ impl CodePool {
     }
 }
 
+/// Holds an answer against what it has to be. An admission of a code that was admitted before is told as what it is.
+pub fn judge(expected: Expected, status: u16, verdict: Verdict<'_>) -> Result<Answered, Fault> {
+    match (status, verdict, expected) {
+        (200, Verdict::Granted, Expected::Admit) => Ok(Answered::Admitted),
+        (200, Verdict::Granted, Expected::Deny(ALREADY_USED)) => Err(Fault::SecondAdmission),
+        (200, Verdict::Granted, Expected::Deny(expected)) => Err(Fault::WronglyAdmitted { expected }),
+        (200, Verdict::Denied(reason), Expected::Deny(expected)) if reason == expected.as_bytes() => {
+            Ok(Answered::Denied)
+        }
+        (200, Verdict::Denied(reason), Expected::Deny(expected)) => {
+            Err(Fault::WrongReason { reason: lossy(reason), expected })
+        }
+        (200, Verdict::DeniedUntold, Expected::Deny(_)) => Ok(Answered::Denied),
+        (200, Verdict::Denied(reason), Expected::Admit) => Err(Fault::Refused { reason: lossy(reason) }),
+        (200, Verdict::DeniedUntold, Expected::Admit) => Err(Fault::Refused { reason: lossy(b"") }),
+        (status, _, _) => Err(Fault::NoVerdict { status }),
+    }
+}
+
 impl fmt::Display for WrongAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let WrongAnswer { code, fault } = self;
         match fault {
             Fault::SecondAdmission => write!(f, "{code} was admitted a second time"),
+            Fault::WronglyAdmitted { expected } => {
+                write!(f, "{code} had to be denied as {expected}, was admitted")
+            }
             Fault::Refused { reason } => write!(f, "{code} had to be admitted, was denied: {reason}"),
-            Fault::WrongReason { reason } => {
-                write!(f, "{code} had to be denied as already_used, was: {reason}")
+            Fault::WrongReason { reason, expected } => {
+                write!(f, "{code} had to be denied as {expected}, was: {reason}")
             }
             Fault::NoVerdict { status } => write!(f, "{code} got no verdict: status {status}"),
         }
@@ -335,7 +375,12 @@ mod tests {
         check(Scan::Fresh(1), 200, ADMIT, Some(Fault::SecondAdmission));
         check(Scan::Used(1), 200, USED, None);
         check(Scan::Used(1), 200, ADMIT, Some(Fault::SecondAdmission));
-        check(Scan::Used(1), 200, Verdict::Denied(b"too_late"), Some(Fault::WrongReason { reason: late() }));
+        check(
+            Scan::Used(1),
+            200,
+            Verdict::Denied(b"too_late"),
+            Some(Fault::WrongReason { reason: late(), expected: ALREADY_USED }),
+        );
         check(Scan::Staff(0), 200, ADMIT, None);
         check(Scan::Staff(0), 200, Verdict::Denied(b"too_late"), Some(Fault::Refused { reason: late() }));
         check(Scan::Staff(0), 200, Verdict::Unreadable, Some(Fault::NoVerdict { status: 200 }));

@@ -1,12 +1,12 @@
-//! One keep-alive connection with at most one scan in flight, on a socket that never blocks. Knows bytes in and bytes
-//! out; knows nothing of codes or verdicts.
+//! One connection on a socket that never blocks. Knows bytes in and bytes out; knows nothing of what is asked, and
+//! leaves to its owner that one request is in flight at the most.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
 
-use crate::codes::Scan;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
 use crate::limits;
 
 /// A connection and its two buffers.
@@ -16,19 +16,9 @@ pub struct Connection {
     /// The request being sent; `sent` of its bytes are gone.
     pub request: Vec<u8>,
     sent: usize,
-    received: Box<[u8]>,
+    /// Room for bytes; the first `received_len` of them have arrived.
+    received: Vec<u8>,
     received_len: usize,
-    /// The scan that waits for its answer.
-    pub in_flight: Option<InFlight>,
-}
-
-/// A scan on its way.
-#[derive(Debug, Clone, Copy)]
-pub struct InFlight {
-    /// What was presented.
-    pub scan: Scan,
-    /// When it was due: the moment its latency counts from.
-    pub intended: Instant,
 }
 
 /// What became of a send.
@@ -59,14 +49,31 @@ impl Connection {
         let stream = TcpStream::connect_timeout(&addr, limits::CONNECT_WAIT)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Connection {
+        Ok(Connection::over(stream))
+    }
+
+    /// Begins to connect and does not wait: what is sent meanwhile waits for room, as on any other socket.
+    pub fn begin(addr: SocketAddr) -> io::Result<Connection> {
+        let family = if addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        match rustix::net::connect(&socket, &addr) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
+        Ok(Connection::over(stream))
+    }
+
+    fn over(stream: TcpStream) -> Connection {
+        Connection {
             stream,
             request: Vec::new(),
             sent: 0,
-            received: vec![0; limits::REPLY_BYTES_MAX].into_boxed_slice(),
+            received: vec![0; limits::RECEIVE_BYTES_INITIAL],
             received_len: 0,
-            in_flight: None,
-        })
+        }
     }
 
     /// Starts sending `request` from its first byte.
@@ -91,6 +98,10 @@ impl Connection {
 
     /// Reads once: the poller is level-triggered and comes back while there is more.
     pub fn receive(&mut self) -> Received {
+        if self.received_len == self.received.len() {
+            let room = (self.received.len() * 2).min(limits::RECEIVE_BYTES_MAX);
+            self.received.resize(room, 0);
+        }
         match self.stream.read(&mut self.received[self.received_len..]) {
             Ok(0) => Received::End,
             Ok(count) => {

@@ -9,8 +9,9 @@
 //! | [`codes`] | which code is presented next, and what the answer must be |
 //! | [`request`], [`reply`], [`connection`] | bytes of one request, of one reply, and the socket between them |
 //! | [`echo`], [`disk`] | the two limits we compare with: a server that parses nothing, and the bare disk |
-//! | [`process`], [`demo_server`], [`procfs`], [`affinity`] | child processes and what the kernel knows about them |
+//! | [`process`], [`server`], [`procfs`], [`affinity`] | child processes and what the kernel knows about them |
 //! | [`compare`], [`memory`] | whole measurements, each one command |
+//! | [`scenario`] | whole venues: crowds, floods, storms and outages, from files |
 
 pub mod affinity;
 pub mod cli;
@@ -18,7 +19,6 @@ pub mod client;
 pub mod codes;
 pub mod compare;
 pub mod connection;
-pub mod demo_server;
 pub mod disk;
 pub mod echo;
 pub mod latency;
@@ -31,6 +31,8 @@ pub mod procfs;
 pub mod reply;
 pub mod report;
 pub mod request;
+pub mod scenario;
+pub mod server;
 pub mod tally;
 pub mod target;
 pub mod window;
@@ -42,4 +44,6 @@ pub enum Outcome {
     Right,
     /// At least one answer was wrong, or missing.
     Wrong,
+    /// Every answer was right, but something that was wanted was not reached.
+    Missed,
 }

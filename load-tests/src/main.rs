@@ -8,11 +8,14 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use load_tests::cli::{Cli, Command, CompareArgs, DiskArgs, EchoArgs, LaunchArgs, MemoryArgs, RunArgs};
+use load_tests::cli::{
+    Cli, Command, CompareArgs, DiskArgs, EchoArgs, LaunchArgs, MemoryArgs, RunArgs, ScenarioArgs,
+};
 use load_tests::codes::CodePool;
 use load_tests::compare::markdown;
 use load_tests::report::{self, RunResult};
-use load_tests::{Outcome, affinity, client, compare, disk, echo::EchoServer, memory, process};
+use load_tests::scenario::file::{BUILT_IN, Scenario};
+use load_tests::{Outcome, affinity, client, compare, disk, echo::EchoServer, memory, process, scenario};
 
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
@@ -22,11 +25,13 @@ fn main() -> ExitCode {
         Command::Disk(args) => probe_disk(&args),
         Command::Compare(args) => run_compare(&args),
         Command::Memory(args) => run_memory(&args),
+        Command::Scenario(args) => run_scenario(&args),
         Command::Launch(args) => launch(&args),
     };
     match ended {
         Ok(Outcome::Right) => ExitCode::SUCCESS,
         Ok(Outcome::Wrong) => ExitCode::from(1),
+        Ok(Outcome::Missed) => ExitCode::from(3),
         Err(error) => {
             eprintln!("gatehouse-load: {error:#}");
             ExitCode::from(2)
@@ -126,6 +131,42 @@ fn run_memory(args: &MemoryArgs) -> Result<Outcome> {
         eprintln!("FAILED: imported tickets were not admitted");
     }
     Ok(outcome)
+}
+
+fn run_scenario(args: &ScenarioArgs) -> Result<Outcome> {
+    let Some(name) = &args.name else { return list_scenarios() };
+    let settings = args.settings(name).map_err(anyhow::Error::msg)?;
+    if let Some(dir) = &args.write_venue {
+        let files = scenario::write_venue(&settings, dir)?;
+        print(&format!("gatehouse import venue {}\n", files.venue.display()))?;
+        for (event, list) in files.tickets {
+            print(&format!("gatehouse import tickets --event {event} {}\n", list.display()))?;
+        }
+        print(&format!(
+            "gatehouse-load scenario {name} --scale {} --time {} --seed {} --url http://HOST:PORT\n",
+            args.scale, args.time, args.seed
+        ))?;
+        return Ok(Outcome::Right);
+    }
+    let report = scenario::run(&settings)?;
+    print(&report.text())?;
+    if let Some(out) = &args.out {
+        let page = scenario::write_report(&report, out)?;
+        eprintln!("written: {}, report.json beside it", page.display());
+    }
+    if report.outcome() == Outcome::Wrong && args.url.is_some() {
+        eprintln!(
+            "(does the server hold the venue of this scenario, --scale, --time and --seed, and has no run used it?)"
+        );
+    }
+    Ok(report.outcome())
+}
+
+fn list_scenarios() -> Result<Outcome> {
+    for (name, text) in BUILT_IN {
+        print(&format!("{name:<20} {}\n", Scenario::parse(name, text)?.title))?;
+    }
+    Ok(Outcome::Right)
 }
 
 fn write_into(dir: &Path, name: &str, text: &str) -> Result<()> {

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use crate::client::{self, Judging, RunSettings, Waiting};
 use crate::codes::{CodeChoice, CodePool};
-use crate::demo_server::{DemoServer, DemoSettings};
 use crate::procfs::{self, Machine};
 use crate::report::RunResult;
 use crate::request::Device;
+use crate::server::{Server, ServerSettings};
 use crate::target::Target;
 use crate::{Outcome, compare};
 
@@ -23,7 +23,7 @@ use crate::{Outcome, compare};
 #[derive(Debug, Clone)]
 pub struct MemorySettings {
     /// The server's binary and its further arguments.
-    pub demo: DemoSettings,
+    pub demo: ServerSettings,
     /// How many to import.
     pub ticket_count: u32,
     /// Into which event.
@@ -80,7 +80,7 @@ const PROOF_TIME: Duration = Duration::from_secs(30);
 
 /// Runs everything.
 pub fn run(settings: &MemorySettings) -> Result<(MemoryResult, Outcome)> {
-    let mut server = DemoServer::new(settings.demo.clone(), &settings.work_dir)?;
+    let mut server = Server::new(settings.demo.clone(), &settings.work_dir)?;
     let start = server.start()?;
     let resident_before = resident_when_quiet(&server)?;
     eprintln!("empty server: healthy after {:.2} s, {} MiB", start.as_secs_f64(), resident_before >> 20);
@@ -165,7 +165,7 @@ pub fn text(result: &MemoryResult) -> String {
     text
 }
 
-fn resident_when_quiet(server: &DemoServer) -> Result<u64> {
+fn resident_when_quiet(server: &Server) -> Result<u64> {
     let process = server.process()?;
     process.wait_quiet()?;
     // Allocators give pages back a moment after the work: a second quiet look is worth its half second.
@@ -173,7 +173,7 @@ fn resident_when_quiet(server: &DemoServer) -> Result<u64> {
     procfs::resident_bytes(process.pid())
 }
 
-fn proof(server: &DemoServer, settings: &MemorySettings) -> Result<RunResult> {
+fn proof(server: &Server, settings: &MemorySettings) -> Result<RunResult> {
     let codes =
         (0..settings.ticket_count.min(PROOF_COUNT)).map(|number| code_of(number).into_boxed_str()).collect();
     let mut pool = CodePool::with_codes(CodeChoice::File(PathBuf::from("tickets.csv")), codes);

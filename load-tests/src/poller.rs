@@ -35,7 +35,7 @@ pub struct Ready {
     pub writable: bool,
 }
 
-/// A timer that becomes readable at a fixed interval.
+/// A timer that becomes readable at a fixed interval, or once when it is set.
 ///
 /// A timer descriptor, not the wait's own timeout: that one has whole milliseconds, and an open loop at
 /// 5,000 per second has a scan due every 200 µs.
@@ -107,12 +107,28 @@ impl Interest {
 impl Ticker {
     /// Ticks every `interval`, first after one `interval`.
     pub fn every(interval: Duration) -> io::Result<Ticker> {
-        let timer =
-            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let ticker = Ticker::unset()?;
         let interval = timespec(interval.max(Duration::from_nanos(1)));
         let schedule = Itimerspec { it_interval: interval, it_value: interval };
-        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &schedule)?;
-        Ok(Ticker { timer })
+        timerfd_settime(&ticker.timer, TimerfdTimerFlags::empty(), &schedule)?;
+        Ok(ticker)
+    }
+
+    /// A timer that is set anew for each time it is wanted.
+    pub fn unset() -> io::Result<Ticker> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        Ok(Ticker { timer: timerfd_create(TimerfdClockId::Monotonic, flags)? })
+    }
+
+    /// Lets it tick once, after `wait`.
+    pub fn once(&self, wait: Duration) -> io::Result<()> {
+        let schedule = Itimerspec {
+            it_interval: timespec(Duration::ZERO),
+            // Zero would unset it.
+            it_value: timespec(wait.max(Duration::from_nanos(1))),
+        };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &schedule)?;
+        Ok(())
     }
 
     /// Takes the ticks that have passed, so that the timer stops being readable until the next one.

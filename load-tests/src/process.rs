@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process, pidfd_open,
+    set_parent_process_death_signal, setrlimit,
+};
 
 use crate::{affinity, limits, procfs, target};
 
@@ -180,6 +183,17 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Raises the number of files this process and its children may open to `count`, or as far as it may.
+pub fn allow_descriptors(count: u64) -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= count) {
+        return Ok(());
+    }
+    let current = Some(limit.maximum.map_or(count, |maximum| maximum.min(count)));
+    setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum })
+        .context("raise the limit of open files")
 }
 
 /// `N` addresses on loopback that nobody listens on. Somebody else may take one before it is used; then the server says so.

@@ -105,6 +105,14 @@ pub fn resident_bytes(pid: u32) -> Result<u64> {
     Ok(kib.with_context(|| format!("no VmRSS in {path}"))? * 1024)
 }
 
+/// Bytes `pid` had a disk read; what the page cache gave is not in it.
+pub fn disk_bytes_read(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/io");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let bytes = value_of(&text, "read_bytes:").and_then(|value| value.parse().ok());
+    bytes.with_context(|| format!("no read_bytes in {path}"))
+}
+
 /// Time of the machine so far.
 pub fn machine_time() -> Result<MachineTime> {
     let text = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
@@ -199,6 +207,7 @@ mod tests {
         let pid = std::process::id();
         assert!(!threads_cpu(pid).unwrap().is_empty());
         assert!(resident_bytes(pid).unwrap() > 100_000);
+        assert!(disk_bytes_read(pid).is_ok());
         assert!(machine().core_count >= 1);
         assert!(own_thread_cpu_ns() > 0);
     }

@@ -11,6 +11,7 @@ pub struct ReplyParser {
     head_end: Finder<'static>,
     granted: Finder<'static>,
     reason: Finder<'static>,
+    bytes_max: usize,
 }
 
 /// One whole reply.
@@ -31,7 +32,7 @@ pub enum ReplyError {
     NotHttp,
     /// The head has no usable `Content-Length`.
     NoLength,
-    /// Longer than [`limits::REPLY_BYTES_MAX`].
+    /// Longer than the parser takes.
     TooLong,
 }
 
@@ -42,6 +43,8 @@ pub enum Verdict<'body> {
     Granted,
     /// `"access_granted":false` and its reason (empty when there is none).
     Denied(&'body [u8]),
+    /// Denied in the readers' own format, which tells people why and machines nothing.
+    DeniedUntold,
     /// Neither.
     Unreadable,
 }
@@ -49,9 +52,15 @@ pub enum Verdict<'body> {
 // === impl ReplyParser ===
 
 impl ReplyParser {
-    /// A parser with its searchers ready.
+    /// A parser with its searchers ready, for replies up to [`limits::REPLY_BYTES_MAX`].
     pub fn new() -> ReplyParser {
+        ReplyParser::up_to(limits::REPLY_BYTES_MAX)
+    }
+
+    /// The same for replies up to `bytes_max`.
+    pub fn up_to(bytes_max: usize) -> ReplyParser {
         ReplyParser {
+            bytes_max,
             head_end: Finder::new(b"\r\n\r\n"),
             granted: Finder::new(b"\"access_granted\":"),
             reason: Finder::new(b"\"reason\":"),
@@ -61,12 +70,12 @@ impl ReplyParser {
     /// The first whole reply in `bytes`, or `None` while some of it is missing.
     pub fn parse<'bytes>(&self, bytes: &'bytes [u8]) -> Result<Option<Reply<'bytes>>, ReplyError> {
         let Some(head_len) = self.head_end.find(bytes) else {
-            return if bytes.len() >= limits::REPLY_BYTES_MAX { Err(ReplyError::TooLong) } else { Ok(None) };
+            return if bytes.len() >= self.bytes_max { Err(ReplyError::TooLong) } else { Ok(None) };
         };
         let status = status_of(bytes).ok_or(ReplyError::NotHttp)?;
         let body_at = head_len + 4;
         let body_len = content_length(&bytes[..head_len]).ok_or(ReplyError::NoLength)?;
-        if body_len > limits::REPLY_BYTES_MAX - body_at.min(limits::REPLY_BYTES_MAX) {
+        if body_len > self.bytes_max - body_at.min(self.bytes_max) {
             return Err(ReplyError::TooLong);
         }
         let bytes_len = body_at + body_len;
@@ -79,6 +88,18 @@ impl ReplyParser {
             Some(value) if value.starts_with(b"true") => Verdict::Granted,
             Some(value) if value.starts_with(b"false") => Verdict::Denied(self.reason(body)),
             _ => Verdict::Unreadable,
+        }
+    }
+
+    /// The verdict in a body of the readers' own format. Anything but these two beginnings is no verdict: `0001` to
+    /// `0008` open some readers' gates.
+    pub fn reader_verdict<'body>(&self, body: &'body [u8]) -> Verdict<'body> {
+        if body.starts_with(b"code=0000") {
+            Verdict::Granted
+        } else if body.starts_with(b"code=02ff") {
+            Verdict::DeniedUntold
+        } else {
+            Verdict::Unreadable
         }
     }
 
@@ -154,6 +175,17 @@ mod tests {
         check(r#"{"access_granted":false,"reason":null}"#, Verdict::Denied(b""));
         check(r#"{"access_granted":"true"}"#, Verdict::Unreadable);
         check(r#"{"status":"error","error":"malformed_request"}"#, Verdict::Unreadable);
+    }
+
+    #[test]
+    fn the_readers_own_format_is_read_and_an_opening_refusal_is_no_verdict() {
+        let check = |body: &str, expected| {
+            assert_eq!(ReplyParser::new().reader_verdict(body.as_bytes()), expected, "{body}");
+        };
+        check(r#"code=0000&&desc=json&&{"resultCode":"0000"}"#, Verdict::Granted);
+        check(r#"code=02ff&&msg="Used"&&play="2"&&msgTimeout="3000""#, Verdict::DeniedUntold);
+        check("code=0001", Verdict::Unreadable);
+        check("ok", Verdict::Unreadable);
     }
 
     #[test]

@@ -128,6 +128,17 @@ pub fn latency_text(latency: &LatencySummary) -> String {
     format!("p50 {p50_us:.0}  p90 {p90_us:.0}  p99 {p99_us:.0}  p99.9 {p999_us:.0}  max {max_us:.0} µs")
 }
 
+/// A duration for people, with three digits and its unit.
+pub fn duration_text(us: f64) -> String {
+    let (value, unit) = match us {
+        us if us < 1_000.0 => (us, "µs"),
+        us if us < 1_000_000.0 => (us / 1_000.0, "ms"),
+        us => (us / 1_000_000.0, "s"),
+    };
+    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.digits$} {unit}")
+}
+
 fn line(text: &mut String, name: &str, value: &str) {
     writeln!(text, "{name:<16} {value}").expect("a String takes everything");
 }

@@ -32,6 +32,7 @@ pub struct RequestWriter {
     scan_count: u64,
     timestamp: String,
     timestamp_since: Instant,
+    closes: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +45,7 @@ struct Template {
 
 /// Digits of the counter at the end of a scan id.
 const COUNTER_DIGITS: usize = 12;
+const VALIDATE: &str = "/api/access/validate";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 // === impl Device ===
@@ -68,7 +70,13 @@ impl RequestWriter {
             scan_count: 0,
             timestamp: timestamp(),
             timestamp_since: Instant::now(),
+            closes: false,
         }
+    }
+
+    /// The same, each request on a connection of its own.
+    pub fn closing(self) -> RequestWriter {
+        RequestWriter { closes: true, ..self }
     }
 
     /// Replaces `out` by a request for `code` and a new scan. Copies and patches; allocates only for a new code length.
@@ -78,7 +86,7 @@ impl RequestWriter {
             self.timestamp_since = now;
         }
         if !self.templates.contains_key(&code.len()) {
-            let template = Template::new(&self.host, &self.device, &self.run_id, &self.timestamp, code);
+            let template = Template::new(self, code);
             self.templates.insert(code.len(), template);
         }
         let template = &self.templates[&code.len()];
@@ -94,16 +102,14 @@ impl RequestWriter {
 // === impl Template ===
 
 impl Template {
-    fn new(host: &str, device: &Device, run_id: &str, timestamp: &str, code: &str) -> Template {
+    fn new(writer: &RequestWriter, code: &str) -> Template {
+        let RequestWriter { host, device, run_id, timestamp, closes, .. } = writer;
         let Device { device_id, api_key, location } = device;
         let scan_id = format!("{run_id}{}", "0".repeat(COUNTER_DIGITS));
         let body = format!(
             r#"{{"device_id":"{device_id}","qr_data":"{code}","timestamp":"{timestamp}","location":"{location}","api_key":"{api_key}","scan_id":"{scan_id}"}}"#,
         );
-        let head = format!(
-            "POST /api/access/validate HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
+        let head = head(host, VALIDATE, "application/json", *closes, body.len());
         let value_at = |name: &str| {
             let field = format!("\"{name}\":\"");
             head.len() + body.find(&field).expect("the body was just written with this field") + field.len()
@@ -115,6 +121,33 @@ impl Template {
             bytes: [head.as_bytes(), body.as_bytes()].concat(),
         }
     }
+}
+
+/// A request in the readers' own format, with the key in front of the path: such a reader can send nothing else.
+pub fn reader_request(host: &str, device: &Device, number: &str, code: &str, closes: bool) -> Vec<u8> {
+    let body = format!("vgdecoderesult={code}&&devicenumber={number}&&otherparams=");
+    let path = format!("/d/{}{VALIDATE}", device.api_key);
+    [head(host, &path, "text/html;charset=UTF-8", closes, body.len()).as_bytes(), body.as_bytes()].concat()
+}
+
+/// A device's heartbeat.
+pub fn heartbeat_request(host: &str, device: &Device) -> Vec<u8> {
+    let body = format!(r#"{{"device_id":"{}","api_key":"{}"}}"#, device.device_id, device.api_key);
+    let head = head(host, "/api/kqt300/heartbeat", "application/json", false, body.len());
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+/// An upload of offline scans, `rows` as NDJSON.
+pub fn offline_request(host: &str, device: &Device, rows: &str) -> Vec<u8> {
+    let path = format!("/d/{}/api/access/offline", device.api_key);
+    [head(host, &path, "application/x-ndjson", false, rows.len()).as_bytes(), rows.as_bytes()].concat()
+}
+
+fn head(host: &str, path: &str, content_type: &str, closes: bool, body_len: usize) -> String {
+    let connection = if closes { "Connection: close\r\n" } else { "" };
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content_type}\r\n{connection}Content-Length: {body_len}\r\n\r\n"
+    )
 }
 
 fn patch(bytes: &mut [u8], at: usize, value: &[u8]) {
@@ -146,7 +179,7 @@ fn run_id() -> String {
 }
 
 /// Now, as readers write it: whole seconds, UTC, always 20 characters.
-fn timestamp() -> String {
+pub fn timestamp() -> String {
     let text = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     assert_eq!(text.len(), 20);
     text

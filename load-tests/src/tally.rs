@@ -18,6 +18,8 @@ pub struct Tally {
     pub wrong: u64,
     /// Codes admitted a second time.
     pub second_admissions: u64,
+    /// Codes admitted that never may be: unknown, blocked, cancelled ones (they are part of `wrong`).
+    pub wrong_admissions: u64,
     /// The first few of these codes; told apart from the other examples, so that nothing can crowd them out.
     pub admitted_twice: Vec<String>,
     /// Answers without a verdict, by HTTP status (they are part of `wrong`).
@@ -69,6 +71,7 @@ impl Tally {
                 }
             }
             Fault::NoVerdict { status } => *self.by_status.entry(status).or_default() += 1,
+            Fault::WronglyAdmitted { .. } => self.wrong_admissions += 1,
             Fault::Refused { .. } | Fault::WrongReason { .. } => {}
         }
         self.example(|| wrong.to_string());

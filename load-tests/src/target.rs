@@ -45,14 +45,27 @@ impl FromStr for Target {
 
 /// Asks `GET path` on a connection of its own and returns the status; every step is bounded by `wait_max`.
 pub fn get_status(addr: SocketAddr, path: &str, wait_max: Duration) -> io::Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&addr, wait_max.min(limits::CONNECT_WAIT))?;
-    stream.set_read_timeout(Some(wait_max))?;
-    stream.set_write_timeout(Some(wait_max))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n")?;
+    let mut stream = get(addr, path, wait_max)?;
     let mut line = [0_u8; 12];
     stream.read_exact(&mut line)?;
     crate::reply::status_of(&line)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an HTTP reply"))
+}
+
+/// Asks `GET path` on a connection of its own and returns the whole reply, head and body; every read is bounded by
+/// `wait_max`, and the reply by [`limits::PAGE_BYTES_MAX`].
+pub fn get_page(addr: SocketAddr, path: &str, wait_max: Duration) -> io::Result<String> {
+    let mut page = String::new();
+    get(addr, path, wait_max)?.take(limits::PAGE_BYTES_MAX).read_to_string(&mut page)?;
+    Ok(page)
+}
+
+fn get(addr: SocketAddr, path: &str, wait_max: Duration) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&addr, wait_max.min(limits::CONNECT_WAIT))?;
+    stream.set_read_timeout(Some(wait_max))?;
+    stream.set_write_timeout(Some(wait_max))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n")?;
+    Ok(stream)
 }
 
 #[cfg(test)]

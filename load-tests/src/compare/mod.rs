@@ -18,12 +18,12 @@ use serde::Serialize;
 
 use crate::client::{self, Judging, RunSettings, Waiting};
 use crate::codes::{CodeChoice, CodePool};
-use crate::demo_server::{DemoServer, DemoSettings, HEALTH_PATH};
 use crate::disk::{self, DiskResult};
 use crate::process::{Launch, Process, free_addrs};
 use crate::procfs::{self, Machine};
 use crate::report::RunResult;
 use crate::request::Device;
+use crate::server::{HEALTH_PATH, Server, ServerSettings};
 use crate::target::Target;
 use crate::{Outcome, affinity, limits};
 
@@ -33,7 +33,7 @@ use summary::{Medians, Ratios};
 #[derive(Debug, Clone)]
 pub struct CompareSettings {
     /// The server's binary and its further arguments.
-    pub demo: DemoSettings,
+    pub demo: ServerSettings,
     /// The binary of an earlier build, measured by turns with the other.
     pub earlier_program: Option<PathBuf>,
     /// The core of this program's loop.
@@ -126,7 +126,7 @@ pub struct Turn {
 
 /// A server with the codes it was asked so far.
 struct Side {
-    server: DemoServer,
+    server: Server,
     pool: CodePool,
     label: &'static str,
 }
@@ -247,8 +247,8 @@ fn echo_turn(settings: &CompareSettings, echo: &Process, addr: SocketAddr) -> Re
 
 impl Side {
     fn start(settings: &CompareSettings, program: PathBuf, label: &'static str) -> Result<Side> {
-        let demo = DemoSettings { program, ..settings.demo.clone() };
-        let mut server = DemoServer::new(demo, &settings.work_dir)?;
+        let demo = ServerSettings { program, ..settings.demo.clone() };
+        let mut server = Server::new(demo, &settings.work_dir)?;
         let took = server.start()?;
         eprintln!("{} is healthy after {:.2} s", label.trim_end(), took.as_secs_f64());
         server.process()?.wait_quiet()?;

@@ -6,3 +6,4 @@ mod echo;
 mod fake_server;
 mod measurements;
 mod runs;
+mod scenarios;

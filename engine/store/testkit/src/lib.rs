@@ -1,5 +1,5 @@
-//! Real PostgreSQL servers for tests. Owns where their programs are, their directories, ports, starts and ends, the wire
-//! to them, and plain SQL behind the store's back; knows no schema.
+//! Real PostgreSQL servers for tests, and for load scenarios in which one goes away. Owns where their programs are, their
+//! directories, ports, starts and ends, the wire to them, and plain SQL behind the store's back; knows no schema.
 //!
 //! The programs are put in place by `./x servers`, never by a test. Where they are missing a test fails and says so:
 //! a check that is skipped in silence is worse than none.
