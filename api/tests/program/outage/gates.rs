@@ -77,16 +77,16 @@ impl Window {
     }
 
     pub fn p99(&self) -> Duration {
-        p99(&self.scans_us)
+        quantile(&self.scans_us, 99)
     }
 
     /// Of the scans while the machine itself was not slow.
-    pub fn quiet_p99(&self) -> Duration {
-        p99(&self.quiet_us)
+    pub fn quiet_p90(&self) -> Duration {
+        quantile(&self.quiet_us, 90)
     }
 
     pub fn floor_p99(&self) -> Duration {
-        p99(&self.floor_us)
+        quantile(&self.floor_us, 99)
     }
 
     pub fn scans(&self) -> usize {
@@ -104,10 +104,10 @@ impl Window {
     }
 }
 
-fn p99(latencies_us: &[u64]) -> Duration {
+fn quantile(latencies_us: &[u64], percent: usize) -> Duration {
     let mut sorted = latencies_us.to_vec();
     sorted.sort_unstable();
-    Duration::from_micros(sorted.get(sorted.len() * 99 / 100).copied().unwrap_or(0))
+    Duration::from_micros(sorted.get(sorted.len() * percent / 100).copied().unwrap_or(0))
 }
 
 // === impl Gates ===

@@ -4,10 +4,10 @@
 //! the right one; the lag and the log must tell the truth; the projection must come back by itself; and the auditor must find
 //! every record in its rows, once.
 //!
-//! What a gate waits is compared with what it waits while nothing happens. Other tests run on the same machine, so that a
-//! slow moment may be theirs: a thread on the same schedule measures what the machine itself takes for a loopback exchange
-//! and a synced write, and scans beside an exchange that was slow are not compared. The figures themselves, of all scans, are
-//! for a quiet machine:
+//! What a gate waits is printed as a p99 for each window, and compared as a p90: one stall of the disk, which other tests on
+//! the machine share, is more than a hundredth of so short a window. A thread on the same schedule measures what the machine
+//! itself takes for a loopback exchange and a synced write, and scans beside an exchange that was slow are not compared. The
+//! figures themselves, of all scans, are for a quiet machine:
 //!
 //! ```text
 //! GATEHOUSE_OUTAGE_WINDOW_S=20 cargo test --release -p api --test program outage -- --nocapture --test-threads=1
@@ -30,11 +30,11 @@ use store_testkit::{Postgres, PostgresOptions, Proxy, all_programs};
 const WINDOW_VARIABLE: &str = "GATEHOUSE_OUTAGE_WINDOW_S";
 /// A window is at least so long; longer when the fault takes longer to be noticed.
 const WINDOW: Duration = Duration::from_millis(1_500);
-/// How much longer the slowest hundredth of the scans may take than undisturbed.
+/// How much longer the slowest tenth of the scans may take than undisturbed.
 const RATIO_MAX: f64 = 1.5;
 /// Below it, differences are the scheduler's: a few time slices of other processes' threads on a machine of two cores. A gate
 /// that waited for a database would wait for one of its deadlines or retries, and those begin at 100 ms.
-const NOISE: Duration = Duration::from_millis(20);
+const NOISE: Duration = Duration::from_millis(10);
 /// The projection follows: the gates make so many records in half a second.
 const LIVE_RECORDS: f64 = 200.0;
 /// Between two looks at the metrics: a look takes from the gates' cores.
@@ -284,13 +284,13 @@ impl Measured {
     }
 
     fn judge(&self, fault: Fault, undisturbed: &Window) {
-        let usual = undisturbed.quiet_p99().max(NOISE);
+        let usual = undisturbed.quiet_p90().max(NOISE);
         for window in [&self.disturbed, &self.draining] {
             assert!(
-                window.quiet_p99() <= usual.mul_f64(RATIO_MAX),
+                window.quiet_p90() <= usual.mul_f64(RATIO_MAX),
                 "{fault:?}: gates waited {:?}, undisturbed {:?}, while the machine was not slow",
-                window.quiet_p99(),
-                undisturbed.quiet_p99()
+                window.quiet_p90(),
+                undisturbed.quiet_p90()
             );
         }
     }
