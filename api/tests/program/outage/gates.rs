@@ -17,7 +17,7 @@ const SCAN_EVERY: Duration = Duration::from_millis(10);
 /// After so long a turnstile's controller drops a grant.
 const GRANT_DROPPED_AFTER: Duration = Duration::from_secs(5);
 /// Tickets there are for each lane: enough for minutes.
-const TICKETS_PER_LANE: u64 = 6_000;
+const TICKETS_PER_LANE: u64 = 12_000;
 
 /// The machine itself is slow when a bare exchange takes longer.
 const MACHINE_SLOW_US: u64 = 4_000;
