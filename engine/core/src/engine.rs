@@ -2,7 +2,10 @@
 //! decided, appended to the journal and applied; the caller then waits, without the lock, until its LSN is
 //! durable. Knows no network, no SQL and no async runtime; clock and disk are given to it.
 
-use crate::catalog::{Catalog, CatalogError, DeviceId, Entity, EventId, GateId, OperatorId};
+mod changes;
+mod far;
+
+use crate::catalog::{Catalog, CatalogError, DeviceId, GateId};
 use crate::checkpoint::{self, CheckpointError, Step};
 use crate::clock::{Clock, Time};
 use crate::cold::ColdFilter;
@@ -10,13 +13,12 @@ use crate::counts::Counts;
 use crate::decide::decide;
 use crate::decision::{Answer, Decision, Scan, ScanKind, Shown};
 use crate::disk::Disk;
-use crate::inbox::{self, InboxOutcome, InboxRow, Stored, Wish};
 use crate::journal::{AppendError, Journal, JournalError, JournalOptions, Lsn, Recovery};
-use crate::limits::{ANNUL_WINDOW_MS, NOTICES_PER_DEVICE_MAX, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
-use crate::record::{Command, PassageOutcome, PassageRecord, Record, ScanKey, ScanRecord};
+use crate::limits::{ANNUL_WINDOW_MS, NOTICES_PER_DEVICE_MAX, RECORD_BYTES_MAX};
+use crate::record::{PassageOutcome, PassageRecord, Record, ScanKey, ScanRecord};
 use crate::scans::KeptScan;
-use crate::state::{Conflict, DeviceMode, PendingCommand, State};
-use crate::ticket::{CodeKind, Ticket, TicketId, TicketStatus, TicketTable, TicketUse};
+use crate::state::{Conflict, State};
+use crate::ticket::{CodeKind, Ticket, TicketId, TicketUse};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -468,307 +470,6 @@ impl Engine {
         Ok(self.commit(&mut self.state.lock(), &record)?)
     }
 
-    // --- changes ---
-
-    /// Puts an entity into the catalog, new by its name or replacing the one of that name.
-    ///
-    /// # Errors
-    /// An entity that contradicts itself, `Unavailable`.
-    pub fn put(&self, operator: Option<OperatorId>, entity: Entity) -> Result<Lsn, EngineError> {
-        let mut state = self.state.lock();
-        let entity = keep_what_is_not_theirs(&state, entity);
-        state.catalog.check(&entity)?;
-        let record = Record::Put { at: self.clock.now(), operator, entity: Box::new(entity) };
-        Ok(self.commit(&mut state, &record)?)
-    }
-
-    /// Adds tickets, in records of a bounded size. A ticket with a code that is taken is left out and told; the
-    /// others are added. With `dry_run` nothing is added.
-    ///
-    /// # Errors
-    /// `Unavailable`: some of the tickets may have been added.
-    pub fn add_tickets(
-        &self,
-        tickets: Vec<Ticket>,
-        dry_run: bool,
-    ) -> Result<(Lsn, Vec<Result<(), TicketError>>), EngineError> {
-        let mut outcomes = Vec::with_capacity(tickets.len());
-        let mut last = Lsn(0);
-        let mut tickets = tickets.into_iter().peekable();
-        while tickets.peek().is_some() {
-            let batch: Vec<Ticket> = tickets.by_ref().take(TICKETS_PER_RECORD_MAX).collect();
-            last = self.add_batch(batch, dry_run, &mut outcomes)?.max(last);
-        }
-        Ok((last, outcomes))
-    }
-
-    fn add_batch(
-        &self,
-        batch: Vec<Ticket>,
-        dry_run: bool,
-        outcomes: &mut Vec<Result<(), TicketError>>,
-    ) -> Result<Lsn, EngineError> {
-        let mut state = self.state.lock();
-        let mut fresh: Vec<Ticket> = Vec::with_capacity(batch.len());
-        let mut codes = std::collections::HashSet::new();
-        for ticket in batch {
-            let outcome = self.addable(&state, &ticket, &mut codes);
-            if outcome.is_ok() {
-                fresh.push(ticket);
-            }
-            outcomes.push(outcome);
-        }
-        if fresh.is_empty() || dry_run {
-            return Ok(Lsn(state.lsn));
-        }
-        let mut far = false;
-        for ticket in fresh.iter().filter(|ticket| state.is_cold(ticket.type_id)) {
-            self.cold.insert(ticket);
-            far = true;
-        }
-        let first = state.tickets.next_id();
-        let lsn =
-            self.commit(&mut state, &Record::Tickets { at: self.clock.now(), first, tickets: fresh })?;
-        self.note_cold(lsn, far);
-        Ok(lsn)
-    }
-
-    fn addable(
-        &self,
-        state: &State,
-        ticket: &Ticket,
-        codes: &mut std::collections::HashSet<(CodeKind, Vec<u8>)>,
-    ) -> Result<(), TicketError> {
-        if state.catalog.ticket_type(ticket.type_id).is_none() {
-            return Err(TicketError::UnknownType);
-        }
-        if ticket.details.codes().next().is_none() {
-            return Err(TicketError::NoCode);
-        }
-        for (kind, code) in ticket.details.codes() {
-            let taken = state.tickets.find(kind, code).is_some() || codes.contains(&(kind, code.to_vec()));
-            if taken {
-                return Err(TicketError::CodeTaken(String::from_utf8_lossy(code).into_owned()));
-            }
-        }
-        codes.extend(ticket.details.codes().map(|(kind, code)| (kind, code.to_vec())));
-        Ok(())
-    }
-
-    /// Changes a ticket's status.
-    ///
-    /// # Errors
-    /// No such ticket in memory, `Unavailable`.
-    pub fn set_status(
-        &self,
-        operator: Option<OperatorId>,
-        ticket: TicketId,
-        status: TicketStatus,
-    ) -> Result<Lsn, EngineError> {
-        let mut state = self.state.lock();
-        state.tickets.get(ticket).ok_or(EngineError::TicketNotFound)?;
-        let record = Record::Status { at: self.clock.now(), operator, ticket, status };
-        Ok(self.commit(&mut state, &record)?)
-    }
-
-    /// Takes a row of the inbox in: judges what it wishes, and writes what came of it into the journal. Whoever takes rows
-    /// in gives no row twice: the store is to tell them which are done.
-    ///
-    /// # Errors
-    /// `MaybeCold`: look the ticket up, then ask again. `Unavailable`.
-    pub fn take_in(
-        &self,
-        row: InboxRow,
-        wish: &Wish,
-        stored: Stored<'_>,
-    ) -> Result<(Lsn, InboxOutcome), EngineError> {
-        let mut state = self.state.lock();
-        let mut codes = wish.codes().into_iter();
-        let found = match stored {
-            Stored::Asked(found) => found,
-            Stored::NotAsked => {
-                let unseen =
-                    |(kind, code)| state.tickets.find(kind, code).is_none() && self.cold.maybe(kind, code);
-                if codes.any(unseen) {
-                    return Err(EngineError::MaybeCold);
-                }
-                None
-            }
-        };
-        let now = self.clock.now();
-        let outcome = inbox::judge(&state, wish, found, now);
-        let far = match &outcome {
-            InboxOutcome::Added { ticket, .. } if state.is_cold(ticket.type_id) => {
-                self.cold.insert(ticket);
-                true
-            }
-            InboxOutcome::Changed { id, .. } => state.tickets.get(*id).is_none(),
-            _ => false,
-        };
-        let record = Record::Inbox { at: now, row, outcome: Box::new(outcome) };
-        let lsn = self.commit(&mut state, &record)?;
-        self.note_cold(lsn, far);
-        let Record::Inbox { outcome, .. } = record else { unreachable!("it was made one above") };
-        Ok((lsn, *outcome))
-    }
-
-    /// Notes what came of a row without a ticket having to be looked at.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub fn note_row(&self, row: InboxRow, outcome: InboxOutcome) -> Result<Lsn, EngineError> {
-        assert!(!matches!(outcome, InboxOutcome::Added { .. } | InboxOutcome::Changed { .. }));
-        let record = Record::Inbox { at: self.clock.now(), row, outcome: Box::new(outcome) };
-        Ok(self.commit(&mut self.state.lock(), &record)?)
-    }
-
-    /// Leaves a command for a device. A lock, release, emergency open or reload is never refused because others wait.
-    ///
-    /// # Errors
-    /// `CommandsWait` for a message or an unlock, `Unavailable`.
-    pub fn command(
-        &self,
-        operator: Option<OperatorId>,
-        device: DeviceId,
-        command: Command,
-        lives_ms: i64,
-    ) -> Result<Lsn, EngineError> {
-        let at = self.clock.now();
-        let mut state = self.state.lock();
-        let is_notice = |command: &Command| matches!(command, Command::Message(_) | Command::Unlock);
-        let waiting = state.devices.get(device.index()).into_iter().flat_map(|own| own.waiting(at));
-        let notices = waiting.filter(|pending| is_notice(&pending.command)).count();
-        if is_notice(&command) && notices >= NOTICES_PER_DEVICE_MAX {
-            return Err(EngineError::CommandsWait);
-        }
-        let record = Record::Command { at, operator, device, command, expires_at: at.plus_ms(lives_ms) };
-        Ok(self.commit(&mut state, &record)?)
-    }
-
-    /// Hands over what waits for a device: each command once, none that expired or that a later one supersedes.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub fn take_commands(
-        &self,
-        device: DeviceId,
-    ) -> Result<(Lsn, DeviceMode, Vec<PendingCommand>), EngineError> {
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        let Some(own) = state.devices.get(device.index()) else {
-            return Ok((Lsn(0), DeviceMode::Normal, Vec::new()));
-        };
-        let mode = own.mode;
-        let Some(through) = own.commands.back().map(|pending| pending.lsn) else {
-            return Ok((Lsn(state.lsn), mode, Vec::new()));
-        };
-        let fresh = own.waiting(now).cloned().collect();
-        let lsn = self.commit(&mut state, &Record::Delivered { at: now, device, through })?;
-        Ok((lsn, mode, fresh))
-    }
-
-    /// How a device stands and how many commands wait for it.
-    pub fn device_state(&self, device: DeviceId) -> (DeviceMode, usize) {
-        let now = self.clock.now();
-        let state = self.state.lock();
-        state
-            .devices
-            .get(device.index())
-            .map_or((DeviceMode::Normal, 0), |own| (own.mode, own.waiting(now).count()))
-    }
-
-    /// Marks a conflict as looked into.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub fn resolve_conflict(&self, operator: Option<OperatorId>, conflict: u64) -> Result<Lsn, EngineError> {
-        let record = Record::ConflictResolved { at: self.clock.now(), operator, conflict };
-        Ok(self.commit(&mut self.state.lock(), &record)?)
-    }
-
-    // --- cold events ---
-
-    /// Takes an event's tickets out of memory. To be called only when all of them are in the store (`projected`
-    /// is past every record about them). Gates wait for one run of a few thousand at the most.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub fn cool(&self, event: EventId) -> Result<Lsn, EngineError> {
-        let end = self.state.lock().tickets.next_id().0;
-        let mut last = Lsn(0);
-        for first in (0..end.max(1)).step_by(TicketTable::RUN as usize) {
-            let mut state = self.state.lock();
-            let run = (first..first + TicketTable::RUN).map(TicketId);
-            let of_event: Vec<&Ticket> = run
-                .filter_map(|id| state.tickets.get(id))
-                .filter(|ticket| {
-                    state.catalog.ticket_type(ticket.type_id).is_some_and(|kind| kind.event == event)
-                })
-                .collect();
-            of_event.iter().for_each(|ticket| self.cold.insert(ticket));
-            if of_event.is_empty() && first > 0 {
-                continue;
-            }
-            let record = Record::Cooled {
-                at: self.clock.now(),
-                event,
-                first: TicketId(first),
-                count: TicketTable::RUN,
-            };
-            last = self.commit(&mut state, &record)?;
-            self.note_cold(last, true);
-        }
-        Ok(last)
-    }
-
-    /// The last record that has to do with tickets in the store only: a store that has it has all of them as they are.
-    pub fn cold_changed(&self) -> Lsn {
-        Lsn(self.cold_changed.load(Ordering::SeqCst))
-    }
-
-    /// To be called under the state's lock.
-    fn note_cold(&self, lsn: Lsn, far: bool) {
-        if far {
-            self.cold_changed.store(lsn.0, Ordering::SeqCst);
-        }
-    }
-
-    /// Brings tickets of an event back from the store, as it had them at record `as_of` or later; those that are in memory
-    /// already stay as they are.
-    ///
-    /// # Errors
-    /// `StoreBehind`: one of them may have changed since; read them again. `Unavailable`.
-    pub fn warm(&self, as_of: Lsn, mut tickets: Vec<(TicketId, Ticket)>) -> Result<Lsn, EngineError> {
-        assert!(tickets.len() <= TICKETS_PER_RECORD_MAX);
-        let mut state = self.state.lock();
-        if self.cold_changed() > as_of {
-            return Err(EngineError::StoreBehind);
-        }
-        tickets.retain(|(id, _)| state.tickets.get(*id).is_none());
-        if tickets.is_empty() {
-            return Ok(Lsn(state.lsn));
-        }
-        Ok(self.commit(&mut state, &Record::Warmed { at: self.clock.now(), tickets })?)
-    }
-
-    /// An event's tickets are all back: new ones go into memory again. Also for an event without tickets.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub fn set_warm(&self, event: EventId) -> Result<Lsn, EngineError> {
-        let mut state = self.state.lock();
-        let Some(known) = state.catalog.event(event).filter(|known| known.cold) else {
-            return Ok(Lsn(state.lsn));
-        };
-        let entity = Box::new(Entity::Event(crate::catalog::Event { cold: false, ..known.clone() }));
-        Ok(self.commit(&mut state, &Record::Put { at: self.clock.now(), operator: None, entity })?)
-    }
-
-    /// The filter in front of the store.
-    pub fn cold_filter(&self) -> &ColdFilter {
-        &self.cold
-    }
-
     // --- reading ---
 
     /// The catalog, without any lock.
@@ -962,18 +663,6 @@ fn find_by_id<'s>(state: &'s State, device: DeviceId, scan_id: &str, key: ScanKe
         None => state.scans.find(key).filter(|kept| kept.named),
     };
     kept.filter(|kept| kept.device == device)
-}
-
-/// Whether an event is cold is the engine's own affair: whoever puts an event cannot change it.
-fn keep_what_is_not_theirs(state: &State, entity: Entity) -> Entity {
-    match entity {
-        Entity::Event(mut event) => {
-            let known = state.catalog.event_named(&event.name).and_then(|id| state.catalog.event(id));
-            event.cold = known.is_some_and(|known| known.cold);
-            Entity::Event(event)
-        }
-        other => other,
-    }
 }
 
 const _: () = assert!(RECORD_BYTES_MAX >= 64 * 1024);
