@@ -43,7 +43,7 @@ for _ in $(seq 100); do
   kill -0 "$server" 2>/dev/null || die "the node does not start: $(cat "$data/log")"
   sleep 0.1
 done
-url=$(sed -n 's/.*device port[^h]*\(http:[^ ]*\).*/\1/p' "$data/screen" | head -n 1)
+url=$(sed -n 's|.*device port.*\(http://[^/ ]*\).*|\1|p' "$data/screen" | head -n 1)
 [ -n "$url" ] || die "the node does not say where its device port is: $(cat "$data/screen")"
 
 say "$seconds s of load on $url"
@@ -58,7 +58,7 @@ mkdir -p "$out"
 perf script -i "$data/perf.data" 2>/dev/null | "$tools/bin/inferno-collapse-perf" --all 2>/dev/null >"$data/folded"
 "$tools/bin/inferno-flamegraph" --title "gatehouse under load, by thread" "$data/folded" >"$out/flame.svg"
 perf report -i "$data/perf.data" --no-children --sort comm,symbol --percent-limit 0.5 --stdio -g none 2>/dev/null |
-  grep -v '^#' | grep -v '^$' >"$out/threads.txt"
+  grep -v '^#' | sed -n 's,  *-  *-  *$,,p' >"$out/threads.txt"
 head -n 25 "$out/threads.txt"
 grep -E 'answers|latency|wrong' "$data/load" >&2
 say "$out/flame.svg, $out/threads.txt"
