@@ -128,6 +128,15 @@ impl Stage {
         );
     }
 
+    /// Where no disk can be had that is small enough to be filled: what the server says of a full one, at each batch.
+    fn say_full(&self) {
+        self.session().run(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$; \
+             CREATE TRIGGER full_disk BEFORE UPDATE ON meta FOR EACH STATEMENT EXECUTE FUNCTION full_disk()",
+        );
+    }
+
     fn set_read_only(&self, value: &str) {
         let session = self.session();
         match value {
@@ -207,7 +216,10 @@ impl Fault {
                 Stage::end_sessions(&session);
                 stage.held.push(session);
             }
-            Fault::DiskFull => stage.disk.as_ref().expect("this fault needs a small disk").fill(),
+            Fault::DiskFull => match &stage.disk {
+                Some(disk) => disk.fill(),
+                None => stage.say_full(),
+            },
         }
     }
 
@@ -222,7 +234,12 @@ impl Fault {
             Fault::ReadOnly => stage.set_read_only("off"),
             Fault::KeyTaken => drop(stage.session().run("DELETE FROM scans WHERE scan_id = 'by hand'")),
             Fault::LoginRefused => drop(stage.held[0].run("ALTER ROLE gatehouse LOGIN")),
-            Fault::DiskFull => stage.disk.as_ref().expect("it has one").empty(),
+            Fault::DiskFull => match &stage.disk {
+                Some(disk) => disk.empty(),
+                None => {
+                    drop(stage.session().run("DROP TRIGGER full_disk ON meta; DROP FUNCTION full_disk()"))
+                }
+            },
         }
         stage.held.clear();
     }
