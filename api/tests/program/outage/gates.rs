@@ -85,6 +85,14 @@ impl Window {
         quantile(&self.quiet_us, 90)
     }
 
+    pub fn p90(&self) -> Duration {
+        quantile(&self.scans_us, 90)
+    }
+
+    pub fn floor_p90(&self) -> Duration {
+        quantile(&self.floor_us, 90)
+    }
+
     pub fn floor_p99(&self) -> Duration {
         quantile(&self.floor_us, 99)
     }
