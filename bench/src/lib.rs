@@ -9,10 +9,12 @@
 //! | `node` | the same through `Engine`, with a journal |
 //! | `journal` | records in batches on a disk |
 //! | `bodies` | scan bodies in, replies out |
+//! | `beside` | whole servers by turns in one run |
 //! | `store` | the projection on real databases: how it keeps up, what it answers |
 //!
 //! Every workload also runs here with a small input, as an ordinary test, so that no bench can rot.
 
+pub mod beside;
 pub mod bodies;
 pub mod direct;
 pub mod journal;
