@@ -460,19 +460,25 @@ fn checkpoint_due(config: &Config, records: u64, since: Duration, failed: bool) 
 }
 
 /// The journal as the HTTP layer sees it.
-struct JournalGate(Journal);
-
-impl Durable for JournalGate {
+impl Durable for Journal {
     fn durable(&self) -> u64 {
-        self.0.positions().durable.0
+        self.positions().durable.0
     }
 
     fn poisoned(&self) -> bool {
-        self.0.poisoned()
+        self.poisoned()
     }
 
     fn on_advance(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.0.on_durable(wake);
+        self.on_durable(wake);
+    }
+
+    fn gather(&self) {
+        self.gather_on_this_thread();
+    }
+
+    fn nudge(&self) {
+        self.nudge();
     }
 }
 
@@ -487,7 +493,7 @@ impl Node {
         let latency: Vec<Arc<Latency>> = (0..config.workers).map(|_| Arc::new(Latency::default())).collect();
         let shared = Arc::new(shared(&core, config));
         listen_to_journal(&core, &shared, &latency);
-        let gate: Arc<dyn Durable> = Arc::new(JournalGate(core.engine.journal().clone()));
+        let gate: Arc<dyn Durable> = Arc::new(core.engine.journal().clone());
         let device = match config.device_addr {
             Some(addr) => Some(serve_devices(config, addr, &shared, &latency, &gate)?),
             None => None,

@@ -2,15 +2,19 @@
 //! Knows LSNs and wakers; knows neither the journal nor HTTP.
 //!
 //! One cross-thread wake per journal sync at most: `armed` is set while somebody waits and taken by the first
-//! advance after that. Everything else happens on the worker's own thread.
+//! advance after that. In the other direction as well: the journal is asked once for all who wait, when no more
+//! requests are ready, so that one sync serves them together. Everything else happens on the worker's own thread.
 
 use super::worker::Slot;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use tokio::sync::Notify;
+
+/// Those who wait for one sync, at most, while others are ready: the journal begins with them.
+const GATHERED_MAX: usize = 128;
 
 /// How this layer learns that an LSN is durable.
 pub trait Durable: Send + Sync + 'static {
@@ -23,6 +27,12 @@ pub trait Durable: Send + Sync + 'static {
     /// Registers a callback to be called from any thread, after every advance of `durable` and after poisoning.
     /// It costs a fence and at most one wake of a sleeping thread, and may still be called when the server is gone.
     fn on_advance(&self, wake: Box<dyn Fn() + Send + Sync>);
+
+    /// Called once on each worker's thread: what this thread appends may wait for a [`Durable::nudge`].
+    fn gather(&self);
+
+    /// Begin with what was appended: nothing more comes from this thread at once.
+    fn nudge(&self);
 }
 
 /// What the journal says about one LSN.
@@ -44,6 +54,10 @@ struct Bell {
 pub(super) struct Gate {
     durable: Arc<dyn Durable>,
     bell: Arc<Bell>,
+    /// Rung by the first who waits for what the journal was not asked for yet.
+    gathering: Notify,
+    /// Those who wait for what the journal was not asked for yet.
+    gathered: Cell<usize>,
     /// Ascending by LSN; new ones nearly always belong at the back.
     waiting: RefCell<VecDeque<(u64, Rc<Slot>)>>,
 }
@@ -59,7 +73,8 @@ impl Gate {
                 rung.notify.notify_one();
             }
         }));
-        Self { durable, bell, waiting: RefCell::default() }
+        durable.gather();
+        Self { durable, bell, gathering: Notify::new(), gathered: Cell::new(0), waiting: RefCell::default() }
     }
 
     /// Where `lsn` stands. Poisoning is read first: once it is seen, `durable` is final.
@@ -83,6 +98,9 @@ impl Gate {
         let mut waiting = self.waiting.borrow_mut();
         let place = waiting.iter().rposition(|(other, _)| *other <= lsn).map_or(0, |before| before + 1);
         waiting.insert(place, (lsn, Rc::clone(slot)));
+        if self.gathered.replace(self.gathered.get() + 1) == 0 {
+            self.gathering.notify_one();
+        }
         self.arm();
     }
 
@@ -114,6 +132,21 @@ impl Gate {
             if self.durable.durable() == durable {
                 return;
             }
+        }
+    }
+
+    /// Runs for the life of the worker: asks the journal when a look at the sockets brought nobody else, or enough.
+    pub(super) async fn nudge_forever(&self) {
+        loop {
+            self.gathering.notified().await;
+            let mut seen = 0;
+            while seen < self.gathered.get() && self.gathered.get() < GATHERED_MAX {
+                seen = self.gathered.get();
+                // Everybody who is ready has his turn, and the runtime looks at the sockets, before this goes on.
+                tokio::task::yield_now().await;
+            }
+            self.gathered.set(0);
+            self.durable.nudge();
         }
     }
 

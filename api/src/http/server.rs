@@ -195,6 +195,8 @@ fn run_worker<S: Service>(
         ready.send(Ok(())).ok();
         let sweeper = Rc::clone(&worker);
         tokio::task::spawn_local(async move { sweeper.sweep_forever().await });
+        let nudger = Rc::clone(&worker);
+        tokio::task::spawn_local(async move { nudger.gate.nudge_forever().await });
         let releaser = Rc::clone(&worker);
         tokio::task::spawn_local(async move { releaser.gate.release_forever().await });
         let deadline = tokio::select! {

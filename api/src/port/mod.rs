@@ -26,8 +26,10 @@ use engine::journal::AppendError;
 use engine::{Engine, EngineError};
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::sync::Semaphore;
 
 pub use feed::Bell;
 
@@ -71,6 +73,8 @@ pub struct Port {
     shared: Arc<Shared>,
     scratch: RefCell<Scratch>,
     latency: Arc<Latency>,
+    /// Whose offline upload is being taken in.
+    upload_turn: Rc<Semaphore>,
 }
 
 /// What a connection remembers: the last key that was good, so that it is not hashed for every scan.
@@ -99,7 +103,8 @@ type Called = Result<Next, Refusal>;
 impl Port {
     /// A port for one worker.
     pub fn new(shared: Arc<Shared>, latency: Arc<Latency>) -> Port {
-        Port { shared, scratch: RefCell::new(Scratch::default()), latency }
+        let upload_turn = Rc::new(Semaphore::new(1));
+        Port { shared, scratch: RefCell::new(Scratch::default()), latency, upload_turn }
     }
 
     fn engine(&self) -> &Arc<Engine> {

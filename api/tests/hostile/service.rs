@@ -41,6 +41,7 @@ pub fn quick_limits() -> Limits {
 pub struct Journal {
     durable: AtomicU64,
     poisoned: AtomicBool,
+    nudges: AtomicU64,
     wakes: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
 }
 
@@ -48,6 +49,11 @@ impl Journal {
     pub fn advance(&self, lsn: u64) {
         self.durable.store(lsn, Ordering::Release);
         self.wakes.lock().iter().for_each(|wake| wake());
+    }
+
+    /// How often it was asked to begin.
+    pub fn nudges(&self) -> u64 {
+        self.nudges.load(Ordering::Acquire)
     }
 
     pub fn poison(&self) {
@@ -67,6 +73,12 @@ impl Durable for Journal {
 
     fn on_advance(&self, wake: Box<dyn Fn() + Send + Sync>) {
         self.wakes.lock().push(wake);
+    }
+
+    fn gather(&self) {}
+
+    fn nudge(&self) {
+        self.nudges.fetch_add(1, Ordering::AcqRel);
     }
 }
 

@@ -100,7 +100,7 @@ impl Venue {
         fill(&engine, &shared.profiles);
         let service = Recorder::default();
         let recorder = service.clone();
-        let gate = Arc::new(Gate(engine.journal().clone()));
+        let gate = Arc::new(engine.journal().clone());
         let server = start(options(workers, limits), gate, move |_| Both {
             port: Port::new(Arc::clone(&shared), Arc::new(Latency::default())),
             recorder: recorder.clone(),
@@ -160,23 +160,6 @@ fn fill(engine: &Engine, profiles: &Profiles) {
     let row = TicketRow { code: STAFF.to_owned(), kind: "STAFF".to_owned(), ..TicketRow::default() };
     let ticket = row.ticket(&catalog, event, engine.now()).expect("a sound ticket");
     assert!(engine.add_tickets(vec![ticket], false).unwrap().1.iter().all(Result::is_ok));
-}
-
-/// The engine's journal as the HTTP layer sees it.
-struct Gate(Journal);
-
-impl Durable for Gate {
-    fn durable(&self) -> u64 {
-        self.0.positions().durable.0
-    }
-
-    fn poisoned(&self) -> bool {
-        self.0.poisoned()
-    }
-
-    fn on_advance(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.0.on_durable(wake);
-    }
 }
 
 // === impl Both ===

@@ -59,6 +59,29 @@ fn a_long_poll_ends_with_nothing_new_and_forgets_who_left() {
 }
 
 #[test]
+fn the_journal_is_asked_for_whoever_waits_and_not_again_for_the_same() {
+    let _alone = alone();
+    let bench = Bench::quick();
+    let ask = |stream: &mut TcpStream, path: &str| {
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+    };
+    let mut first = bench.connect();
+    ask(&mut first, "/free");
+    read_responses(&mut first, 1);
+    assert_eq!(bench.journal.nudges(), 0, "nobody waits");
+    ask(&mut first, "/wait/1");
+    wait_until("the journal is asked", || bench.journal.nudges() == 1);
+    assert_silent(&mut first, Duration::from_millis(250));
+    assert_eq!(bench.journal.nudges(), 1, "asked once");
+    let mut second = bench.connect();
+    ask(&mut second, "/wait/2");
+    wait_until("and for the next", || bench.journal.nudges() == 2);
+    bench.journal.advance(2);
+    assert_eq!(read_responses(&mut first, 1)[0].body, b"durable");
+    assert_eq!(read_responses(&mut second, 1)[0].body, b"durable");
+}
+
+#[test]
 fn no_byte_leaves_before_the_journal_is_durable_and_one_advance_releases_all() {
     let _alone = alone();
     let bench = Bench::quick();

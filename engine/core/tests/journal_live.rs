@@ -297,6 +297,29 @@ fn the_writer_drains_before_it_stops() {
 }
 
 #[test]
+fn a_gathering_thread_gets_its_sync_even_if_it_forgets_to_ask() {
+    let (journal, _) = open(&SimDisk::new(), options(4096)).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| journal.run_writer());
+        let gatherer = scope.spawn(|| {
+            journal.gather_on_this_thread();
+            let forgotten = append(&journal);
+            let deadline = std::time::Instant::now() + Duration::from_secs(60);
+            while journal.positions().durable < forgotten {
+                assert!(std::time::Instant::now() < deadline, "the writer looks for work by itself");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Whoever waits asks.
+            assert_eq!(journal.wait_durable(append(&journal), Duration::from_secs(60)), Ok(()));
+        });
+        let outcome = gatherer.join();
+        journal.stop_writer();
+        writer.join().unwrap();
+        outcome.unwrap();
+    });
+}
+
+#[test]
 fn a_waiter_is_woken_when_the_journal_is_poisoned() {
     let disk = SimDisk::new();
     let (journal, _) = open(&disk, options(4096)).unwrap();

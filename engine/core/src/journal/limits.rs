@@ -27,6 +27,8 @@ pub const SPARE_AFTER_PART: usize = 8;
 pub const SPARE_SLICE_BYTES_MAX: usize = 128 << 10;
 /// Slices of a spare, at least: a small segment is made in steps too.
 pub const SPARE_SLICES_MIN: u64 = 4;
+/// Records that a gathering thread may append before the writer is woken without its nudge.
+pub const GATHER_RECORDS_MAX: u32 = 128;
 /// How long the writer sleeps at most without looking for work, in milliseconds.
 pub const WRITER_WAIT_MS_MAX: u64 = 50;
 

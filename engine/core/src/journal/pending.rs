@@ -2,8 +2,9 @@
 //! and the last number; refuses to know disks, threads and time.
 
 use super::frame::{begin, finish};
-use super::limits::{FRAME_HEADER_BYTES, LSN_MAX};
+use super::limits::{FRAME_HEADER_BYTES, GATHER_RECORDS_MAX, LSN_MAX};
 use super::{AppendError, Lsn};
+use std::cell::Cell;
 
 /// Capacity a buffer keeps after a surge, in bytes: enough for any usual batch.
 pub(super) const BUFFER_BYTES_KEPT: usize = 4 << 20;
@@ -15,10 +16,24 @@ pub(super) struct Pending {
     end: usize,
     last: Lsn,
     poisoned: bool,
-    /// The writer sleeps: whoever appends wakes it, and clears this.
+    /// Records since the last `take`.
+    records: u32,
+    /// Somebody waits for what is here: the writer shall begin.
+    due: bool,
+    /// The writer sleeps: whoever makes something due wakes it, and clears this.
     pub writer_waits: bool,
     /// The writer shall drain and return.
     pub stopping: bool,
+}
+
+thread_local! {
+    /// This thread says by a nudge when the writer shall begin.
+    static GATHERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on this thread's records wait for a nudge.
+pub fn gather_on_this_thread() {
+    GATHERS.set(true);
 }
 
 // === impl Pending ===
@@ -26,7 +41,16 @@ pub(super) struct Pending {
 impl Pending {
     pub fn after(last: Lsn) -> Pending {
         let bytes = Vec::with_capacity(BUFFER_BYTES_KEPT);
-        Pending { bytes, end: 0, last, poisoned: false, writer_waits: false, stopping: false }
+        Pending {
+            bytes,
+            end: 0,
+            last,
+            poisoned: false,
+            records: 0,
+            due: false,
+            writer_waits: false,
+            stopping: false,
+        }
     }
 
     pub fn append(
@@ -56,14 +80,26 @@ impl Pending {
         }
         finish(&mut self.bytes, start, lsn);
         (self.end, self.last) = (self.bytes.len(), lsn);
+        self.records += 1;
+        self.due |= !GATHERS.get() || self.records >= GATHER_RECORDS_MAX;
         Ok(lsn)
+    }
+
+    /// Nothing more comes at once: what waits is due.
+    pub fn nudge(&mut self) {
+        self.due |= self.end > 0;
+    }
+
+    /// Whether the writer sleeps and has a reason not to. Asked by whoever then wakes it: once.
+    pub fn wakes_writer(&mut self) -> bool {
+        self.has_work() && std::mem::take(&mut self.writer_waits)
     }
 
     /// Swaps the waiting frames for `spare`, an empty buffer. Cost: no copy.
     pub fn take(&mut self, spare: Vec<u8>) -> Vec<u8> {
         assert!(spare.is_empty());
         self.bytes.truncate(self.end);
-        self.end = 0;
+        (self.end, self.records, self.due) = (0, 0, false);
         std::mem::replace(&mut self.bytes, spare)
     }
 
@@ -80,7 +116,7 @@ impl Pending {
 
     /// Whether the writer has a reason not to sleep.
     pub fn has_work(&self) -> bool {
-        self.end > 0 || self.stopping || self.poisoned
+        self.due || self.stopping || self.poisoned
     }
 }
 
@@ -126,5 +162,33 @@ mod tests {
         assert_eq!(pending.len(), 32);
         assert_eq!(append(&mut pending, b"b"), Ok(Lsn(2)));
         assert_eq!(pending.take(Vec::new()).len(), 64);
+    }
+
+    #[test]
+    fn what_a_gathering_thread_appends_is_due_with_its_nudge_or_when_it_is_enough() {
+        let mut pending = Pending::after(Lsn(0));
+        let one = |pending: &mut Pending| {
+            pending.append(|_, buffer| buffer.push(1), usize::MAX, 50).unwrap();
+            pending.has_work()
+        };
+        pending.nudge();
+        assert!(!pending.has_work(), "nothing is there");
+        assert!(one(&mut pending), "an ordinary thread's record is due at once");
+        pending.take(Vec::new());
+        // A thread of its own: it gathers for the rest of its life.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                gather_on_this_thread();
+                pending.writer_waits = true;
+                assert!(!one(&mut pending) && !one(&mut pending) && !pending.wakes_writer());
+                pending.nudge();
+                assert!(pending.wakes_writer(), "nudged");
+                assert!(!pending.wakes_writer(), "a writer is woken once");
+                pending.take(Vec::new());
+                assert!((1..GATHER_RECORDS_MAX).all(|_| !one(&mut pending)));
+                assert!(one(&mut pending), "enough for a sync");
+            });
+        });
+        assert!(pending.has_work());
     }
 }
