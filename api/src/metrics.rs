@@ -1,7 +1,7 @@
 //! What is measured: counters of the device port, latency of scans, and the page Prometheus reads. Counters are
 //! read when the page is asked for; the hot path only adds.
 
-use crate::http;
+use crate::http::{self, STAGES, Stages};
 use crate::inbox::InboxStats;
 use crate::profile::{ProfileId, Profiles};
 use engine::decision::REASONS;
@@ -242,6 +242,7 @@ impl Collector for Page {
         self.store(&mut writer)?;
         self.behind(&mut writer)?;
         self.0.inbox.as_ref().map_or(Ok(()), |inbox| inbox_rows(&mut writer, inbox))?;
+        self.0.port.stages.as_ref().map_or(Ok(()), |stages| steps(&mut writer, stages))?;
         self.latency(&mut writer)
     }
 }
@@ -519,6 +520,23 @@ fn http_layer(writer: &mut Writer<'_, '_>, http: &http::Stats) -> std::fmt::Resu
     ];
     let labelled = timeouts.into_iter().map(|(kind, count)| (vec![("kind", kind.to_owned())], count));
     writer.counters("timeouts", "Deadlines that passed, by kind", labelled)
+}
+
+fn steps(writer: &mut Writer<'_, '_>, stages: &Stages) -> std::fmt::Result {
+    let mut metric = writer.encoder.encode_descriptor(
+        "stage_seconds",
+        "How long each step of an answer took; journal_wait and write once for all answers that left together",
+        None,
+        MetricType::Histogram,
+    )?;
+    for (stage, name) in STAGES {
+        let (sum_s, buckets) = stages.histogram(stage);
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let labels = [("stage", name)];
+        let mut of_stage = metric.encode_family(&labels)?;
+        of_stage.encode_histogram::<[(&str, &str); 0]>(sum_s, count, &buckets, None)?;
+    }
+    Ok(())
 }
 
 fn inbox_rows(writer: &mut Writer<'_, '_>, inbox: &InboxStats) -> std::fmt::Result {

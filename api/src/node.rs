@@ -561,6 +561,7 @@ fn shared(core: &Core, config: &Config) -> Shared {
         cold: core.cold.clone(),
         bell: Arc::new(Bell::default()),
         metrics: crate::metrics::PortMetrics::default(),
+        stages: config.trace.then(http::Stages::default),
         last_seen: parking_lot::RwLock::default(),
         registration_secret: config
             .registration_secret

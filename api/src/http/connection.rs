@@ -13,6 +13,7 @@ use super::durability::Durability;
 use super::framing::{Refusal, Step};
 use super::message::{Fault, Flow, Method, Next, Reply, Request, Service, Source};
 use super::response::{self, Shape};
+use super::stages::{Stage, Stopwatch};
 use super::worker::{Kit, Pending, Slot, Worker};
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
@@ -194,11 +195,12 @@ impl<S: Service> Connection<S> {
         let mut count = 0;
         while count < limits.pipeline_max && kit.out.len() < limits.batch_bytes_max {
             let service = &self.worker.service;
+            let mut watch = Stopwatch::start(service.stages());
             let step = catch_unwind(AssertUnwindSafe(|| {
                 kit.framer.step(&mut kit.buffer, &limits, |method, path| service.body_bytes_max(method, path))
             }));
             match step {
-                Ok(Step::Whole) => {}
+                Ok(Step::Whole) => watch.lap(Stage::Frame),
                 Ok(Step::More) if kit.buffer.is_empty() => return Turn::Empty,
                 Ok(Step::More) => return Turn::More,
                 Ok(Step::Refuse(refusal)) => return self.refuse(kit, refusal),
@@ -326,10 +328,14 @@ impl<S: Service> Connection<S> {
         if kit.out.is_empty() {
             return true;
         }
+        let worker = Rc::clone(&self.worker);
+        let mut watch = Stopwatch::start(worker.service.stages());
         if kit.wait > 0 {
             self.settle(kit).await;
+            watch.lap(Stage::JournalWait);
         }
         let written = self.write(&kit.out).await;
+        watch.lap(Stage::Write);
         kit.out.clear();
         written
     }

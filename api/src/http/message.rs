@@ -1,6 +1,7 @@
 //! The words spoken between the HTTP layer and a service: method, request, reply, fault, and what comes next.
 //! Knows no socket and no ticket; a service that sees only these types can be tested without a network.
 
+use super::stages::Stages;
 use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
@@ -246,6 +247,11 @@ pub trait Service: 'static {
 
     /// Body bytes allowed for this path; the layer's own ceiling applies on top. Called once per request head.
     fn body_bytes_max(&self, method: Method, path: &str) -> usize;
+
+    /// Where the times of an answer's steps go; `None`: nobody wants to know.
+    fn stages(&self) -> Option<&Stages> {
+        None
+    }
 
     /// Answers one request. Runs on the worker's only thread: it must not block.
     fn call(&self, request: &Request<'_, Self::Memo>, reply: &mut Reply) -> Next;

@@ -10,6 +10,7 @@
 //! | `connection.rs` | one connection's order of things |
 //! | `worker.rs`, `durability.rs` | what connections of one thread share: clock, deadlines, buffers, the journal gate |
 //! | `server.rs`, `stats.rs` | threads, listeners, drain, counters |
+//! | `stages.rs` | how long the steps of an answer take |
 //! | `fuzz.rs` | the framing's promises for any bytes |
 //!
 //! Invariants: no byte of one request is ever run as another (H1): after the first framing fault nothing more of
@@ -28,6 +29,7 @@ mod limits;
 mod message;
 mod response;
 mod server;
+mod stages;
 mod stats;
 mod worker;
 
@@ -36,4 +38,5 @@ pub use fuzz::fuzz_framing;
 pub use limits::{HEADERS_MAX, Limits};
 pub use message::{Fault, Flow, HeaderRefused, Headers, Method, Next, Reply, Request, Service, Source};
 pub use server::{Drained, Server, ServerOptions, start};
+pub use stages::{STAGES, Stage, Stages, Stopwatch};
 pub use stats::Stats;

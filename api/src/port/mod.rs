@@ -16,7 +16,7 @@ mod scan;
 
 use crate::body::{BodyError, Scratch};
 use crate::cold::ColdLookups;
-use crate::http::{Fault, Method, Next, Reply, Request, Service};
+use crate::http::{Fault, Method, Next, Reply, Request, Service, Stages};
 use crate::metrics::{Latency, PortMetrics};
 use crate::profile::{Profile, ProfileId, Profiles, render};
 use crate::rate::Limiter;
@@ -60,6 +60,8 @@ pub struct Shared {
     pub bell: Arc<Bell>,
     /// Counters of this port.
     pub metrics: PortMetrics,
+    /// How long the steps of an answer take, where somebody wants to know.
+    pub stages: Option<Stages>,
     /// When each device was last heard of, in ms since 1970, by device number.
     pub last_seen: parking_lot::RwLock<Vec<AtomicI64>>,
     /// With which a device may register, as a hash.
@@ -375,6 +377,10 @@ impl Service for Port {
 
     fn body_bytes_max(&self, _method: Method, path: &str) -> usize {
         if split_token(path).1 == OFFLINE { OFFLINE_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
+    }
+
+    fn stages(&self) -> Option<&Stages> {
+        self.shared.stages.as_ref()
     }
 
     fn call(&self, request: &Request<'_, Memo>, reply: &mut Reply) -> Next {

@@ -2,7 +2,7 @@
 
 use super::{Call, Called, Caller, Port, Refusal, Shared, json};
 use crate::body::{self, Fields};
-use crate::http::{Next, Reply};
+use crate::http::{Next, Reply, Stage, Stopwatch};
 use crate::profile::{Profile, ProfileId, Rendering, render};
 use engine::catalog::{CardFormat, Catalog, Direction, GateId};
 use engine::catalog::{DeviceId, OperatorId, Role};
@@ -75,6 +75,7 @@ impl OwnedScan {
 impl Port {
     /// validate, check, test-scan, scan, card-read: one way, three purposes.
     pub(super) fn scan(&self, call: &Call<'_>, reply: &mut Reply) -> Called {
+        let mut watch = Stopwatch::start(self.shared.stages.as_ref());
         let catalog = self.engine().catalog_guard();
         let mut scratch = self.scratch.borrow_mut();
         let parsed = body::parse_request(call.request.body, &mut scratch);
@@ -128,7 +129,8 @@ impl Port {
         {
             (scan.code_kind, scan.code) = (CodeKind::Card, uid);
         }
-        self.answer(&catalog, &caller, purpose, &scan, reply)
+        watch.lap(Stage::Parse);
+        self.answer(&catalog, &caller, purpose, &scan, reply, watch)
     }
 
     fn answer(
@@ -138,6 +140,7 @@ impl Port {
         purpose: Purpose,
         scan: &Scan<'_>,
         reply: &mut Reply,
+        mut watch: Stopwatch<'_>,
     ) -> Called {
         let answered = match purpose {
             Purpose::Check => self.engine().check(scan),
@@ -145,8 +148,10 @@ impl Port {
         };
         match answered {
             Ok(answered) => {
+                watch.lap(Stage::Decide);
                 self.latency.begin(answered.wait, self.engine().journal());
                 finish(&self.shared, catalog, caller.profile, scan, &answered, reply);
+                watch.lap(Stage::Render);
                 Ok(Next::Reply)
             }
             Err(EngineError::MaybeCold) => Ok(self.answer_later(caller, purpose, OwnedScan::of(scan), reply)),

@@ -4,7 +4,7 @@
 use crate::client::{connect, exchange};
 use crate::service::{Recorder, options};
 use api::cold::ColdLookups;
-use api::http::{Durable, Fault, Limits, Method, Next, Reply, Request, Server, Service, start};
+use api::http::{Fault, Limits, Method, Next, Reply, Request, Server, Service, start};
 use api::metrics::{Latency, PortMetrics};
 use api::port::{Bell, Memo, Port, Shared};
 use api::profile::Profiles;
@@ -13,7 +13,7 @@ use api::tickets::TicketRow;
 use engine::Engine;
 use engine::clock::SystemClock;
 use engine::disk::StdDisk;
-use engine::journal::{Durability, Journal, JournalOptions};
+use engine::journal::{Durability, JournalOptions};
 use std::cell::Cell;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -142,6 +142,7 @@ fn shared(engine: &Arc<Engine>) -> Shared {
         cold: ColdLookups::start(Box::new(|_, _| Ok(None))).unwrap(),
         bell: Arc::new(Bell::default()),
         metrics: PortMetrics::default(),
+        stages: None,
         last_seen: parking_lot::RwLock::default(),
         registration_secret: None,
         registration_auto_approve: false,

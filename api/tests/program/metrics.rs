@@ -216,3 +216,27 @@ fn health_and_readiness_are_told_apart_and_every_gate_has_a_number() {
         "the device port shows no numbers"
     );
 }
+
+#[test]
+fn a_node_that_traces_tells_how_long_each_step_took() {
+    let site = Site::demo();
+    let quiet = site.start();
+    quiet.scan(1, "DEMO-STD-000001", "t1");
+    assert!(!quiet.metrics().contains("stage_seconds"), "off unless asked for");
+    let site = Site::demo().set("GATEHOUSE_TRACE", "true");
+    let server = site.start();
+    for id in ["t1", "t2", "t3"] {
+        server.scan(1, "DEMO-STD-000001", id);
+    }
+    let page = read(&server);
+    let of = |name: &str, stage: &str| page[&format!("gatehouse_stage_seconds_{name}{{stage=\"{stage}\"}}")];
+    for stage in ["parse", "decide", "render"] {
+        assert_eq!(of("count", stage), 3.0, "{stage}");
+    }
+    for stage in ["frame", "parse", "decide", "render", "journal_wait", "write"] {
+        // Requests that are no scans have no decision, but they come and go as well.
+        assert!(of("count", stage) >= 3.0 && of("sum", stage) > 0.0, "{stage}: {page:?}");
+        let last = format!("gatehouse_stage_seconds_bucket{{le=\"+Inf\",stage=\"{stage}\"}}");
+        assert_eq!(page[&last], of("count", stage), "{stage}");
+    }
+}
