@@ -5,7 +5,7 @@ use crate::http::{self, STAGES, Stages};
 use crate::inbox::InboxStats;
 use crate::profile::{ProfileId, Profiles};
 use engine::decision::REASONS;
-use engine::journal::Journal;
+use engine::journal::{Journal, SYNC_BUCKETS};
 use engine::{Answered, Engine, Lsn, Seen};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -350,6 +350,10 @@ impl Page {
         )?;
         writer.gauge("journal_disk_bytes", "Bytes of the journal's segments", journal.disk_bytes() as i64)?;
         writer.counter("journal_syncs", "Syncs of the journal", sync.syncs)?;
+        let bounds = (0..SYNC_BUCKETS as i32 - 1).map(|bits| f64::powi(2.0, bits) / 1e6);
+        let buckets: Vec<(f64, u64)> = bounds.chain([f64::INFINITY]).zip(sync.sync_us_buckets).collect();
+        let sum_s = sync.sync_us_total as f64 / 1e6;
+        writer.histogram("journal_sync_seconds", "How long a sync took", sum_s, &buckets)?;
         writer.counter(
             "journal_segments_made_ahead",
             "Segments that were ready when needed",

@@ -230,6 +230,7 @@ fn a_node_that_traces_tells_how_long_each_step_took() {
     }
     let page = read(&server);
     let of = |name: &str, stage: &str| page[&format!("gatehouse_stage_seconds_{name}{{stage=\"{stage}\"}}")];
+    assert_eq!(page["gatehouse_journal_sync_seconds_count"], page["gatehouse_journal_syncs_total"]);
     for stage in ["parse", "decide", "render"] {
         assert_eq!(of("count", stage), 3.0, "{stage}");
     }
