@@ -64,9 +64,12 @@ pub struct RunArgs {
     /// The device port
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub url: Target,
-    /// Keep-alive connections
+    /// Connections at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub connections: u16,
+    /// A new connection for each scan, as many readers do
+    #[arg(long)]
+    pub per_scan: bool,
     /// How long to measure
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub seconds: Duration,
@@ -187,7 +190,7 @@ pub struct CompareArgs {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub connections: u16,
     /// Of the open loop, scans per second
-    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: u32,
     /// Bytes per write of the disk probe
     #[arg(long, default_value_t = 4096)]
@@ -302,6 +305,7 @@ impl RunArgs {
             target: self.url.clone(),
             device: self.device.clone(),
             connection_count: usize::from(self.connections),
+            per_scan: self.per_scan,
             warmup: self.warmup,
             length: self.seconds,
             server_pid: self.pid,

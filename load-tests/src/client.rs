@@ -28,8 +28,10 @@ pub struct RunSettings {
     pub target: Target,
     /// As which device.
     pub device: Device,
-    /// Over how many keep-alive connections.
+    /// Over how many connections at once.
     pub connection_count: usize,
+    /// A connection is closed after its scan and opened anew for the next, as many readers do.
+    pub per_scan: bool,
     /// Sent and judged, not measured.
     pub warmup: Duration,
     /// Measured.
@@ -138,6 +140,7 @@ impl<'run, P: Pace> Client<'run, P> {
             poller.add(&connection, token as u64, Interest::Read).context("watch a connection")?;
             connections.push(connection);
         }
+        let writer = RequestWriter::new(&settings.target.host, &settings.device);
         let spins = pace.is_open() && settings.waiting == Waiting::Spin;
         let tick = if spins { None } else { pace.tick() };
         let ticker = tick.map(Ticker::every).transpose().context("start the tick timer")?;
@@ -148,7 +151,7 @@ impl<'run, P: Pace> Client<'run, P> {
             window: Window::new(start, settings.warmup, settings.length, settings.server_pid),
             idle: (0..settings.connection_count).collect(),
             in_flight: vec![None; settings.connection_count],
-            writer: RequestWriter::new(&settings.target.host, &settings.device),
+            writer: if settings.per_scan { writer.closing() } else { writer },
             parser: ReplyParser::new(),
             latency: LatencyRecorder::new(),
             send_delay: LatencyRecorder::new(),
@@ -282,7 +285,18 @@ impl<'run, P: Pace> Client<'run, P> {
         if noise {
             return self.hang_up(token, "more bytes than one reply");
         }
+        if self.settings.per_scan {
+            self.renew(token)?;
+        }
         self.send_due(now)
+    }
+
+    /// Closes an idle connection and opens the next in its place.
+    fn renew(&mut self, token: usize) -> Result<()> {
+        let next = Connection::begin(self.settings.target.addr).context("connect for the next scan")?;
+        self.poller.add(&next, token as u64, Interest::Read).context("watch a connection")?;
+        self.connections[token] = next;
+        Ok(())
     }
 
     /// Ends a connection that no longer speaks HTTP with us.

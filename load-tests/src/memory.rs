@@ -181,6 +181,7 @@ fn proof(server: &Server, settings: &MemorySettings) -> Result<RunResult> {
         target: Target::at(server.device_addr),
         device: Device::default(),
         connection_count: 8,
+        per_scan: false,
         warmup: Duration::ZERO,
         length: PROOF_TIME,
         server_pid: None,

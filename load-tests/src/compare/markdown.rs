@@ -15,6 +15,7 @@ pub fn text(result: &CompareResult) -> String {
     head(&mut text, result);
     closed(&mut text, result);
     threads(&mut text, result);
+    per_scan(&mut text, result);
     open(&mut text, result);
     text
 }
@@ -62,7 +63,8 @@ fn head(text: &mut String, result: &CompareResult) {
     if matches!(result.disk.file_system.as_str(), "tmpfs" | "ramfs") {
         push(text, "- **The data was in memory, not on a disk: fdatasync cost nothing here.**");
     }
-    let runs = result.rounds.iter().flat_map(Round::runs).chain([&result.open]).chain(&result.earlier_open);
+    let others = [&result.per_scan, &result.open].into_iter().chain(&result.earlier_open);
+    let runs = result.rounds.iter().flat_map(Round::runs).chain(others);
     for example in runs.flat_map(|run| &run.tally.examples) {
         push(text, &format!("- **WRONG ANSWER: {example}**"));
     }
@@ -171,6 +173,28 @@ fn threads(text: &mut String, result: &CompareResult) {
     push(text, &table.to_string());
 }
 
+fn per_scan(text: &mut String, result: &CompareResult) {
+    let run = &result.per_scan;
+    push(
+        text,
+        &format!(
+            "\n## A connection for each scan: closed loop, {} at once, {:.1} s\n",
+            run.connections, run.seconds
+        ),
+    );
+    push(
+        text,
+        &format!(
+            "- {:.0} scans per second; server CPU {:.2} µs, client CPU {:.2} µs per answer",
+            run.answers_per_second,
+            run.server_cpu_us.unwrap_or_default(),
+            run.client_cpu_us
+        ),
+    );
+    push(text, &format!("- {}", latency_text(&run.latency)));
+    push(text, &format!("- {} wrong, {} lost", run.tally.wrong, run.tally.lost));
+}
+
 fn open(text: &mut String, result: &CompareResult) {
     let open = &result.open;
     let rate = open.rate.unwrap_or_default();
@@ -218,6 +242,10 @@ fn open(text: &mut String, result: &CompareResult) {
     push(text, "\n## Ratios\n");
     push(text, &format!("- CPU per validated scan / CPU per echo: **{:.2}**", ratios.cpu_to_echo));
     push(text, &format!("- scans per second / echoes per second: **{:.2}**", ratios.rate_to_echo));
+    push(
+        text,
+        &format!("- p99 at {rate}/s / p99 of write + fdatasync: **{:.2}**", ratios.p99_to_fdatasync_p99),
+    );
     push(
         text,
         &format!("- p99.9 at {rate}/s / p99 of write + fdatasync: **{:.2}**", ratios.p999_to_fdatasync_p99),

@@ -1,5 +1,5 @@
-//! The whole measurement in one run: echo baseline and Gatehouse by turns, then an open loop beside the bare disk, then
-//! their ratios. Knows the order of the steps; leaves each step to its module, the arithmetic to [`summary`], the words
+//! The whole measurement in one run: echo baseline and Gatehouse by turns, a connection for each scan, an open loop beside the bare disk,
+//! then their ratios. Knows the order of the steps; leaves each step to its module, the arithmetic to [`summary`], the words
 //! to [`markdown`].
 //!
 //! Absolute figures move from machine to machine and from hour to hour. Ratios of things measured by turns in one run
@@ -79,6 +79,8 @@ pub struct CompareResult {
     pub gatehouse: Medians,
     /// Of the earlier build, where one was given.
     pub earlier: Option<Medians>,
+    /// A closed loop in which each scan has a connection of its own.
+    pub per_scan: RunResult,
     /// The open loop.
     pub open: RunResult,
     /// The earlier build's.
@@ -159,6 +161,7 @@ pub fn run(settings: &CompareSettings) -> Result<(CompareResult, Outcome)> {
         let earlier = earlier.as_mut().map(|earlier| earlier.turn(settings)).transpose()?;
         rounds.push(Round { echo, gatehouse: side.turn(settings)?, earlier });
     }
+    let per_scan = side.per_scan(settings)?;
     eprintln!("disk probe");
     let dir = side.server.dir().to_owned();
     let disk = disk::probe(&dir, settings.length.min(Duration::from_secs(3)), settings.disk_bytes)?;
@@ -168,7 +171,7 @@ pub fn run(settings: &CompareSettings) -> Result<(CompareResult, Outcome)> {
     side.server.stop()?;
     earlier.map(|mut earlier| earlier.server.stop()).transpose()?;
 
-    let outcome = outcome_of(&rounds, open_runs(&open, &earlier_open));
+    let outcome = outcome_of(&rounds, [&per_scan, &open].into_iter().chain(&earlier_open).collect());
     let echo = Medians::of(rounds.iter().map(|round| &round.echo));
     let gatehouse = Medians::of(rounds.iter().map(|round| &round.gatehouse.run));
     let earlier_runs: Vec<&RunResult> =
@@ -185,6 +188,7 @@ pub fn run(settings: &CompareSettings) -> Result<(CompareResult, Outcome)> {
         echo,
         gatehouse,
         earlier,
+        per_scan,
         open,
         earlier_open,
         disk,
@@ -263,6 +267,11 @@ impl Side {
         Ok(Turn { run, catch_up })
     }
 
+    fn per_scan(&mut self, settings: &CompareSettings) -> Result<RunResult> {
+        let run = RunSettings { per_scan: true, ..self.run_settings(settings)? };
+        client::run_closed(&run, &mut self.pool)
+    }
+
     fn open(&mut self, settings: &CompareSettings) -> Result<RunResult> {
         client::run_open(&self.run_settings(settings)?, &mut self.pool, settings.rate)
     }
@@ -291,6 +300,7 @@ fn run_settings(settings: &CompareSettings, target: Target, pid: u32, label: &'s
         target,
         device: Device::default(),
         connection_count: settings.connection_count,
+        per_scan: false,
         warmup: settings.warmup,
         length: settings.length,
         server_pid: Some(pid),
@@ -305,13 +315,9 @@ fn run_settings(settings: &CompareSettings, target: Target, pid: u32, label: &'s
     }
 }
 
-fn open_runs<'run>(open: &'run RunResult, earlier: &'run Option<RunResult>) -> Vec<&'run RunResult> {
-    [open].into_iter().chain(earlier).collect()
-}
-
-fn outcome_of(rounds: &[Round], open: Vec<&RunResult>) -> Outcome {
+fn outcome_of(rounds: &[Round], others: Vec<&RunResult>) -> Outcome {
     let closed = rounds.iter().flat_map(|round| round.runs());
-    let all_right = closed.chain(open).all(|run| run.is_right() && run.ended_early.is_none());
+    let all_right = closed.chain(others).all(|run| run.is_right() && run.ended_early.is_none());
     if all_right { Outcome::Right } else { Outcome::Wrong }
 }
 

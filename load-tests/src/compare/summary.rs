@@ -44,6 +44,8 @@ pub struct Ratios {
     pub cpu_to_echo: f64,
     /// Scans per second / echoes per second.
     pub rate_to_echo: f64,
+    /// p99 of the open loop / p99 of write + fdatasync.
+    pub p99_to_fdatasync_p99: f64,
     /// p99.9 of the open loop / p99 of write + fdatasync.
     pub p999_to_fdatasync_p99: f64,
     /// p99.9 of the open loop / p99.9 of the bare disk with the same schedule.
@@ -106,6 +108,7 @@ impl Ratios {
         Ratios {
             cpu_to_echo: quotient(gatehouse.server_cpu_us.median, echo.server_cpu_us.median),
             rate_to_echo: quotient(gatehouse.answers_per_second.median, echo.answers_per_second.median),
+            p99_to_fdatasync_p99: quotient(open.latency.p99_us, disk.latency.p99_us),
             p999_to_fdatasync_p99: quotient(open.latency.p999_us, disk.latency.p99_us),
             p999_to_paced_disk_p999: quotient(open.latency.p999_us, disk_paced.latency.p999_us),
         }

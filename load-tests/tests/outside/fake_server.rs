@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What a rule says to a code.
@@ -33,15 +34,23 @@ pub fn serve(rule: impl Fn(&str) -> Answer + Send + Sync + 'static) -> SocketAdd
 }
 
 pub fn serve_on(addr: SocketAddr, rule: Rule, writing: Writing) -> SocketAddr {
+    serve_counted(addr, rule, writing).0
+}
+
+/// The same, and how many connections it was given.
+pub fn serve_counted(addr: SocketAddr, rule: Rule, writing: Writing) -> (SocketAddr, Arc<AtomicU64>) {
     let listener = TcpListener::bind(addr).unwrap();
     let addr = listener.local_addr().unwrap();
+    let connections = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&connections);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::Relaxed);
             let (stream, rule) = (stream.unwrap(), Arc::clone(&rule));
             std::thread::spawn(move || drop(talk(stream, &rule, writing)));
         }
     });
-    addr
+    (addr, connections)
 }
 
 /// The demo's rule: standard codes once, staff always, anything else never.

@@ -12,13 +12,14 @@ use load_tests::request::Device;
 use load_tests::target::Target;
 
 use crate::echo::start_echo;
-use crate::fake_server::{Answer, Writing, demo_rule, serve, serve_on};
+use crate::fake_server::{Answer, Writing, demo_rule, serve, serve_counted, serve_on};
 
 fn settings(addr: SocketAddr, length_ms: u64) -> RunSettings {
     RunSettings {
         target: Target::at(addr),
         device: Device::default(),
         connection_count: 4,
+        per_scan: false,
         warmup: Duration::ZERO,
         length: Duration::from_millis(length_ms),
         server_pid: None,
@@ -58,6 +59,20 @@ fn a_right_server_passes_and_its_admissions_are_counted_exactly() {
     assert!(result.tally.denied > 0);
     assert!(result.answers > 0);
     assert_eq!(result.ended_early, None);
+}
+
+#[test]
+fn each_scan_has_a_connection_of_its_own_where_that_is_asked_for() {
+    let (addr, connections) =
+        serve_counted("127.0.0.1:0".parse().unwrap(), Arc::new(demo_rule()), Writing::Whole);
+    let settings = RunSettings { per_scan: true, ..settings(addr, 200) };
+    let result = client::run_closed(&settings, &mut pool(CodeChoice::Mix)).unwrap();
+    assert!(result.is_right() && result.tally.reconnects == 0, "{}", result.text());
+    let scans = result.tally.admitted + result.tally.denied;
+    // The last one of each is opened and not used.
+    let unused = settings.connection_count as u64;
+    assert!(scans > unused);
+    assert!((scans..=scans + unused).contains(&connections.load(Ordering::Relaxed)));
 }
 
 #[test]
