@@ -37,6 +37,8 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
 const CHECKPOINT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Between two slices of a journal segment that is made ahead: the gates' syncs go first.
 const SPARE_PAUSE: Duration = Duration::from_millis(2);
+/// And while the next slice is not due.
+const SPARE_AHEAD_PAUSE: Duration = Duration::from_millis(100);
 /// File in the data directory that tells the program's own commands how to reach the server.
 pub const CONTROL_FILE: &str = "control.json";
 /// Tickets brought back from the store at a time.
@@ -65,6 +67,7 @@ pub struct Core {
     writer: Option<JoinHandle<()>>,
     projecting: Option<JoinHandle<()>>,
     housekeeping: Option<JoinHandle<()>>,
+    segments: Option<JoinHandle<()>>,
 }
 
 /// A node that serves.
@@ -147,6 +150,8 @@ impl Core {
             stop: Arc::clone(&stop_housekeeping),
         };
         let housekeeping = spawn("housekeeping", move || house.run())?;
+        let (journal, stop) = (engine.journal().clone(), Arc::clone(&stop_housekeeping));
+        let segments = spawn("segments", move || make_segments_ahead(&journal, &stop))?;
         Ok(Core {
             engine,
             profiles,
@@ -160,6 +165,7 @@ impl Core {
             writer: Some(writer),
             projecting: Some(projecting),
             housekeeping: Some(housekeeping),
+            segments: Some(segments),
         })
     }
 
@@ -167,6 +173,7 @@ impl Core {
     pub fn close(mut self) {
         self.stop_housekeeping.store(true, Ordering::SeqCst);
         join(self.housekeeping.take(), "housekeeping");
+        join(self.segments.take(), "segments");
         self.stop_projector.store(true, Ordering::SeqCst);
         join(self.projecting.take(), "projector");
         if !self.engine.journal().poisoned()
@@ -339,7 +346,25 @@ fn open_from_store(
     Ok(engine)
 }
 
-/// Checkpoints, journal segments made ahead, and events that come near or go.
+/// Makes the journal's next segment whenever one is wanted, slice by slice as it is due: that may take minutes.
+fn make_segments_ahead(journal: &Journal, stop: &AtomicBool) {
+    let goes_on_after = |pause| {
+        std::thread::park_timeout(pause);
+        !stop.load(Ordering::SeqCst)
+    };
+    while goes_on_after(HOUSEKEEPING_EVERY) {
+        journal.prepare_spare(&mut || {
+            while journal.spare_is_ahead() {
+                if !goes_on_after(SPARE_AHEAD_PAUSE) {
+                    return false;
+                }
+            }
+            goes_on_after(SPARE_PAUSE)
+        });
+    }
+}
+
+/// Checkpoints, and events that come near or go.
 struct Housekeeper {
     config: Config,
     engine: Arc<Engine>,
@@ -356,10 +381,6 @@ impl Housekeeper {
         let mut unfilled_told = false;
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(HOUSEKEEPING_EVERY);
-            self.engine.journal().prepare_spare(&mut || {
-                std::thread::park_timeout(SPARE_PAUSE);
-                !self.stop.load(Ordering::SeqCst)
-            });
             let records =
                 self.engine.journal().positions().durable.0.saturating_sub(self.engine.checkpointed().0);
             if checkpoint_due(&self.config, records, tried_at.elapsed(), failed)

@@ -127,6 +127,30 @@ fn a_spare_is_filled_in_small_slices() {
 }
 
 #[test]
+fn a_spare_is_ahead_until_the_active_segment_has_caught_up_and_ready_before_it_is_full() {
+    let options = options(1 << 20);
+    let (journal, _) = open(&SimDisk::new(), options).unwrap();
+    while journal.sync_stats().bytes_written < options.segment_bytes / 8 {
+        commit_groups(&journal, &[100]);
+    }
+    let mut slices = 0;
+    assert!(journal.prepare_spare(&mut || {
+        slices += 1;
+        assert!(journal.spare_is_ahead(), "slice {slices} was not due before");
+        let before = journal.sync_stats().bytes_written;
+        while journal.spare_is_ahead() {
+            commit_groups(&journal, &[10]);
+        }
+        let caught_up = journal.sync_stats().bytes_written - before;
+        assert!(((80 << 10) - 2_000..(80 << 10) + 2_000).contains(&caught_up), "{caught_up}");
+        true
+    }));
+    assert_eq!((slices, journal.sync_stats().rolls), (8, 0));
+    let part = journal.sync_stats().bytes_written as f64 / options.segment_bytes as f64;
+    assert!((0.74..0.78).contains(&part), "ready at {part}");
+}
+
+#[test]
 fn the_bytes_of_a_spare_count_as_the_journals() {
     let (disk, journal) = prepared(options(BYTES));
     let on_disk = |disk: &SimDisk| files(disk).iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();

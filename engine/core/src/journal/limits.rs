@@ -25,6 +25,11 @@ pub const READ_BYTES: usize = 256 << 10;
 pub const SPARE_AFTER_PART: usize = 8;
 /// Bytes of a spare that are written and synced at once, at most: what a commit may have to wait for.
 pub const SPARE_SLICE_BYTES_MAX: usize = 128 << 10;
+/// A spare has so many bytes for each [`SPARE_PACE_WRITTEN`] that the active segment takes from the asking on: it is
+/// ready when that is three quarters full.
+pub const SPARE_PACE_FILLED: u64 = 8;
+/// See [`SPARE_PACE_FILLED`].
+pub const SPARE_PACE_WRITTEN: u64 = 5;
 /// Slices of a spare, at least: a small segment is made in steps too.
 pub const SPARE_SLICES_MIN: u64 = 4;
 /// Records that a gathering thread may append before the writer is woken without its nudge.
@@ -49,4 +54,7 @@ const _: () = assert!(RECORD_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(SEGMENT_BYTES_MIN >= SPARE_SLICES_MIN);
 const _: () = assert!(SEGMENT_BYTES_DEFAULT >= SPARE_SLICE_BYTES_MAX as u64 * SPARE_SLICES_MIN);
 const _: () = assert!(SEGMENT_BYTES_MIN as usize / SPARE_AFTER_PART > SEGMENT_HEADER_BYTES);
+// Asked for at one eighth, whole five eighths later: before the active segment is full.
+const _: () =
+    assert!(1.0 / SPARE_AFTER_PART as f64 + SPARE_PACE_WRITTEN as f64 / SPARE_PACE_FILLED as f64 <= 0.75);
 const _: () = assert!(PENDING_BYTES_MAX_DEFAULT >= FRAME_BYTES_MAX);

@@ -224,6 +224,9 @@ struct Inner {
     deleting: Mutex<()>,
     /// The next segment, made ahead; held for a look or a change of turn only. Locked after `segments`.
     spare: Mutex<Spare>,
+    /// Bytes written in all when a spare was last asked for, and bytes of it that are filled.
+    spare_asked_at: AtomicU64,
+    spare_filled: AtomicU64,
 
     /// Set once, before `Pending::poisoned`.
     poison: OnceLock<String>,
@@ -319,6 +322,8 @@ impl Journal {
             segments: Mutex::new(recovered.segments.into()),
             deleting: Mutex::new(()),
             spare: Mutex::default(),
+            spare_asked_at: AtomicU64::new(0),
+            spare_filled: AtomicU64::new(0),
             poison: OnceLock::new(),
             advanced: Mutex::new(()),
             advanced_signal: Condvar::new(),
@@ -454,14 +459,20 @@ impl Journal {
 
     /// Makes the next segment ahead if the active one is far enough, so that a roll takes it instead of creating
     /// one, and syncs cost less afterwards (see the module `spare`). Calls `go_on` after each slice of at most
-    /// 128 KiB: it should pause, so that gates' syncs pass in between, and says whether to go on. Returns whether a
-    /// segment was made.
+    /// 128 KiB: it should pause, so that gates' syncs pass in between, longer while [`Journal::spare_is_ahead`], and says
+    /// whether to go on. Returns whether a segment was made.
     ///
-    /// For housekeeping, every so often; not for the writer. Cost: one mutex if there is nothing to do; otherwise
+    /// For a thread of its own, every so often; not for the writer. Cost: one mutex if there is nothing to do; otherwise
     /// writes and syncs a segment's bytes. A failure is logged and counted, and only means that the next roll
     /// creates its segment itself.
     pub fn prepare_spare(&self, go_on: &mut dyn FnMut() -> bool) -> bool {
         self.inner.prepare_spare(go_on)
+    }
+
+    /// Whether the spare being made has more bytes than it needs by now: the rest may wait, and each slice that waits is a
+    /// sync the gates' syncs do not meet. Cost: a few atomic loads.
+    pub fn spare_is_ahead(&self) -> bool {
+        self.inner.spare_is_ahead()
     }
 
     /// Bytes that wait for the writer, as frames.

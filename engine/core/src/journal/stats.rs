@@ -62,6 +62,10 @@ impl Stats {
         self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    pub fn bytes_written(&self) -> u64 {
+        self.bytes_written.load(Ordering::Relaxed)
+    }
+
     pub fn rolled(&self) {
         self.rolls.fetch_add(1, Ordering::Relaxed);
     }

@@ -158,6 +158,7 @@ impl Inner {
         let written = writer.active.offset - writer.begun_at;
         if !writer.asked && written >= writer.active.capacity / SPARE_AFTER_PART {
             writer.asked = true;
+            self.spare_asked_at.store(self.stats.bytes_written(), Ordering::Relaxed);
             self.spare.lock().ask();
         }
     }
