@@ -9,14 +9,14 @@ use api::http::{Fault, HeaderList, Method, Next, Reply, Request, Service};
 use api::port::{Memo, Port};
 use engine::journal::Journal;
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, Instant};
 
 /// A journal that makes no step for so long is given up: who waits is told that nobody can decide.
-pub const STEP_WAIT: Duration = Duration::from_secs(5);
-/// Between two looks whether the journal has to be given up.
+const STEP_WAIT: Duration = Duration::from_secs(5);
+/// Between two calls of [`Desk::look`].
 pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Somebody who sleeps until a record is durable.
@@ -25,16 +25,15 @@ pub trait Sleeper {
     fn wake(self);
 }
 
-/// What a request asks, whatever read it.
-pub struct Asked<'a> {
-    /// As it was sent.
-    pub method: &'a str,
-    /// With the query.
-    pub target: &'a str,
-    /// Whole.
-    pub body: &'a [u8],
-    /// Of the other end; `None` where the stack does not tell.
-    pub peer: Option<IpAddr>,
+/// A connection's own: its last request, what it remembers, and the answer. Used again, so that its buffers stay.
+#[derive(Default)]
+pub struct Talk {
+    method: Option<Method>,
+    target: String,
+    headers: HeaderList,
+    memo: Memo,
+    /// The answer.
+    pub reply: Reply,
 }
 
 /// What becomes of an answer.
@@ -52,14 +51,33 @@ pub enum Standing {
 pub struct Desk<S> {
     port: Port,
     journal: Journal,
-    headers: RefCell<HeaderList>,
     line: RefCell<Vec<(u64, S)>>,
     /// Somebody waits for what the journal was not asked for yet.
     gathered: Cell<bool>,
     /// Somebody waits: the next advance shall ring.
     armed: Arc<AtomicBool>,
-    /// The last LSN that was seen to be durable, and when.
+    /// What was durable when somebody waited, and since when it is the same.
     step: Cell<(u64, Instant)>,
+    /// The journal made no step for too long.
+    given_up: Cell<bool>,
+}
+
+// === impl Talk ===
+
+impl Talk {
+    /// A request with this head begins; `target` is the path with the query.
+    pub fn begin<'h>(
+        &mut self,
+        method: &str,
+        target: &str,
+        mut headers: impl Iterator<Item = (&'h [u8], &'h [u8])>,
+    ) {
+        self.target.clear();
+        self.target.push_str(target);
+        self.headers.clear();
+        let fits = headers.all(|(name, value)| self.headers.push(name, value));
+        self.method = Method::parse(method.as_bytes()).filter(|_| fits);
+    }
 }
 
 // === impl Desk ===
@@ -80,40 +98,30 @@ impl<S: Sleeper> Desk<S> {
         journal.gather_on_this_thread();
         Desk {
             port: alone.port(),
+            step: Cell::new((journal.positions().durable.0, Instant::now())),
             journal,
-            headers: RefCell::default(),
             line: RefCell::default(),
             gathered: Cell::new(false),
             armed,
-            step: Cell::new((0, Instant::now())),
+            given_up: Cell::new(false),
         }
     }
 
     /// Has the port answer. What comes later (long polls, streams, look-ups in a store) is refused: none of it is measured.
-    pub fn answer<'h>(
-        &self,
-        asked: &Asked<'_>,
-        headers: impl Iterator<Item = (&'h [u8], &'h [u8])>,
-        memo: &Memo,
-        reply: &mut Reply,
-    ) {
+    pub fn answer(&self, talk: &mut Talk, body: &[u8], peer: IpAddr) {
+        let Talk { method, target, headers, memo, reply } = talk;
         reply.clear();
-        let mut list = self.headers.borrow_mut();
-        list.clear();
-        let fits = headers.fold(true, |fits, (name, value)| list.push(name, value) && fits);
-        let Some(method) = Method::parse(asked.method.as_bytes()).filter(|_| fits) else {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target.as_str(), None),
+        };
+        let Some(method) = *method else {
             return self.refuse(reply, 400, "malformed_request", "the head cannot be used");
         };
-        let (path, query) = match asked.target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (asked.target, None),
-        };
-        if asked.body.len() > self.port.body_bytes_max(method, path) {
+        if body.len() > self.port.body_bytes_max(method, path) {
             return self.refuse(reply, 413, "body_too_large", "the body is too large");
         }
-        let peer = asked.peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let request =
-            Request { method, path, query, headers: list.headers(), body: asked.body, peer, memo };
+        let request = Request { method, path, query, headers: headers.headers(), body, peer, memo };
         if !matches!(self.port.call(&request, reply), Next::Reply) {
             self.refuse(reply, 501, "not_served", "this stack serves only what is answered at once");
         }
@@ -127,7 +135,7 @@ impl<S: Sleeper> Desk<S> {
 
     /// Where an LSN stands. Poisoning is read first: once it is seen, what is durable is final.
     pub fn standing(&self, lsn: u64) -> Standing {
-        let failed = self.journal.poisoned() || self.is_given_up();
+        let failed = self.journal.poisoned() || self.given_up.get();
         match self.journal.positions().durable.0 >= lsn {
             true => Standing::Durable,
             false if failed => Standing::Lost,
@@ -135,14 +143,10 @@ impl<S: Sleeper> Desk<S> {
         }
     }
 
-    /// Puts somebody into the line; he asks again when he is woken. `true`: the first since the last nudge, so the stack
-    /// shall call [`Desk::nudge`] once everybody who is ready had his turn.
+    /// Puts somebody into the line; he asks again when he is woken, and before he sleeps. `true`: he is the first since the
+    /// last nudge, so the stack shall call [`Desk::nudge`] once everybody who is ready had his turn.
     pub fn enlist(&self, lsn: u64, sleeper: S) -> bool {
-        let mut line = self.line.borrow_mut();
-        if line.is_empty() {
-            self.step.set((self.journal.positions().durable.0, Instant::now()));
-        }
-        line.push((lsn, sleeper));
+        self.line.borrow_mut().push((lsn, sleeper));
         self.arm();
         !self.gathered.replace(true)
     }
@@ -165,18 +169,14 @@ impl<S: Sleeper> Desk<S> {
 
     /// Wakes everybody whose wait is over.
     pub fn release(&self) {
+        let mut line = self.line.borrow_mut();
         loop {
+            let all = self.journal.poisoned() || self.given_up.get();
             let durable = self.journal.positions().durable.0;
-            if self.step.get().0 != durable {
-                self.step.set((durable, Instant::now()));
-            }
-            let all = self.journal.poisoned() || self.is_given_up();
-            let mut line = self.line.borrow_mut();
             line.extract_if(.., |(lsn, _)| all || *lsn <= durable).for_each(|(_, sleeper)| sleeper.wake());
             if line.is_empty() {
                 return;
             }
-            drop(line);
             self.arm();
             if self.journal.positions().durable.0 == durable {
                 return;
@@ -184,9 +184,14 @@ impl<S: Sleeper> Desk<S> {
         }
     }
 
-    fn is_given_up(&self) -> bool {
-        let (_, since) = self.step.get();
-        self.waiting() > 0 && since.elapsed() >= STEP_WAIT
+    /// Gives a journal up that makes no step, and wakes whoever was forgotten. Called every [`LOOK_EVERY`].
+    pub fn look(&self) {
+        let durable = self.journal.positions().durable.0;
+        if self.waiting() == 0 || self.step.get().0 != durable {
+            self.step.set((durable, Instant::now()));
+        }
+        self.given_up.set(self.step.get().1.elapsed() >= STEP_WAIT);
+        self.release();
     }
 
     /// In place of an answer that cannot become durable.
