@@ -30,11 +30,7 @@ pub fn is_demo(catalog: &Catalog) -> bool {
 ///
 /// # Errors
 /// None but a broken demo; told in words.
-fn entities(
-    catalog: &Catalog,
-    now: Time,
-    profiles: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Entity>, String> {
+fn entities(catalog: &Catalog, now: Time, profiles: &dyn Fn(&str) -> bool) -> Result<Vec<Entity>, String> {
     let text = venue_text(now);
     let venue: Venue = toml::from_str(&text).map_err(|error| format!("demo data: {error}"))?;
     venue::entities(&venue, catalog, profiles)

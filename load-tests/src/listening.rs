@@ -34,7 +34,12 @@ pub fn ensure_alone(addr: SocketAddr, pid: u32) -> Result<()> {
         "{others} sockets of other processes listen on port {}, shared with process {pid}: the answers are not its alone",
         addr.port()
     );
-    ensure!(all.len() == 1, "process {pid} listens on port {} with {} sockets, not one", addr.port(), all.len());
+    ensure!(
+        all.len() == 1,
+        "process {pid} listens on port {} with {} sockets, not one",
+        addr.port(),
+        all.len()
+    );
     Ok(())
 }
 

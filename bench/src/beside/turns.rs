@@ -4,9 +4,9 @@
 use super::Side;
 use anyhow::{Context, Result, ensure};
 use load_tests::busy::{self, Busy};
-use load_tests::compare::{command_line, date};
 use load_tests::compare::markdown::{cell, others, push, quotient, table};
 use load_tests::compare::summary::{Medians, Spread};
+use load_tests::compare::{command_line, date};
 use load_tests::procfs::{self, Machine};
 use load_tests::report::RunResult;
 use load_tests::{Outcome, affinity};
@@ -281,9 +281,8 @@ impl Report {
         let names: BTreeSet<&str> =
             all.filter(|(_, us)| us.max >= THREAD_US_MIN).map(|(name, _)| name.as_str()).collect();
         for name in names {
-            let of = |side: &Turned| {
-                side.medians.threads_us.get(name).map_or_else(String::new, |us| cell(*us, 2))
-            };
+            let of =
+                |side: &Turned| side.medians.threads_us.get(name).map_or_else(String::new, |us| cell(*us, 2));
             table.add_row([name.to_owned()].into_iter().chain(self.sides.iter().map(of)));
         }
         push(text, &table.to_string());
@@ -305,7 +304,12 @@ mod tests {
             seconds: 8.0,
             answers: 1,
             answers_per_second: rate,
-            latency: LatencySummary { p50_us: 10.0, p99_us: 20.0, p999_us: 30.0, ..LatencySummary::default() },
+            latency: LatencySummary {
+                p50_us: 10.0,
+                p99_us: 20.0,
+                p999_us: 30.0,
+                ..LatencySummary::default()
+            },
             send_delay: LatencySummary::default(),
             unsent: 0,
             client_cpu_us: 1.0,

@@ -40,22 +40,24 @@ impl Alone {
         std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let disk = Arc::new(StdDisk::open(&folder)?);
         let (engine, _) = Engine::open(disk, Arc::new(SystemClock), JournalOptions::default())?;
-        let engine = Arc::new(engine);
-        let journal = engine.journal().clone();
+        let alone = Alone::over(engine)?;
+        let journal = alone.journal().clone();
         thread::Builder::new().name("journal".to_owned()).spawn(move || journal.run_writer())?;
-        let journal = engine.journal().clone();
+        let journal = alone.journal().clone();
         thread::Builder::new().name("housekeeping".to_owned()).spawn(move || keep_house(&journal))?;
+        Ok(alone)
+    }
+
+    /// Without the threads: whoever calls commits the journal.
+    pub(super) fn over(engine: Engine) -> Result<Alone> {
         let profiles = Profiles::load(None).map_err(|mistakes| anyhow::anyhow!(mistakes.join("; ")))?;
         demo::put_up(&engine, &profiles)?;
         engine.journal().sync()?;
         let cold = ColdLookups::start(Box::new(|_, _| Ok(None)))?;
-        let alone = Alone::over(engine, profiles, cold);
-        alone.shared.listen_to_journal(std::slice::from_ref(&alone.latency));
-        Ok(alone)
-    }
-
-    fn over(engine: Arc<Engine>, profiles: Profiles, cold: ColdLookups) -> Alone {
-        Alone { shared: Arc::new(Shared::new(engine, profiles, cold)), latency: Arc::default() }
+        let latency = Arc::default();
+        let shared = Shared::new(Arc::new(engine), profiles, cold);
+        shared.listen_to_journal(std::slice::from_ref(&latency));
+        Ok(Alone { shared: Arc::new(shared), latency })
     }
 
     /// The port of a worker.

@@ -14,6 +14,7 @@ use std::cell::OnceCell;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 /// Words of a coroutine's stack: a decision needs more than may's 4,096, above all in a build for tests.
@@ -56,7 +57,6 @@ pub fn serve(addr: SocketAddr, alone: Alone) -> Result<()> {
     spawn(move || release_for_ever(&alone, &opened))?;
     let nudger = opens.recv_timeout(START_WAIT).context("the worker does not start")?;
     spawn(move || nudge_for_ever(&nudger))?;
-    spawn(look_for_ever)?;
     let serving = Connections.start(addr).with_context(|| format!("listen on {addr}"))?;
     serving.join().map_err(|_| anyhow!("the listener's coroutine panicked"))
 }
@@ -70,7 +70,15 @@ fn release_for_ever(alone: &Alone, opened: &mpsc::Sender<Arc<Blocker>>) {
     // A name in a table: nothing hangs on it.
     let _ = rustix::thread::set_name(WORKER);
     let (bell, nudger) = (Blocker::current(), Blocker::current());
-    let rung = Arc::clone(&bell);
+    let (rung, alarmed) = (Arc::clone(&bell), Arc::clone(&bell));
+    // A thread, because may lets a coroutine that slept go on in the thread of its timer, where no hall is.
+    let alarm = move || {
+        loop {
+            thread::park_timeout(LOOK_EVERY);
+            alarmed.unpark();
+        }
+    };
+    thread::Builder::new().name("alarm".to_owned()).spawn(alarm).ok();
     let desk = Desk::new(alone, move || rung.unpark());
     HALL.with(|hall| hall.set(Hall { desk, nudger: Arc::clone(&nudger) }).ok());
     opened.send(nudger).ok();
@@ -84,13 +92,6 @@ fn nudge_for_ever(nudger: &Blocker) {
     while nudger.park(None).is_ok() {
         coroutine::yield_now();
         hall(|hall| hall.desk.nudge());
-    }
-}
-
-fn look_for_ever() {
-    loop {
-        coroutine::sleep(LOOK_EVERY);
-        hall(|hall| hall.desk.look());
     }
 }
 
@@ -141,7 +142,8 @@ impl Handler {
             return;
         }
         let sleeper = self.sleeper.get_or_insert_with(Blocker::current);
-        let first = hall(|hall| hall.desk.enlist(wait, Arc::clone(sleeper)).then(|| Arc::clone(&hall.nudger)));
+        let first =
+            hall(|hall| hall.desk.enlist(wait, Arc::clone(sleeper)).then(|| Arc::clone(&hall.nudger)));
         if let Some(nudger) = first {
             nudger.unpark();
         }

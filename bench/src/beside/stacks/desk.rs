@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// A journal that makes no step for so long is given up: who waits is told that nobody can decide.
 const STEP_WAIT: Duration = Duration::from_secs(5);
-/// Between two calls of [`Desk::look`].
+/// [`Desk::release`] is called at least this often, whatever the journal does.
 pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Somebody who sleeps until a record is durable.
@@ -167,9 +167,14 @@ impl<S: Sleeper> Desk<S> {
         self.journal.nudge();
     }
 
-    /// Wakes everybody whose wait is over.
+    /// Wakes everybody whose wait is over; gives a journal up that makes no step.
     pub fn release(&self) {
         let mut line = self.line.borrow_mut();
+        let durable = self.journal.positions().durable.0;
+        if line.is_empty() || self.step.get().0 != durable {
+            self.step.set((durable, Instant::now()));
+        }
+        self.given_up.set(self.step.get().1.elapsed() >= STEP_WAIT);
         loop {
             let all = self.journal.poisoned() || self.given_up.get();
             let durable = self.journal.positions().durable.0;
@@ -184,21 +189,87 @@ impl<S: Sleeper> Desk<S> {
         }
     }
 
-    /// Gives a journal up that makes no step, and wakes whoever was forgotten. Called every [`LOOK_EVERY`].
-    pub fn look(&self) {
-        let durable = self.journal.positions().durable.0;
-        if self.waiting() == 0 || self.step.get().0 != durable {
-            self.step.set((durable, Instant::now()));
-        }
-        self.given_up.set(self.step.get().1.elapsed() >= STEP_WAIT);
-        self.release();
-    }
-
     /// In place of an answer that cannot become durable.
     pub fn undurable(&self, reply: &mut Reply) {
         let tag = reply.tag;
         reply.clear();
         reply.tag = tag;
         self.port.undurable(reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::Engine;
+    use engine::clock::SystemClock;
+    use engine::journal::JournalOptions;
+    use engine::sim_disk::SimDisk;
+    use std::net::Ipv4Addr;
+    use std::rc::Rc;
+    use std::sync::atomic::AtomicU32;
+
+    impl Sleeper for Rc<Cell<u32>> {
+        fn wake(self) {
+            self.set(self.get() + 1);
+        }
+    }
+
+    fn ask(desk: &Desk<Rc<Cell<u32>>>, talk: &mut Talk, code: &str) {
+        let body = format!(r#"{{"api_key":"demo-key-900","qr_data":"{code}","scan_id":"of-{code}"}}"#);
+        talk.begin("POST", "/api/access/validate", std::iter::empty());
+        desk.answer(talk, body.as_bytes(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+
+    #[test]
+    fn nobody_is_woken_before_his_record_is_durable_and_one_sync_rings_once_for_all() {
+        let disk = Arc::new(SimDisk::new());
+        let (engine, _) = Engine::open(disk, Arc::new(SystemClock), JournalOptions::default()).unwrap();
+        let alone = Alone::over(engine).unwrap();
+        let rings = Arc::new(AtomicU32::new(0));
+        let rung = Arc::clone(&rings);
+        let desk = Desk::new(&alone, move || {
+            rung.fetch_add(1, Ordering::Relaxed);
+        });
+        let (mut talk, woken) = (Talk::default(), Rc::new(Cell::new(0)));
+        let mut waits = Vec::new();
+        for (number, code) in ["DEMO-STD-000001", "DEMO-STD-000002", "NOBODY"].into_iter().enumerate() {
+            ask(&desk, &mut talk, code);
+            let wait = talk.reply.wait;
+            assert!(wait > 0 && desk.standing(wait) == Standing::NotYet, "{code}");
+            assert_eq!(desk.enlist(wait, Rc::clone(&woken)), number == 0, "one nudge for all");
+            waits.push(wait);
+        }
+        desk.release();
+        assert_eq!((woken.get(), desk.waiting(), rings.load(Ordering::Relaxed)), (0, 3, 0));
+        desk.nudge();
+        alone.journal().commit().unwrap();
+        assert_eq!(rings.load(Ordering::Relaxed), 1);
+        desk.release();
+        assert_eq!((woken.get(), desk.waiting()), (3, 0));
+        assert!(waits.into_iter().all(|wait| desk.standing(wait) == Standing::Durable));
+        alone.journal().sync().unwrap();
+        assert_eq!(rings.load(Ordering::Relaxed), 1, "nobody waits: nobody is rung for");
+    }
+
+    #[test]
+    fn what_comes_later_is_refused_and_so_is_a_head_that_cannot_be_used() {
+        let disk = Arc::new(SimDisk::new());
+        let (engine, _) = Engine::open(disk, Arc::new(SystemClock), JournalOptions::default()).unwrap();
+        let desk: Desk<Rc<Cell<u32>>> = Desk::new(&Alone::over(engine).unwrap(), || {});
+        let mut talk = Talk::default();
+        let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let key: (&[u8], &[u8]) = (b"X-Api-Key", b"demo-key-900");
+        talk.begin("GET", "/api/access/stream", [key].into_iter());
+        desk.answer(&mut talk, b"", localhost);
+        assert_eq!(talk.reply.status, 501);
+        talk.begin("GE T", "/api/access/health", std::iter::empty());
+        desk.answer(&mut talk, b"", localhost);
+        assert_eq!(talk.reply.status, 400);
+        talk.begin("GET", "/api/access/health", std::iter::empty());
+        desk.answer(&mut talk, &vec![b' '; 1 << 20], localhost);
+        assert_eq!(talk.reply.status, 413);
+        desk.answer(&mut talk, b"", localhost);
+        assert_eq!(talk.reply.status, 200);
     }
 }

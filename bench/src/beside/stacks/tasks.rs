@@ -66,9 +66,9 @@ async fn run(addr: SocketAddr, alone: &Alone) -> Result<()> {
     let rung = Arc::clone(&bell);
     let desk = Desk::new(alone, move || rung.notify_one());
     HALL.with(|hall| hall.set(Hall { desk, gathering: Arc::clone(&gathering) }).ok());
-    tokio::spawn(release_for_ever(bell));
+    tokio::spawn(release_for_ever(Arc::clone(&bell)));
     tokio::spawn(nudge_for_ever(gathering));
-    tokio::spawn(look_for_ever());
+    tokio::spawn(ring_for_ever(bell));
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     // Accepted sockets inherit it.
@@ -104,10 +104,10 @@ async fn nudge_for_ever(gathering: Arc<Notify>) {
     }
 }
 
-async fn look_for_ever() {
+async fn ring_for_ever(bell: Arc<Notify>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        hall(|hall| hall.desk.look());
+        bell.notify_one();
     }
 }
 
@@ -149,9 +149,7 @@ async fn settle(wait: u64) -> Standing {
     let mut enlisted = false;
     poll_fn(|context: &mut Context<'_>| {
         hall(|hall| {
-            if !std::mem::replace(&mut enlisted, true)
-                && hall.desk.enlist(wait, context.waker().clone())
-            {
+            if !std::mem::replace(&mut enlisted, true) && hall.desk.enlist(wait, context.waker().clone()) {
                 hall.gathering.notify_one();
             }
             match hall.desk.standing(wait) {
