@@ -4,7 +4,7 @@
 use super::Side;
 use anyhow::{Context, Result, ensure};
 use load_tests::busy::{self, Busy};
-use load_tests::compare::markdown::{cell, others, push, quotient, table};
+use load_tests::compare::markdown::{cell, disk, others, push, quotient, table};
 use load_tests::compare::summary::{Medians, Spread};
 use load_tests::compare::{command_line, date};
 use load_tests::procfs::{self, Machine};
@@ -12,7 +12,7 @@ use load_tests::report::RunResult;
 use load_tests::{Outcome, affinity};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A thread that takes less than this of an answer, in microseconds, is not shown.
@@ -31,6 +31,8 @@ pub struct Turns {
     pub client_core: usize,
     /// The core of every side's server.
     pub server_core: usize,
+    /// Where the sides' data lives.
+    pub work_dir: PathBuf,
     /// Measure although others use the machine, and say so.
     pub busy_ok: bool,
     /// The commit of the source, for the report.
@@ -62,6 +64,8 @@ pub struct Report {
     pub before: Busy,
     /// The cores of servers and client.
     pub cores: [usize; 2],
+    /// Under the sides' data.
+    pub file_system: String,
     /// What the first side is to the others.
     pub first_is: &'static str,
     /// In the table's order.
@@ -112,6 +116,7 @@ impl Turns {
             machine: procfs::machine(),
             before,
             cores: [self.server_core, self.client_core],
+            file_system: procfs::file_system(&self.work_dir),
             first_is: self.first_is,
             sides,
             notes: self.notes.clone(),
@@ -215,11 +220,12 @@ impl Report {
         push(
             text,
             &format!(
-                "- machine: {}, {} cores, {} MiB, Linux {}; servers on core {server}, client on core {client}",
-                machine.cpu_model, machine.core_count, machine.memory_mib, machine.kernel
+                "- machine: {}, {} cores, {} MiB, Linux {}, data on {}; servers on core {server}, client on core {client}",
+                machine.cpu_model, machine.core_count, machine.memory_mib, machine.kernel, self.file_system
             ),
         );
         others(text, &self.before, self.runs().map(|run| run.foreign_share).fold(0.0, f64::max));
+        disk(text, &self.file_system);
         for example in self.runs().flat_map(|run| &run.tally.examples) {
             push(text, &format!("- **WRONG ANSWER: {example}**"));
         }
@@ -343,6 +349,7 @@ mod tests {
             length: Duration::ZERO,
             client_core: 0,
             server_core: 0,
+            work_dir: std::env::temp_dir(),
             busy_ok: true,
             commit: "c".to_owned(),
             program: "p",
@@ -381,6 +388,7 @@ mod tests {
             machine: procfs::machine(),
             before,
             cores: [0, 1],
+            file_system: "ext4".to_owned(),
             first_is: "limit",
             sides,
             notes: vec!["a note".to_owned()],

@@ -77,13 +77,15 @@ struct StacksArgs {
 }
 
 /// What a reader of the table of stacks has to know.
-const STACKS_NOTES: [&str; 4] = [
-    "every side but the limit does the real thing: key, rate limit, decision, journal; no answer leaves before its record \
-     is synced. Of every 100 scans 79 are staff codes (admitted), 1 is a fresh code (admitted once), 20 are used codes (denied)",
-    "`gatehouse serve` carries everything over to its SQLite store besides, takes checkpoints and counts for /metrics; the \
-     three others have no store: compare may_minihttp and axum with our port alone",
+const STACKS_NOTES: [&str; 5] = [
+    "every side but the limit does the real thing: key, decision, journal; no answer leaves before its record is synced (the \
+     bench device has no rate limit, as everywhere in our figures). Of every 100 scans 79 are staff codes (admitted), 1 is a fresh code (admitted once), 20 are used codes (denied)",
+    "`gatehouse serve` carries everything over to its SQLite store besides and takes checkpoints; what of it is done after the \
+     last answer is not in its CPU. The three others have no store: compare may_minihttp and axum with our port alone",
     "all gather the records of one look at their sockets for one sync, and one wake-up of the worker serves all whom a sync \
      has made durable",
+    "may_minihttp does not tell the peer's address and sends no header line of a reply but its content type; every side but \
+     `gatehouse serve` and our port alone lacks the limits and deadlines that a gate's network needs",
     "server CPU is what the kernel counted for the server's threads during the measurement",
 ];
 
@@ -111,7 +113,7 @@ fn stacks(args: &StacksArgs) -> Result<Outcome> {
         bench_stack: beside_this("bench-stack")?,
         server_core: args.turns.server_core,
         connections: usize::from(args.connections),
-        work_dir: args.turns.work_dir.clone().unwrap_or_else(std::env::temp_dir),
+        work_dir: args.turns.work_dir(),
     };
     let turns = Turns {
         title: "One validation handler on several HTTP stacks",
@@ -131,6 +133,10 @@ fn stacks(args: &StacksArgs) -> Result<Outcome> {
 // === impl TurnsArgs ===
 
 impl TurnsArgs {
+    fn work_dir(&self) -> PathBuf {
+        self.work_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
     fn turns(&self) -> Result<Turns> {
         let seconds = |text| Duration::try_from_secs_f64(text).context("no length of time");
         let (rounds, warmup, length) = if self.quick {
@@ -144,6 +150,7 @@ impl TurnsArgs {
             length,
             client_core: self.client_core,
             server_core: self.server_core,
+            work_dir: self.work_dir(),
             busy_ok: self.busy_ok,
             commit: self.commit.clone(),
             program: "bench-beside",

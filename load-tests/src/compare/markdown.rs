@@ -40,9 +40,7 @@ fn head(text: &mut String, result: &CompareResult) {
     push(text, &format!("- server on {}, client on {}", core(result.cores[0]), core(result.cores[1])));
     let runs = result.rounds.iter().flat_map(Round::runs);
     others(text, &result.before, runs.map(|run| run.foreign_share).fold(0.0, f64::max));
-    if matches!(result.disk.file_system.as_str(), "tmpfs" | "ramfs") {
-        push(text, "- **The data was in memory, not on a disk: fdatasync cost nothing here.**");
-    }
+    disk(text, &result.disk.file_system);
     let runs = result.rounds.iter().flat_map(Round::runs).chain([&result.open]).chain(&result.earlier_open);
     for example in runs.flat_map(|run| &run.tally.examples) {
         push(text, &format!("- **WRONG ANSWER: {example}**"));
@@ -70,6 +68,13 @@ pub fn others(text: &mut String, before: &Busy, foreign_share: f64) {
                 "- **Others used up to {percent:.0} % of the machine during the rounds: no basis for a claim.**"
             ),
         );
+    }
+}
+
+/// Loud where data was not on a disk at all.
+pub fn disk(text: &mut String, file_system: &str) {
+    if matches!(file_system, "tmpfs" | "ramfs") {
+        push(text, "- **The data was in memory, not on a disk: fdatasync cost nothing here.**");
     }
 }
 

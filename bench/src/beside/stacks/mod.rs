@@ -69,11 +69,78 @@ impl Stack {
         if self == Stack::Echo {
             return Ok(EchoServer::bind(addr)?.serve()?);
         }
-        let alone = Alone::open(data_dir)?;
+        self.serve_alone(addr, Alone::open(data_dir)?)
+    }
+
+    fn serve_alone(self, addr: SocketAddr, alone: Alone) -> Result<()> {
         match self {
             Stack::May => coroutines::serve(addr, alone),
             Stack::Axum => tasks::serve(addr, alone),
             Stack::Own | Stack::Echo => own::serve(addr, &alone),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::Engine;
+    use engine::clock::SystemClock;
+    use engine::journal::{JournalOptions, Lsn};
+    use engine::sim_disk::SimDisk;
+    use load_tests::process::free_addrs;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpStream;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    /// A start and a decision take moments, even on a busy machine.
+    const MOMENT_MAX: Duration = Duration::from_secs(30);
+    /// An answer that need not wait would be there.
+    const SILENCE: Duration = Duration::from_millis(200);
+
+    fn soon<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let until = Instant::now() + MOMENT_MAX;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(Instant::now() < until, "{what} does not come");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    // A killed process leaves to the system what it wrote, synced or not; here the sync itself is held back.
+    #[test]
+    fn no_byte_leaves_a_stack_before_the_sync_of_its_record() {
+        for stack in Stack::DECIDING {
+            let (disk, options) = (Arc::new(SimDisk::new()), JournalOptions::default());
+            let (engine, _) = Engine::open(disk, Arc::new(SystemClock), options).unwrap();
+            // Without a writer nothing becomes durable but by hand.
+            let alone = Alone::over(engine).unwrap();
+            let (journal, [addr]) = (alone.journal().clone(), free_addrs().unwrap());
+            thread::spawn(move || stack.serve_alone(addr, alone));
+            let mut stream = soon("the stack", || TcpStream::connect(addr).ok());
+            for (round, verdict) in ["true", "false"].into_iter().enumerate() {
+                let body = format!(
+                    r#"{{"api_key":"demo-key-900","qr_data":"DEMO-STD-000001","scan_id":"s-{round}"}}"#
+                );
+                let length = body.len();
+                let head = format!("POST /api/access/validate HTTP/1.1\r\nHost: a\r\nContent-Length: {length}");
+                stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
+                let Lsn(durable) = journal.positions().durable;
+                soon("the decision", || (journal.positions().next.0 > durable).then_some(()));
+                stream.set_read_timeout(Some(SILENCE)).unwrap();
+                let mut bytes = [0; 4_096];
+                let early = stream.read(&mut bytes).map_err(|error| error.kind());
+                assert_eq!(early, Err(ErrorKind::WouldBlock), "{stack:?} answered before the sync");
+                journal.commit().unwrap();
+                stream.set_read_timeout(Some(MOMENT_MAX)).unwrap();
+                let len = stream.read(&mut bytes).unwrap();
+                let answer = String::from_utf8_lossy(&bytes[..len]);
+                assert!(answer.contains(&format!("\"access_granted\":{verdict}")), "{stack:?}: {answer}");
+            }
         }
     }
 }
