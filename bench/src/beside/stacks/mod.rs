@@ -127,7 +127,8 @@ mod tests {
                     r#"{{"api_key":"demo-key-900","qr_data":"DEMO-STD-000001","scan_id":"s-{round}"}}"#
                 );
                 let length = body.len();
-                let head = format!("POST /api/access/validate HTTP/1.1\r\nHost: a\r\nContent-Length: {length}");
+                let head =
+                    format!("POST /api/access/validate HTTP/1.1\r\nHost: a\r\nContent-Length: {length}");
                 stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
                 let Lsn(durable) = journal.positions().durable;
                 soon("the decision", || (journal.positions().next.0 > durable).then_some(()));
