@@ -1,9 +1,11 @@
 //! The demo data, fixed so that anybody's script can rely on it. Made of a venue file and a ticket list like
 //! any other. Knows no server.
 
+use crate::profile::Profiles;
 use crate::secrets;
 use crate::tickets::TicketRow;
 use crate::venue::{self, Venue};
+use engine::Engine;
 use engine::catalog::{Catalog, Entity, EventId, Operator, Role};
 use engine::clock::Time;
 use engine::ticket::Ticket;
@@ -24,20 +26,36 @@ pub fn is_demo(catalog: &Catalog) -> bool {
     catalog.event_named(EVENT).is_some() && catalog.event_named(OTHER_EVENT).is_some()
 }
 
-/// The demo's entities, at the first start.
+/// The demo's entities.
 ///
 /// # Errors
 /// None but a broken demo; told in words.
-pub fn entities(
-    catalog: &Catalog,
-    now: Time,
-    profiles: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Entity>, String> {
+fn entities(catalog: &Catalog, now: Time, profiles: &dyn Fn(&str) -> bool) -> Result<Vec<Entity>, String> {
     let text = venue_text(now);
     let venue: Venue = toml::from_str(&text).map_err(|error| format!("demo data: {error}"))?;
     venue::entities(&venue, catalog, profiles)
         .map(|(entities, _)| entities)
         .map_err(|mistakes| mistakes.join("; "))
+}
+
+/// Puts the demo's entities and tickets where they are missing; what happened since is kept.
+///
+/// # Errors
+/// The engine refuses them.
+pub fn put_up(engine: &Engine, profiles: &Profiles) -> anyhow::Result<()> {
+    let catalog = engine.catalog();
+    if !is_demo(&catalog) {
+        let known = |name: &str| profiles.contains(name);
+        for entity in entities(&catalog, engine.now(), &known).map_err(anyhow::Error::msg)? {
+            engine.put(None, entity)?;
+        }
+    }
+    if engine.sizes().0 == 0 {
+        let tickets = tickets(&engine.catalog(), engine.now()).map_err(anyhow::Error::msg)?;
+        let (_, outcomes) = engine.add_tickets(tickets, false)?;
+        anyhow::ensure!(outcomes.iter().all(Result::is_ok), "a demo ticket was refused");
+    }
+    Ok(())
 }
 
 /// The demo's operator with this password, which is also its token.
@@ -102,7 +120,7 @@ fn venue_text(now: Time) -> String {
 ///
 /// # Errors
 /// None but a broken demo; told in words.
-pub fn tickets(catalog: &Catalog, now: Time) -> Result<Vec<Ticket>, String> {
+fn tickets(catalog: &Catalog, now: Time) -> Result<Vec<Ticket>, String> {
     let (event, other) = (named(catalog, EVENT)?, named(catalog, OTHER_EVENT)?);
     let stamp = |at: Time| jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_string();
     let row = |code: String, kind: &str| TicketRow { code, kind: kind.to_owned(), ..TicketRow::default() };

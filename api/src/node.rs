@@ -8,9 +8,8 @@ use crate::http::{self, Durable, Server, ServerOptions};
 use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
 use crate::ops::{ColdCodes, Ops};
-use crate::port::{Bell, Port, Shared};
+use crate::port::{Port, Shared};
 use crate::profile::Profiles;
-use crate::rate::Limiter;
 use crate::secrets;
 use crate::storage;
 use crate::system;
@@ -513,7 +512,7 @@ impl Node {
         let demo_password = if demo_data { Some(load_demo(&core, config)?) } else { None };
         let latency: Vec<Arc<Latency>> = (0..config.workers).map(|_| Arc::new(Latency::default())).collect();
         let shared = Arc::new(shared(&core, config));
-        listen_to_journal(&core, &shared, &latency);
+        shared.listen_to_journal(&latency);
         let gate: Arc<dyn Durable> = Arc::new(core.engine.journal().clone());
         let device = match config.device_addr {
             Some(addr) => Some(serve_devices(config, addr, &shared, &latency, &gate)?),
@@ -576,31 +575,14 @@ impl Node {
 
 fn shared(core: &Core, config: &Config) -> Shared {
     Shared {
-        engine: Arc::clone(&core.engine),
-        profiles: core.profiles.clone(),
-        limiter: Limiter::default(),
-        cold: core.cold.clone(),
-        bell: Arc::new(Bell::default()),
-        metrics: crate::metrics::PortMetrics::default(),
         stages: config.trace.then(http::Stages::default),
-        last_seen: parking_lot::RwLock::default(),
         registration_secret: config
             .registration_secret
             .as_ref()
             .map(|secret| secrets::hash(secret.as_bytes())),
         registration_auto_approve: config.registration_auto_approve,
+        ..Shared::new(Arc::clone(&core.engine), core.profiles.clone(), core.cold.clone())
     }
-}
-
-/// After each sync: latencies are noted, streams are told; after a failure, people are.
-fn listen_to_journal(core: &Core, shared: &Arc<Shared>, latency: &[Arc<Latency>]) {
-    let (bell, latency) = (Arc::clone(&shared.bell), latency.to_vec());
-    let journal = core.engine.journal().clone();
-    core.engine.journal().on_durable(Box::new(move || {
-        let durable = journal.positions().durable;
-        latency.iter().for_each(|worker| worker.durable(durable));
-        bell.ring();
-    }));
 }
 
 fn serve_devices(
@@ -700,19 +682,7 @@ fn load_demo(core: &Core, config: &Config) -> Result<String, StartError> {
         );
         return Err(crate::config::Mistakes(vec![mistake]).into());
     }
-    let known = |name: &str| core.profiles.contains(name);
-    if !demo::is_demo(&catalog) {
-        for entity in demo::entities(&catalog, engine.now(), &known).map_err(anyhow::Error::msg)? {
-            engine.put(None, entity)?;
-        }
-    }
-    if engine.sizes().0 == 0 {
-        let (_, outcomes) = engine.add_tickets(
-            demo::tickets(&engine.catalog(), engine.now()).map_err(anyhow::Error::msg)?,
-            false,
-        )?;
-        anyhow::ensure!(outcomes.iter().all(Result::is_ok), "a demo ticket was refused");
-    }
+    demo::put_up(engine, &core.profiles)?;
     let password = match &config.demo_password {
         Some(password) => password.clone(),
         None => secrets::new_key().map_err(anyhow::Error::msg)?[..12].to_owned(),

@@ -65,6 +65,26 @@ pub enum Judging {
     CountOnly,
 }
 
+// === impl RunSettings ===
+
+impl RunSettings {
+    /// A run by the bench device that judges every answer, sleeps while it waits, and tells nothing meanwhile.
+    pub fn at(target: Target, connection_count: usize, warmup: Duration, length: Duration) -> RunSettings {
+        RunSettings {
+            target,
+            device: Device::default(),
+            connection_count,
+            per_scan: false,
+            warmup,
+            length,
+            server_pid: None,
+            judging: Judging::Strict,
+            waiting: Waiting::Sleep,
+            progress: None,
+        }
+    }
+}
+
 /// Sends as fast as answers come.
 pub fn run_closed(settings: &RunSettings, pool: &mut CodePool) -> Result<RunResult> {
     let start = Instant::now();

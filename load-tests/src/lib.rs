@@ -10,10 +10,12 @@
 //! | [`request`], [`reply`], [`connection`] | bytes of one request, of one reply, and the socket between them |
 //! | [`echo`], [`disk`] | the two limits we compare with: a server that parses nothing, and the bare disk |
 //! | [`process`], [`server`], [`procfs`], [`affinity`] | child processes and what the kernel knows about them |
+//! | [`busy`], [`listening`] | what would spoil a measurement: others on the machine, others on the port |
 //! | [`compare`], [`memory`] | whole measurements, each one command |
 //! | [`scenario`] | whole venues: crowds, floods, storms and outages, from files |
 
 pub mod affinity;
+pub mod busy;
 pub mod cli;
 pub mod client;
 pub mod codes;
@@ -23,6 +25,7 @@ pub mod disk;
 pub mod echo;
 pub mod latency;
 pub mod limits;
+pub mod listening;
 pub mod memory;
 pub mod pace;
 pub mod poller;

@@ -104,7 +104,7 @@ pub fn run(settings: &MemorySettings) -> Result<(MemoryResult, Outcome)> {
     let outcome = if proof.is_right() { Outcome::Right } else { Outcome::Wrong };
     let result = MemoryResult {
         date: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
-        command: compare::command_line(),
+        command: compare::command_line("gatehouse-load"),
         commit: settings.commit.clone(),
         machine: procfs::machine(),
         tickets: settings.ticket_count,

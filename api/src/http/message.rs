@@ -86,6 +86,46 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// Headers by value, one after the other: for a [`Service`] that another HTTP layer than this one calls.
+#[derive(Debug, Default)]
+pub struct HeaderList {
+    head: Vec<u8>,
+    spans: Vec<HeaderSpan>,
+}
+
+impl HeaderList {
+    /// Forgets all; keeps the buffers.
+    pub fn clear(&mut self) {
+        self.head.clear();
+        self.spans.clear();
+    }
+
+    /// Adds one header. `false`: beyond the 64 KiB that places are counted in; it is not added.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let place = |at: usize| u16::try_from(at).ok();
+        let at = self.head.len();
+        let span = || {
+            Some(HeaderSpan {
+                name: place(at)?,
+                name_len: place(name.len())?,
+                value: place(at + name.len())?,
+                value_len: place(value.len())?,
+            })
+        };
+        let Some(span) = span() else { return false };
+        self.head.extend_from_slice(name);
+        self.head.extend_from_slice(value);
+        self.spans.push(span);
+        true
+    }
+
+    /// As a request has them.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers { head: &self.head, spans: &self.spans }
+    }
+}
+
 /// One whole request: its body has been read before the service sees it. `M` is [`Service::Memo`].
 #[derive(Debug)]
 pub struct Request<'a, M> {
@@ -152,6 +192,16 @@ impl Reply {
         self.wait = 0;
         self.tag = 0;
         self.close = false;
+    }
+
+    /// Name and value of each header line the service added, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let lines = self.headers.split(|byte| *byte == b'\n');
+        lines.filter_map(|line| {
+            let line = line.strip_suffix(b"\r")?;
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
     }
 
     /// Back to an empty 200 that still knows whom it is for: keeps the tag and the headers.
@@ -264,4 +314,30 @@ pub trait Service: 'static {
     /// one), and the connection closes afterwards. Where the request ran before it failed (it panicked, its late
     /// answer never came), `reply` keeps the tag and the headers [`Service::call`] left.
     fn fault(&self, fault: &Fault<'_>, reply: &mut Reply);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_given_one_by_one_are_found_like_those_of_a_head() {
+        let mut list = HeaderList::default();
+        assert!(list.push(b"X-Api-Key", b"secret") && list.push(b"Idempotency-Key", b""));
+        assert!(!list.push(b"X-Long", &[b'x'; 70_000]), "places are counted in two bytes");
+        let headers = list.headers();
+        assert_eq!((headers.len(), headers.get("x-api-key")), (2, Some(&b"secret"[..])));
+        assert_eq!(headers.get("idempotency-key"), Some(&b""[..]));
+        list.clear();
+        assert!(list.headers().is_empty());
+    }
+
+    #[test]
+    fn a_reply_tells_its_own_headers() {
+        let mut reply = Reply::new();
+        reply.header("Retry-After", "1").unwrap();
+        reply.header("X-Note", "a: b").unwrap();
+        let all: Vec<_> = reply.headers().collect();
+        assert_eq!(all, [(&b"Retry-After"[..], &b"1"[..]), (&b"X-Note"[..], &b"a: b"[..])]);
+    }
 }

@@ -36,7 +36,9 @@ mod worker;
 pub use durability::Durable;
 pub use fuzz::fuzz_framing;
 pub use limits::{HEADERS_MAX, Limits};
-pub use message::{Fault, Flow, HeaderRefused, Headers, Method, Next, Reply, Request, Service, Source};
+pub use message::{
+    Fault, Flow, HeaderList, HeaderRefused, Headers, Method, Next, Reply, Request, Service, Source,
+};
 pub use server::{Drained, Server, ServerOptions, start};
 pub use stages::{STAGES, Stage, Stages, Stopwatch};
 pub use stats::Stats;

@@ -102,6 +102,35 @@ struct Caller<'c> {
 
 type Called = Result<Next, Refusal>;
 
+impl Shared {
+    /// Over this engine: nobody registers, and steps are not timed.
+    pub fn new(engine: Arc<Engine>, profiles: Profiles, cold: ColdLookups) -> Shared {
+        Shared {
+            engine,
+            profiles,
+            limiter: Limiter::default(),
+            cold,
+            bell: Arc::default(),
+            metrics: PortMetrics::default(),
+            stages: None,
+            last_seen: parking_lot::RwLock::default(),
+            registration_secret: None,
+            registration_auto_approve: false,
+        }
+    }
+
+    /// After each sync of the journal from now on: latencies are noted, streams are told; after a failure, people are.
+    pub fn listen_to_journal(&self, latency: &[Arc<Latency>]) {
+        let (bell, latency) = (Arc::clone(&self.bell), latency.to_vec());
+        let journal = self.engine.journal().clone();
+        self.engine.journal().on_durable(Box::new(move || {
+            let durable = journal.positions().durable;
+            latency.iter().for_each(|worker| worker.durable(durable));
+            bell.ring();
+        }));
+    }
+}
+
 impl Port {
     /// A port for one worker.
     pub fn new(shared: Arc<Shared>, latency: Arc<Latency>) -> Port {

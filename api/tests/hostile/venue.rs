@@ -5,10 +5,9 @@ use crate::client::{connect, exchange};
 use crate::service::{Recorder, options};
 use api::cold::ColdLookups;
 use api::http::{Fault, Limits, Method, Next, Reply, Request, Server, Service, start};
-use api::metrics::{Latency, PortMetrics};
-use api::port::{Bell, Memo, Port, Shared};
+use api::metrics::Latency;
+use api::port::{Memo, Port, Shared};
 use api::profile::Profiles;
-use api::rate::Limiter;
 use api::tickets::TicketRow;
 use engine::Engine;
 use engine::clock::SystemClock;
@@ -135,18 +134,9 @@ impl Venue {
 }
 
 fn shared(engine: &Arc<Engine>) -> Shared {
-    Shared {
-        engine: Arc::clone(engine),
-        profiles: Profiles::load(None).expect("the built-in profiles are sound"),
-        limiter: Limiter::default(),
-        cold: ColdLookups::start(Box::new(|_, _| Ok(None))).unwrap(),
-        bell: Arc::new(Bell::default()),
-        metrics: PortMetrics::default(),
-        stages: None,
-        last_seen: parking_lot::RwLock::default(),
-        registration_secret: None,
-        registration_auto_approve: false,
-    }
+    let profiles = Profiles::load(None).expect("the built-in profiles are sound");
+    let cold = ColdLookups::start(Box::new(|_, _| Ok(None))).unwrap();
+    Shared::new(Arc::clone(engine), profiles, cold)
 }
 
 fn fill(engine: &Engine, profiles: &Profiles) {

@@ -1,5 +1,13 @@
 //! Things measured by turns in one run, so that their ratios hold although the machine does not stand still. Knows rounds
 //! and their order; refuses to know what is measured.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `turns` | the order of rounds, medians, ratios, the table |
+//! | `stacks` | the validation handler on several HTTP stacks |
+
+pub mod stacks;
+pub mod turns;
 
 use anyhow::Result;
 use load_tests::report::RunResult;

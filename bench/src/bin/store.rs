@@ -1,9 +1,10 @@
 //! `bench-store OUT_DIR [--quick] [--busy-ok] [--commit TEXT]`: measures the store on a real PostgreSQL and on SQLite; prints
 //! the tables and writes them to OUT_DIR/store.md and store.json. Knows flags and files; the steps are the library's.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use bench::store::{Amounts, Figures, measure, report};
-use load_tests::{limits, procfs};
+use load_tests::busy::{self, Busy};
+use load_tests::procfs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -36,13 +37,7 @@ fn settings() -> Result<Settings> {
 
 fn main() -> Result<()> {
     let Settings { out, amounts, busy_ok, commit } = settings()?;
-    let busy_share = procfs::busy_share(limits::BUSY_LOOK)?;
-    let too_busy = busy_share > limits::BUSY_SHARE_MAX;
-    ensure!(
-        busy_ok || !too_busy,
-        "others use {:.0} % of this machine: its figures would be theirs. Wait, or measure all the same with --busy-ok",
-        busy_share * 100.0
-    );
+    let Busy { share: busy_share, too_busy, .. } = busy::look_around(busy_ok)?;
     std::fs::create_dir_all(&out).with_context(|| format!("make {}", out.display()))?;
     let stores = measure(&amounts, &mut |step| eprintln!("== {step}"))?;
     let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();

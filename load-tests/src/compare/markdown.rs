@@ -6,6 +6,7 @@ use comfy_table::{Table, presets};
 
 use super::summary::{Medians, Spread};
 use super::{CompareResult, Round, Turn};
+use crate::busy::Busy;
 use crate::limits;
 use crate::report::{RunResult, latency_text};
 
@@ -38,19 +39,29 @@ fn head(text: &mut String, result: &CompareResult) {
         ),
     );
     push(text, &format!("- server on {}, client on {}", core(result.cores[0]), core(result.cores[1])));
+    let runs = result.rounds.iter().flat_map(Round::runs);
+    others(text, &result.before, runs.map(|run| run.foreign_share).fold(0.0, f64::max));
+    disk(text, &result.disk.file_system);
+    let others = [&result.per_scan, &result.open].into_iter().chain(&result.earlier_open);
+    let runs = result.rounds.iter().flat_map(Round::runs).chain(others);
+    for example in runs.flat_map(|run| &run.tally.examples) {
+        push(text, &format!("- **WRONG ANSWER: {example}**"));
+    }
+}
+
+/// What others used of the machine, before the start and at most during a round; loud where it was too much.
+pub fn others(text: &mut String, before: &Busy, foreign_share: f64) {
     push(
         text,
         &format!(
             "- before the start others used {:.1} % of the machine, load average {:.2}",
-            result.before.share * 100.0,
-            result.before.load_average
+            before.share * 100.0,
+            before.load_average
         ),
     );
-    if result.before.too_busy {
+    if before.too_busy {
         push(text, "- **The machine was busy (`--busy-ok`): these figures are no basis for a claim.**");
     }
-    let foreign_share =
-        result.rounds.iter().flat_map(Round::runs).map(|run| run.foreign_share).fold(0.0, f64::max);
     if foreign_share > limits::BUSY_SHARE_MAX {
         let percent = foreign_share * 100.0;
         push(
@@ -60,13 +71,12 @@ fn head(text: &mut String, result: &CompareResult) {
             ),
         );
     }
-    if matches!(result.disk.file_system.as_str(), "tmpfs" | "ramfs") {
+}
+
+/// Loud where data was not on a disk at all.
+pub fn disk(text: &mut String, file_system: &str) {
+    if matches!(file_system, "tmpfs" | "ramfs") {
         push(text, "- **The data was in memory, not on a disk: fdatasync cost nothing here.**");
-    }
-    let others = [&result.per_scan, &result.open].into_iter().chain(&result.earlier_open);
-    let runs = result.rounds.iter().flat_map(Round::runs).chain(others);
-    for example in runs.flat_map(|run| &run.tally.examples) {
-        push(text, &format!("- **WRONG ANSWER: {example}**"));
     }
 }
 
@@ -110,7 +120,8 @@ fn closed(text: &mut String, result: &CompareResult) {
     counts(text, result);
 }
 
-fn quotient(dividend: Spread, divisor: Spread) -> String {
+/// The quotient of two medians; 0 where there is no divisor.
+pub fn quotient(dividend: Spread, divisor: Spread) -> String {
     let ratio = if divisor.median > 0.0 { dividend.median / divisor.median } else { 0.0 };
     format!("{ratio:.2}")
 }
@@ -259,17 +270,20 @@ fn open(text: &mut String, result: &CompareResult) {
     );
 }
 
-fn table(header: Vec<&str>) -> Table {
+/// A table in markdown.
+pub fn table(header: Vec<&str>) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN).set_header(header);
     table
 }
 
-fn cell(spread: Spread, digits: usize) -> String {
+/// Median, lowest and highest, for a cell.
+pub fn cell(spread: Spread, digits: usize) -> String {
     let Spread { median, min, max } = spread;
     format!("{median:.digits$} ({min:.digits$} – {max:.digits$})")
 }
 
-fn push(text: &mut String, line: &str) {
+/// Appends a line.
+pub fn push(text: &mut String, line: &str) {
     writeln!(text, "{line}").expect("a String takes everything");
 }

@@ -13,16 +13,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::busy::{self, Busy};
 use crate::client::{self, Judging, RunSettings, Waiting};
 use crate::codes::{CodeChoice, CodePool};
 use crate::disk::{self, DiskResult};
 use crate::process::{Launch, Process, free_addrs};
 use crate::procfs::{self, Machine};
 use crate::report::RunResult;
-use crate::request::Device;
 use crate::server::{HEALTH_PATH, Server, ServerSettings};
 use crate::target::Target;
 use crate::{Outcome, affinity, limits};
@@ -95,17 +95,6 @@ pub struct CompareResult {
     pub rounds: Vec<Round>,
 }
 
-/// How busy the machine was.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Busy {
-    /// Over one minute; also sees what has just ended.
-    pub load_average: f64,
-    /// The share of all cores that was in use.
-    pub share: f64,
-    /// More than [`limits::BUSY_SHARE_MAX`]: measured all the same, because `--busy-ok` was given.
-    pub too_busy: bool,
-}
-
 /// One turn of each.
 #[derive(Debug, Clone, Serialize)]
 pub struct Round {
@@ -146,7 +135,7 @@ pub struct CatchUp {
 
 /// Runs everything.
 pub fn run(settings: &CompareSettings) -> Result<(CompareResult, Outcome)> {
-    let before = look_around(settings.busy_ok)?;
+    let before = busy::look_around(settings.busy_ok)?;
     affinity::pin_current_thread(settings.client_core)?;
     let (echo, echo_addr, _echo_dir) = start_echo(settings)?;
     let mut side = Side::start(settings, settings.demo.program.clone(), "gatehouse")?;
@@ -179,8 +168,8 @@ pub fn run(settings: &CompareSettings) -> Result<(CompareResult, Outcome)> {
     let earlier = (!earlier_runs.is_empty()).then(|| Medians::of(earlier_runs.into_iter()));
     let ratios = Ratios::of(&echo, &gatehouse, &open, &disk, &disk_paced);
     let result = CompareResult {
-        date: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
-        command: command_line(),
+        date: date(),
+        command: command_line("gatehouse-load"),
         commit: settings.commit.clone(),
         machine: procfs::machine(),
         before,
@@ -210,21 +199,14 @@ pub fn write(result: &CompareResult, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What was typed, without the directory this program happens to be in.
-pub fn command_line() -> String {
-    std::iter::once("gatehouse-load".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
+/// The date of a result.
+pub fn date() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn look_around(busy_ok: bool) -> Result<Busy> {
-    let (load_average, share) = (procfs::load_average()?, procfs::busy_share(limits::BUSY_LOOK)?);
-    let too_busy = share > limits::BUSY_SHARE_MAX;
-    ensure!(
-        busy_ok || !too_busy,
-        "others use {:.0} % of this machine (load average {load_average}); figures would be theirs as much as ours. \
-         Wait, or measure all the same with --busy-ok",
-        share * 100.0
-    );
-    Ok(Busy { load_average, share, too_busy })
+/// What was typed, without the directory the program happens to be in.
+pub fn command_line(program: &str) -> String {
+    std::iter::once(program.to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
 /// The echo server, its address, and the directory of its log.
@@ -297,14 +279,7 @@ fn catch_up(process: &Process, cpu_before_ns: u64, run: &RunResult) -> Result<Ca
 
 fn run_settings(settings: &CompareSettings, target: Target, pid: u32, label: &'static str) -> RunSettings {
     RunSettings {
-        target,
-        device: Device::default(),
-        connection_count: settings.connection_count,
-        per_scan: false,
-        warmup: settings.warmup,
-        length: settings.length,
         server_pid: Some(pid),
-        judging: Judging::Strict,
         // Sharing a core with the server, it would take the server's time.
         waiting: if settings.demo.core == Some(settings.client_core) {
             Waiting::Sleep
@@ -312,6 +287,7 @@ fn run_settings(settings: &CompareSettings, target: Target, pid: u32, label: &'s
             Waiting::Spin
         },
         progress: Some(label),
+        ..RunSettings::at(target, settings.connection_count, settings.warmup, settings.length)
     }
 }
 

@@ -1,0 +1,82 @@
+//! Engine, journal and device port in one directory, with the demo's venue and without a store: what every stack serves.
+//! Knows how the parts are put together; knows no socket.
+
+use anyhow::{Context, Result};
+use api::cold::ColdLookups;
+use api::demo;
+use api::metrics::Latency;
+use api::port::{Port, Shared};
+use api::profile::Profiles;
+use engine::Engine;
+use engine::clock::SystemClock;
+use engine::disk::StdDisk;
+use engine::journal::{Journal, JournalOptions};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// How often the journal's next segment is thought of, as a node does.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
+/// Between two slices of a segment that is made ahead, as a node does.
+const SPARE_PAUSE: Duration = Duration::from_millis(2);
+
+/// The parts, with their threads running; they end with the process. Cheap to clone.
+#[derive(Clone)]
+pub struct Alone {
+    shared: Arc<Shared>,
+    latency: Arc<Latency>,
+}
+
+// === impl Alone ===
+
+impl Alone {
+    /// Opens or makes it, with a journal that syncs before a record counts.
+    ///
+    /// # Errors
+    /// A directory that cannot be used, a damaged journal.
+    pub fn open(data_dir: &Path) -> Result<Alone> {
+        let folder = data_dir.join("journal");
+        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let disk = Arc::new(StdDisk::open(&folder)?);
+        let (engine, _) = Engine::open(disk, Arc::new(SystemClock), JournalOptions::default())?;
+        let alone = Alone::over(engine)?;
+        let journal = alone.journal().clone();
+        thread::Builder::new().name("journal".to_owned()).spawn(move || journal.run_writer())?;
+        let journal = alone.journal().clone();
+        thread::Builder::new().name("housekeeping".to_owned()).spawn(move || keep_house(&journal))?;
+        Ok(alone)
+    }
+
+    /// Without the threads: whoever calls commits the journal.
+    pub(super) fn over(engine: Engine) -> Result<Alone> {
+        let profiles = Profiles::load(None).map_err(|mistakes| anyhow::anyhow!(mistakes.join("; ")))?;
+        demo::put_up(&engine, &profiles)?;
+        engine.journal().sync()?;
+        let cold = ColdLookups::start(Box::new(|_, _| Ok(None)))?;
+        let latency = Arc::default();
+        let shared = Shared::new(Arc::new(engine), profiles, cold);
+        shared.listen_to_journal(std::slice::from_ref(&latency));
+        Ok(Alone { shared: Arc::new(shared), latency })
+    }
+
+    /// The port of a worker.
+    pub fn port(&self) -> Port {
+        Port::new(Arc::clone(&self.shared), Arc::clone(&self.latency))
+    }
+
+    /// The journal its decisions are in.
+    pub fn journal(&self) -> &Journal {
+        self.shared.engine.journal()
+    }
+}
+
+fn keep_house(journal: &Journal) {
+    loop {
+        thread::park_timeout(HOUSEKEEPING_EVERY);
+        journal.prepare_spare(&mut || {
+            thread::park_timeout(SPARE_PAUSE);
+            true
+        });
+    }
+}

@@ -1,0 +1,174 @@
+//! `bench-beside stacks`: measures things beside each other in one run, prints the table and writes it to a directory. Knows
+//! flags and what the tables' readers have to know; the measuring is the library's.
+
+use anyhow::{Context, Result};
+use bench::beside::stacks::side::Sides;
+use bench::beside::turns::Turns;
+use clap::{Args, Parser, Subcommand};
+use load_tests::cli::LaunchArgs;
+use load_tests::{Outcome, process};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Gatehouse beside others, by turns in one run.
+#[derive(Parser)]
+#[command(name = "bench-beside")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The validation handler on several HTTP stacks
+    Stacks(StacksArgs),
+    /// How children are started; not for people
+    #[command(name = process::LAUNCH_COMMAND, hide = true)]
+    Launch(LaunchArgs),
+}
+
+/// Flags of every comparison.
+#[derive(Args)]
+struct TurnsArgs {
+    /// Write the table and every single run here
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Turns of each side
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
+    rounds: u8,
+    /// How long each measurement is
+    #[arg(long, default_value_t = 8.0)]
+    seconds: f64,
+    /// How long to send before each measurement
+    #[arg(long, default_value_t = 2.0)]
+    warmup: f64,
+    /// One short round: shows that everything runs; its figures mean nothing
+    #[arg(long)]
+    quick: bool,
+    /// Measure although others use the machine; the result says so
+    #[arg(long)]
+    busy_ok: bool,
+    /// The commit of the source, for the report
+    #[arg(long, default_value = "not told")]
+    commit: String,
+    /// The core of the servers
+    #[arg(long, default_value_t = 0)]
+    server_core: usize,
+    /// The core of this program
+    #[arg(long, default_value_t = 1)]
+    client_core: usize,
+    /// Where data lives during the run: a directory on the disk to measure
+    #[arg(long)]
+    work_dir: Option<PathBuf>,
+}
+
+/// Flags of `stacks`.
+#[derive(Args)]
+struct StacksArgs {
+    #[command(flatten)]
+    turns: TurnsArgs,
+    /// The program `gatehouse`; by default the one beside this program
+    #[arg(long)]
+    gatehouse: Option<PathBuf>,
+    /// Keep-alive connections
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    connections: u16,
+}
+
+/// What a reader of the table of stacks has to know.
+const STACKS_NOTES: [&str; 5] = [
+    "every side but the limit does the real thing: key, decision, journal; no answer leaves before its record is synced (the \
+     bench device has no rate limit, as everywhere in our figures). Of every 100 scans 79 are staff codes (admitted), 1 is a fresh code (admitted once), 20 are used codes (denied)",
+    "`gatehouse serve` carries everything over to its SQLite store besides and takes checkpoints; what of it is done after the \
+     last answer is not in its CPU. The three others have no store: compare may_minihttp and axum with our port alone",
+    "all gather the records of one look at their sockets for one sync, and one wake-up of the worker serves all whom a sync \
+     has made durable",
+    "may_minihttp does not tell the peer's address and sends no header line of a reply but its content type; every side but \
+     `gatehouse serve` and our port alone lacks the limits and deadlines that a gate's network needs",
+    "server CPU is what the kernel counted for the server's threads during the measurement",
+];
+
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Stacks(args) => stacks(&args),
+        Command::Launch(args) => launch(&args),
+    };
+    match ended {
+        Ok(Outcome::Right) => ExitCode::SUCCESS,
+        Ok(_) => {
+            eprintln!("FAILED: wrong or missing answers; the figures are worth nothing");
+            ExitCode::from(1)
+        }
+        Err(error) => {
+            eprintln!("bench-beside: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn stacks(args: &StacksArgs) -> Result<Outcome> {
+    let sides = Sides {
+        gatehouse: args.gatehouse.clone().map_or_else(|| beside_this("gatehouse"), Ok)?,
+        bench_stack: beside_this("bench-stack")?,
+        server_core: args.turns.server_core,
+        connections: usize::from(args.connections),
+        work_dir: args.turns.work_dir(),
+    };
+    let turns = Turns {
+        title: "One validation handler on several HTTP stacks",
+        first_is: "limit",
+        notes: STACKS_NOTES.map(str::to_owned).into(),
+        ..args.turns.turns()?
+    };
+    let report = turns.measure(|| sides.start())?;
+    println!("{}", report.markdown());
+    if let Some(out) = &args.turns.out {
+        report.write(out, "stacks")?;
+        eprintln!("written: {0}/stacks.json, {0}/stacks.md", out.display());
+    }
+    Ok(report.outcome())
+}
+
+// === impl TurnsArgs ===
+
+impl TurnsArgs {
+    fn work_dir(&self) -> PathBuf {
+        self.work_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
+    fn turns(&self) -> Result<Turns> {
+        let seconds = |text| Duration::try_from_secs_f64(text).context("no length of time");
+        let (rounds, warmup, length) = if self.quick {
+            (1, Duration::from_millis(200), Duration::from_millis(500))
+        } else {
+            (usize::from(self.rounds), seconds(self.warmup)?, seconds(self.seconds)?)
+        };
+        Ok(Turns {
+            rounds,
+            warmup,
+            length,
+            client_core: self.client_core,
+            server_core: self.server_core,
+            work_dir: self.work_dir(),
+            busy_ok: self.busy_ok,
+            commit: self.commit.clone(),
+            program: "bench-beside",
+            title: "",
+            first_is: "first",
+            notes: Vec::new(),
+        })
+    }
+}
+
+/// A program of the same build.
+fn beside_this(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    Ok(own.with_file_name(name))
+}
+
+fn launch(args: &LaunchArgs) -> Result<Outcome> {
+    let (program, rest) = args.command.split_first().context("no program to become")?;
+    process::become_program(args.core, Path::new(program), rest)?;
+    Ok(Outcome::Right)
+}
