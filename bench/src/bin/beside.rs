@@ -77,9 +77,10 @@ struct StacksArgs {
 }
 
 /// What a reader of the table of stacks has to know.
-const STACKS_NOTES: [&str; 5] = [
-    "every side but the limit does the real thing: key, decision, journal; no answer leaves before its record is synced (the \
-     bench device has no rate limit, as everywhere in our figures). Of every 100 scans 79 are staff codes (admitted), 1 is a fresh code (admitted once), 20 are used codes (denied)",
+const STACKS_NOTES: [&str; 6] = [
+    "every side but the limit does the real thing: key, rate limit (one that is counted and never reached), decision, \
+     journal; no answer leaves before its record is synced",
+    "of every 100 scans 79 are staff codes (admitted), 1 is a fresh code (admitted once), 20 are used codes (denied)",
     "`gatehouse serve` carries everything over to its SQLite store besides and takes checkpoints; what of it is done after the \
      last answer is not in its CPU. The three others have no store: compare may_minihttp and axum with our port alone",
     "all gather the records of one look at their sockets for one sync, and one wake-up of the worker serves all whom a sync \

@@ -1,4 +1,4 @@
-//! `bench-stack own|may|axum|echo --addr ADDR --data-dir DIR`: one HTTP stack with the validation handler, for ever. Knows
+//! `bench-stack gatehouse|may|axum|echo --addr ADDR --data-dir DIR`: one HTTP stack with the validation handler, for ever. Knows
 //! flags; the stacks are the library's.
 
 use anyhow::{Context, Result};
@@ -14,7 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "bench-stack")]
 struct Settings {
-    /// own, may, axum or echo
+    /// gatehouse, may, axum or echo
     stack: String,
     /// Where to listen
     #[arg(long)]

@@ -8,6 +8,7 @@ use api::metrics::Latency;
 use api::port::{Port, Shared};
 use api::profile::Profiles;
 use engine::Engine;
+use engine::catalog::{Device, Entity};
 use engine::clock::SystemClock;
 use engine::disk::StdDisk;
 use engine::journal::{Journal, JournalOptions};
@@ -20,6 +21,11 @@ use std::time::Duration;
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
 /// Between two slices of a segment that is made ahead, as a node does.
 const SPARE_PAUSE: Duration = Duration::from_millis(2);
+
+/// The device the load speaks as.
+const BENCH_DEVICE: &str = "KQT300_900";
+/// Its limit: it is counted and told, and nobody reaches it.
+pub const RATE_PER_MINUTE: u32 = 1_000_000_000;
 
 /// The parts, with their threads running; they end with the process. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +58,7 @@ impl Alone {
     pub(super) fn over(engine: Engine) -> Result<Alone> {
         let profiles = Profiles::load(None).map_err(|mistakes| anyhow::anyhow!(mistakes.join("; ")))?;
         demo::put_up(&engine, &profiles)?;
+        limit_bench_device(&engine)?;
         engine.journal().sync()?;
         let cold = ColdLookups::start(Box::new(|_, _| Ok(None)))?;
         let latency = Arc::default();
@@ -69,6 +76,15 @@ impl Alone {
     pub fn journal(&self) -> &Journal {
         self.shared.engine.journal()
     }
+}
+
+/// The demo's bench device has no rate limit; here its requests are counted like everybody's.
+fn limit_bench_device(engine: &Engine) -> Result<()> {
+    let catalog = engine.catalog();
+    let device = catalog.device_named(BENCH_DEVICE).and_then(|id| catalog.device(id));
+    let device = device.context("the demo has no bench device")?.clone();
+    engine.put(None, Entity::Device(Device { rate_per_minute: Some(RATE_PER_MINUTE), ..device }))?;
+    Ok(())
 }
 
 fn keep_house(journal: &Journal) {

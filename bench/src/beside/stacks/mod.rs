@@ -49,7 +49,7 @@ impl Stack {
     pub fn word(self) -> &'static str {
         match self {
             Stack::Echo => "echo",
-            Stack::Own => "own",
+            Stack::Own => "gatehouse",
             Stack::May => "may",
             Stack::Axum => "axum",
         }

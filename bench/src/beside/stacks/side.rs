@@ -2,6 +2,7 @@
 //! and after each round. Knows processes and the load program; knows nothing of the stacks' insides.
 
 use super::Stack;
+use super::alone::RATE_PER_MINUTE;
 use crate::beside::Side;
 use anyhow::{Context, Result};
 use load_tests::client::{self, Judging, RunSettings};
@@ -9,6 +10,7 @@ use load_tests::codes::{CodeChoice, CodePool};
 use load_tests::listening;
 use load_tests::process::{Launch, Process, free_addrs};
 use load_tests::report::RunResult;
+use load_tests::request::Device;
 use load_tests::server::{Data, HEALTH_PATH, Server, ServerSettings};
 use load_tests::target::Target;
 use std::net::SocketAddr;
@@ -86,6 +88,9 @@ impl Sides {
         };
         let mut server = Server::new(settings, &self.work_dir)?;
         server.start()?;
+        let file = server.dir().join("limit.toml");
+        std::fs::write(&file, limited_device()).with_context(|| format!("write {}", file.display()))?;
+        server.import_venue(&file)?;
         let addr = server.device_addr;
         self.side(name, Running::Whole(server), addr, Judging::Strict)
     }
@@ -103,6 +108,14 @@ impl Sides {
         side.process()?.wait_quiet()?;
         Ok(side)
     }
+}
+
+/// The bench device with the limit it has in the other stacks too, as a venue file.
+fn limited_device() -> String {
+    let Device { device_id, api_key, location } = Device::default();
+    format!(
+        "[[device]]\nname = '{device_id}'\ngate = '{location}'\nkey = '{api_key}'\nrate_per_minute = {RATE_PER_MINUTE}\n"
+    )
 }
 
 fn launch(program: &Path, stack: Stack, addr: SocketAddr, dir: &Path, core: usize) -> Launch {
