@@ -22,6 +22,7 @@ out=${2:-target/profile}
 target=${CARGO_TARGET_DIR:-target}/profiled
 tools=${CARGO_TARGET_DIR:-target}/tools
 data=$(mktemp -d "${WORK_DIR:-${TMPDIR:-/tmp}}/gatehouse-profile.XXXXXX")
+program=$target/release/gatehouse
 server=
 
 stop_node() {
@@ -48,7 +49,7 @@ prepare() {
 
 # Starts the node, with the environment given, and finds its device port: $server and $url.
 start_node() {
-  taskset -c 0 env "$@" "$target/release/gatehouse" serve --demo --live off --workers 1 --data-dir "$data/node" \
+  taskset -c 0 env "$@" "$program" serve --demo --live off --workers 1 --data-dir "$data/node" \
     --device-addr 127.0.0.1:0 --admin-addr 127.0.0.1:0 >"$data/screen" 2>"$data/log" &
   server=$!
   for _ in $(seq 300); do
@@ -103,13 +104,20 @@ import_tickets() {
     >"$data/import" 2>&1 || die "the import failed: $(cat "$data/import")"
 }
 
-# Bytes by the innermost function of ours (or of SQLite) that wanted them. A frame that was inlined counts as one.
+# Names as they are written in the source, without the compiler's hashes.
+readable() {
+  c++filt | sed -E -e 's/::h[0-9a-f]{16}//g' -e 's/\[[0-9a-f]{16}\]//g' -e 's/(^|;)_(\$LT\$)/\1\2/g' \
+    -e 's/\$LT\$/</g' -e 's/\$GT\$/>/g' -e 's/\$u20\$/ /g' -e 's/\$RF\$/\&/g' -e 's/\$C\$/,/g' \
+    -e 's/\$u7b\$/{/g' -e 's/\$u7d\$/}/g' -e 's/\.\./::/g'
+}
+
+# Bytes by the innermost function of ours that wanted them, and whether it was SQLite that asked for it.
 by_place() {
   awk '{
-    bytes = $NF; sub(/ [0-9]+$/, ""); count = split($0, frames, ";"); place = "(no name)"
+    bytes = $NF; sub(/ [0-9]+$/, ""); count = split($0, frames, ";"); place = "(not ours)"
     for (n = count; n > 0; n--)
-      if (frames[n] ~ /(^|[< ])(engine|api|store|gatehouse|rusqlite)::|^sqlite3/) { place = frames[n]; break }
-    total += bytes; sum[place] += bytes
+      if (frames[n] ~ /(^|[<& ])(engine|api|store|gatehouse)::/) { place = frames[n]; break }
+    total += bytes; sum[place ($0 ~ /;sqlite3/ ? ", in SQLite" : "")] += bytes
   }
   END {
     printf "%12.0f 100.0 %%  everything at the peak\n", total
@@ -122,11 +130,16 @@ heap() {
   command -v heaptrack_print >/dev/null || die "heaptrack is missing: install it (on Debian the package heaptrack)"
   local lib
   lib=$(dirname "$(dirname "$(readlink -f "$(command -v heaptrack)")")")/lib/heaptrack
+  command -v c++filt >/dev/null || die "c++filt is missing: install binutils"
   [ -e "$lib/libheaptrack_preload.so" ] || die "heaptrack's library is not in $lib"
   prepare --features api/heap-profile
   # Once without the profiler, so that what an import needs for a moment is not what is looked at.
   start_node
   stop_node
+  # Without line tables: heaptrack tells functions by their whole names then, and none in the wrong order because it was
+  # inlined.
+  objcopy --strip-debug "$target/release/gatehouse" "$target/release/gatehouse-heap"
+  program=$target/release/gatehouse-heap
   say "importing ${TICKETS:-100000} tickets"
   import_tickets "${TICKETS:-100000}"
   start_node LD_PRELOAD="$lib/libheaptrack_preload.so" DUMP_HEAPTRACK_OUTPUT="$data/raw"
@@ -134,7 +147,8 @@ heap() {
   wait "$load"
   stop_node
   "$lib/libexec/heaptrack_interpret" <"$data/raw" >"$data/heap" 2>"$data/log"
-  heaptrack_print -f "$data/heap" --flamegraph-cost-type peak -F "$data/folded" -p 0 -a 0 -T 0 >"$data/summary"
+  heaptrack_print -f "$data/heap" --flamegraph-cost-type peak -F "$data/stacks" -p 0 -a 0 -T 0 >"$data/summary"
+  readable <"$data/stacks" >"$data/folded"
   draw heap.svg --title "gatehouse: bytes at the peak of its memory" --colors mem --countname bytes
   { by_place; echo; grep -E '^(total runtime|calls to|peak heap|peak RSS)' "$data/summary"; } >"$out/heap.txt"
   head -n 25 "$out/heap.txt"
