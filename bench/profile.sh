@@ -108,7 +108,7 @@ import_tickets() {
 readable() {
   c++filt | sed -E -e 's/::h[0-9a-f]{16}//g' -e 's/\[[0-9a-f]{16}\]//g' -e 's/(^|;)_(\$LT\$)/\1\2/g' \
     -e 's/\$LT\$/</g' -e 's/\$GT\$/>/g' -e 's/\$u20\$/ /g' -e 's/\$RF\$/\&/g' -e 's/\$C\$/,/g' \
-    -e 's/\$u7b\$/{/g' -e 's/\$u7d\$/}/g' -e 's/\.\./::/g'
+    -e 's/\$u7b\$/{/g' -e 's/\$u7d\$/}/g' -e 's/\$u5b\$/[/g' -e 's/\$u5d\$/]/g' -e 's/\.\./::/g'
 }
 
 # Bytes by the innermost function of ours that wanted them, and whether it was SQLite that asked for it.

@@ -7,7 +7,9 @@ use std::io::Write;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [a, b] = args.as_slice() else { bail!("usage: bench-compare A B (folders of results, or JSON files)") };
+    let [a, b] = args.as_slice() else {
+        bail!("usage: bench-compare A B (folders of results, or JSON files)")
+    };
     let (a, b) = (Run::read(a)?, Run::read(b)?);
     let page = page::markdown(&a, &b, &Comparison::of(&a, &b));
     // Whoever reads only the beginning closes the pipe.

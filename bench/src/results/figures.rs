@@ -79,7 +79,9 @@ impl Figures {
         for (place, entry) in entries.iter().enumerate() {
             let name = NAMED_BY.iter().find_map(|name| entry.get(name)?.as_str());
             let numbered = entry.is_number() && entries.len() <= LIST_MAX;
-            let Some(name) = name.map(str::to_owned).or(numbered.then(|| place.to_string())) else { continue };
+            let Some(name) = name.map(str::to_owned).or(numbered.then(|| place.to_string())) else {
+                continue;
+            };
             path.push(name);
             self.walk(path, entry);
             path.pop();

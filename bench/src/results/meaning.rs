@@ -41,6 +41,9 @@ const UNTOLD: &[&str] = &["command", "started_at", "server"];
 /// Neither figures nor settings: what the machine did before, and when something was meant to happen.
 const ASIDE: &[&str] = &["before", "cuts_s", "from_s", "to_s", "at", "at_s"];
 
+/// What no change of ours makes faster or slower: the bare echo and the bare disk.
+const YARDSTICKS: &[&str] = &["echo", "disk", "disk_paced"];
+
 /// Whole names, before any ending counts.
 const NAMES: &[(&str, &str, Better)] = &[
     ("wrong", "", Better::Lower),
@@ -103,10 +106,16 @@ pub fn is_told(setting: &str) -> bool {
     !UNTOLD.contains(&setting)
 }
 
+/// Whether the figure of this path, joined by dots, is of the machine and not of ours.
+pub fn is_yardstick(path: &str) -> bool {
+    path.split('.').next().is_some_and(|first| YARDSTICKS.contains(&first))
+}
+
 /// The meaning of the nearest name that has one, from the leaf upwards: `threads_us.journal` is in microseconds. A
 /// length of measuring, which is called `seconds` and nothing else, is none.
 pub fn meaning(path: &[String]) -> Meaning {
-    let words = |known: &(&'static str, &'static str, Better)| Meaning { unit: known.1, better: Some(known.2) };
+    let words =
+        |known: &(&'static str, &'static str, Better)| Meaning { unit: known.1, better: Some(known.2) };
     let named = path.iter().rev().find_map(|name| {
         let whole = NAMES.iter().find(|(own, ..)| own == name);
         whole.or_else(|| ENDINGS.iter().find(|(ending, ..)| ends_with_words(name, ending))).map(words)

@@ -155,9 +155,20 @@ impl Comparison {
         }
     }
 
-    /// How many figures came out as `verdict`.
+    /// How many figures of ours came out as `verdict`.
     pub fn count(&self, verdict: Verdict) -> usize {
-        self.files.iter().flat_map(|(_, pairs)| pairs).filter(|pair| pair.verdict == verdict).count()
+        self.pairs().filter(|pair| pair.verdict == verdict && !meaning::is_yardstick(&pair.name)).count()
+    }
+
+    /// Figures of the machine itself that are not what they were: then part of every other difference is the machine's.
+    pub fn yardsticks_moved(&self) -> impl Iterator<Item = &Pair> {
+        self.pairs().filter(|pair| {
+            meaning::is_yardstick(&pair.name) && matches!(pair.verdict, Verdict::Worse | Verdict::Better)
+        })
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = &Pair> {
+        self.files.iter().flat_map(|(_, pairs)| pairs)
     }
 }
 
@@ -214,10 +225,19 @@ mod tests {
         assert!(!found.machines_differ, "the same machine with another kernel");
         let kernel = found.settings.iter().find(|(name, ..)| name == "kernel").unwrap();
         assert_ne!(kernel.1, kernel.2);
-        assert_eq!(found.commits.map(|own| own.into_iter().collect::<Vec<_>>()), [
-            vec!["c22374c4ddec".to_owned()],
-            vec!["78ee2d1eab80".to_owned()]
-        ]);
+        assert_eq!(
+            found.commits.map(|own| own.into_iter().collect::<Vec<_>>()),
+            [vec!["c22374c4ddec".to_owned()], vec!["78ee2d1eab80".to_owned()]]
+        );
+    }
+
+    #[test]
+    fn a_machine_that_ran_otherwise_is_told_and_not_counted_as_ours() {
+        let found = compare(BEFORE, AFTER);
+        let moved: Vec<_> = found.yardsticks_moved().map(|pair| pair.name.as_str()).collect();
+        assert!(moved.contains(&"echo.answers_per_second"), "{moved:?}");
+        let all = found.pairs().filter(|pair| pair.verdict == Verdict::Better).count();
+        assert_eq!(found.count(Verdict::Better), all - moved.len());
     }
 
     #[test]
@@ -236,7 +256,7 @@ mod tests {
             let found = compare(place, place);
             let all: usize = found.files.iter().map(|(_, pairs)| pairs.len()).sum();
             assert!(all > 20, "{place} has {all} figures");
-            assert_eq!(found.count(Verdict::Same), all);
+            assert!(found.pairs().all(|pair| pair.verdict == Verdict::Same));
             assert!(found.settings.is_empty() && found.alone.iter().all(BTreeMap::is_empty));
         }
     }

@@ -37,6 +37,14 @@ fn preface(found: &Comparison) -> String {
     for (name, busy) in ["A", "B"].iter().zip(&found.busy).filter(|(_, busy)| !busy.is_empty()) {
         text += &format!("**Others used the machine of {name} ({}).**\n\n", joined(busy));
     }
+    let moved: Vec<_> =
+        found.yardsticks_moved().map(|pair| format!("{} × {}", pair.name, ratio(pair))).collect();
+    if !moved.is_empty() {
+        text += &format!(
+            "**The machine itself ran otherwise: {}. So a part of every difference is the machine's.**\n\n",
+            moved.join(", ")
+        );
+    }
     let [a, b] = &found.commits;
     if a != b {
         text += &format!("- commit: {} / {}\n", joined(a), joined(b));
@@ -59,7 +67,7 @@ fn table(pairs: &[Pair]) -> Table {
             number(pair.a),
             number(pair.b),
             pair.meaning.unit.to_owned(),
-            pair.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            ratio(pair),
             pair.verdict.word().to_owned(),
         ]);
     }
@@ -69,6 +77,15 @@ fn table(pairs: &[Pair]) -> Table {
         }
     }
     table
+}
+
+/// Two digits behind the point, or more where there would be nothing else.
+fn ratio(pair: &Pair) -> String {
+    match pair.ratio() {
+        None => String::new(),
+        Some(ratio) if ratio.abs() < 0.01 && ratio != 0.0 => number(ratio),
+        Some(ratio) => format!("{ratio:.2}"),
+    }
 }
 
 /// Four digits or the whole part, whichever is more.
@@ -127,7 +144,8 @@ mod tests {
         ] {
             assert!(page.contains(expected), "{expected}\nis not in\n{page}");
         }
-        let rows: Vec<_> = page.lines().filter(|line| line.contains("| ns ") || line.contains("µs")).collect();
+        let rows: Vec<_> =
+            page.lines().filter(|line| line.contains("| ns ") || line.contains("µs")).collect();
         assert!(rows[0].contains("a.ns") && rows[0].contains("2.00") && rows[0].contains("**worse**"));
         assert!(rows[1].contains("x_us") && rows[1].contains("worse?"));
     }

@@ -19,7 +19,7 @@ pub enum Verdict {
     WithinSpread,
     /// Its name does not say which way is better.
     Unjudged,
-    /// Equal to the last digit.
+    /// Equal to the last digit, and the spread too where both have one.
     Same,
 }
 
@@ -90,7 +90,7 @@ impl Pair {
 }
 
 fn verdict(a: &Figure, b: &Figure) -> Verdict {
-    if a.value == b.value && a.spread == b.spread {
+    if a.value == b.value && (a.spread == b.spread || a.spread.is_none() || b.spread.is_none()) {
         return Verdict::Same;
     }
     let Some(better) = a.meaning.better else { return Verdict::Unjudged };
@@ -136,6 +136,7 @@ mod tests {
         assert_eq!(verdict(&of(1.0, Better::Lower), &of(2.0, Better::Lower)), Verdict::WorseOnce);
         assert_eq!(verdict(&of(1.0, Better::Higher), &of(2.0, Better::Higher)), Verdict::BetterOnce);
         let spread = figure(2.0, Some((1.9, 2.1)), Some(Better::Lower));
+        assert_eq!(verdict(&of(2.0, Better::Lower), &spread), Verdict::Same);
         assert_eq!(verdict(&of(1.0, Better::Lower), &spread), Verdict::WorseOnce);
     }
 
