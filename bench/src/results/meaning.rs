@@ -29,6 +29,7 @@ const SETTINGS: &[&str] = &[
     "cores",
     "connections",
     "pace",
+    "scenario",
     "file_system",
     "tickets",
     "client_spins",
