@@ -12,6 +12,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
+#[cfg(not(feature = "heap-profile"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

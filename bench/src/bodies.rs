@@ -43,6 +43,27 @@ pub fn parse_serde_json(body: &[u8]) -> usize {
     serde_json::from_slice::<Plain<'_>>(body).expect("the example is JSON").qr_data.len()
 }
 
+/// What simd-json takes along from body to body: it writes into what it reads, so it gets a copy.
+#[derive(Default)]
+pub struct SimdJson {
+    body: Vec<u8>,
+    buffers: simd_json::Buffers,
+}
+
+// === impl SimdJson ===
+
+impl SimdJson {
+    /// The same with simd-json into the same five fields. Its copy of the body is a part of its price.
+    pub fn parse(&mut self, body: &[u8]) -> usize {
+        self.body.clear();
+        self.body.extend_from_slice(body);
+        simd_json::serde::from_slice_with_buffers::<Plain<'_>>(&mut self.body, &mut self.buffers)
+            .expect("the example is JSON")
+            .qr_data
+            .len()
+    }
+}
+
 /// An admission, ready to be written as a reply.
 pub struct Reply {
     profiles: Profiles,
@@ -96,15 +117,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_readers_find_the_same_code() {
-        let mut scratch = Scratch::default();
+    fn four_readers_find_the_same_code() {
+        let (mut scratch, mut simd_json) = (Scratch::default(), SimdJson::default());
         let lengths = [
             parse(EXAMPLE, &mut scratch),
             parse(EXAMPLE_ESCAPED, &mut scratch),
             parse_serde_json(EXAMPLE),
             parse_serde_json(EXAMPLE_ESCAPED),
+            simd_json.parse(EXAMPLE),
+            simd_json.parse(EXAMPLE_ESCAPED),
         ];
-        assert_eq!(lengths, ["TICKET_QR_CODE_123".len(); 4]);
+        assert_eq!(lengths, ["TICKET_QR_CODE_123".len(); 6]);
     }
 
     #[test]

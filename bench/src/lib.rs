@@ -8,7 +8,10 @@
 //! | `direct` | look-up, decision and application on a bare `State` |
 //! | `node` | the same through `Engine`, with a journal |
 //! | `journal` | records in batches on a disk |
+//! | `heads` | request heads, whole and in pieces |
 //! | `bodies` | scan bodies in, replies out |
+//! | `rows` | records into the embedded store, batch by batch |
+//! | `results` | results of two runs, figure by figure |
 //! | `beside` | whole servers by turns in one run |
 //! | `store` | the projection on real databases: how it keeps up, what it answers |
 //!
@@ -17,8 +20,11 @@
 pub mod beside;
 pub mod bodies;
 pub mod direct;
+pub mod heads;
 pub mod journal;
 pub mod node;
+pub mod results;
+pub mod rows;
 pub mod store;
 pub mod stream;
 pub mod venue;

@@ -21,7 +21,7 @@ const IMPORT_CHUNK: usize = 10_000;
 /// An engine, its clock and the scans for it.
 pub struct Node {
     /// The engine.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     clock: Arc<ManualClock>,
     disk: Arc<dyn Disk>,
     stream: Stream,
@@ -66,7 +66,7 @@ impl Node {
         let (engine, _) =
             Engine::open_from(state, Arc::clone(&disk), clock.clone(), options).context("open the engine")?;
         let stream = Stream::new(tickets.max(1), 1);
-        Ok(Node { engine, clock, disk, stream, step_ms: 1, admitted: 0, _dir: None })
+        Ok(Node { engine: Arc::new(engine), clock, disk, stream, step_ms: 1, admitted: 0, _dir: None })
     }
 
     /// Does `count` scans, all of which must be admitted, with a commit every `COMMIT_EVERY`.

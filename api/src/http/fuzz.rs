@@ -1,8 +1,8 @@
 //! What must hold for any bytes at all, checked on the framing alone: no socket, no service.
 //! A random search (a test here, an external fuzzer elsewhere) calls [`fuzz_framing`].
 
-use super::buffer::Buffer;
-use super::framing::{Framer, Refusal, Step};
+use super::feed::Feed;
+use super::framing::{Refusal, Step};
 use super::limits::Limits;
 use super::message::Method;
 
@@ -16,6 +16,9 @@ const LIMITS: Limits = Limits {
     buffer_bytes_initial: 256,
     ..Limits::DEFAULT
 };
+
+/// So that a body's limit depends on the path, as a service's does.
+const BODY_PER_PATH_BYTE: usize = 8;
 
 /// One accepted request, as far as a service could see it.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,57 +62,41 @@ pub fn fuzz_framing(data: &[u8]) {
 
 /// Feeds `data` in pieces of the given sizes, as reads of a connection would.
 fn run(data: &[u8], sizes: impl IntoIterator<Item = usize>) -> Outcome {
-    let mut buffer = Buffer::new(LIMITS.buffer_bytes_initial);
-    let mut framer = Framer::new();
+    let mut feed = Feed::new(LIMITS);
     let mut outcome = Outcome::default();
     let mut sizes = sizes.into_iter();
     let mut fed = 0;
     while fed < data.len() && outcome.refusal.is_none() {
         let piece = sizes.next().unwrap_or(1).min(data.len() - fed);
-        for chunk in data[fed..fed + piece].chunks(64) {
-            while buffer.spare().len() < chunk.len() {
-                grow(&mut buffer);
-            }
-            buffer.spare()[..chunk.len()].copy_from_slice(chunk);
-            buffer.fill(chunk.len());
-        }
+        feed.give(&data[fed..fed + piece]);
         fed += piece;
-        take_requests(&mut framer, &mut buffer, &mut outcome);
+        take_requests(&mut feed, &mut outcome);
     }
     if outcome.refusal.is_none() {
-        outcome.rest = buffer.filled().len();
+        outcome.rest = feed.buffer.filled().len();
     }
     outcome
 }
 
-/// `make_room` promises only one byte; a piece may need more.
-fn grow(buffer: &mut Buffer) {
-    let filled = buffer.filled().to_vec();
-    let mut larger = Buffer::new(buffer.capacity() * 2);
-    larger.spare()[..filled.len()].copy_from_slice(&filled);
-    larger.fill(filled.len());
-    *buffer = larger;
-}
-
-fn take_requests(framer: &mut Framer, buffer: &mut Buffer, outcome: &mut Outcome) {
+fn take_requests(feed: &mut Feed, outcome: &mut Outcome) {
     loop {
-        match framer.step(buffer, &LIMITS, |_, path| path.len() * 8) {
+        match feed.step(BODY_PER_PATH_BYTE) {
             Step::More => return,
             Step::Refuse(refusal) => {
                 outcome.refusal = Some(refusal);
                 return;
             }
             Step::Whole => {
-                let (bytes, head) = (buffer.filled(), &framer.head);
+                let (bytes, head) = (feed.buffer.filled(), &feed.framer.head);
                 outcome.requests.push(Seen {
                     method: head.method,
                     path: head.path(bytes).to_owned(),
                     query: head.query(bytes).map(str::to_owned),
                     headers: head.headers(bytes).iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect(),
-                    body: framer.body(bytes).to_vec(),
+                    body: feed.framer.body(bytes).to_vec(),
                     keep_alive: head.keep_alive,
                 });
-                framer.finish(buffer);
+                feed.framer.finish(&mut feed.buffer);
             }
         }
     }
@@ -133,7 +120,7 @@ fn check(seen: &Seen) {
         (None, None) => assert!(seen.body.is_empty(), "a body came from nowhere"),
     }
     assert!(seen.body.len() <= LIMITS.body_bytes_max);
-    assert!(seen.body.len() <= seen.path.len() * 8);
+    assert!(seen.body.len() <= seen.path.len() * BODY_PER_PATH_BYTE);
     assert!(seen.path.starts_with('/') || (seen.path == "*" && seen.method == Method::Options));
     assert!(!seen.path.contains('?') && !seen.path.contains(' '));
     for (name, value) in &seen.headers {

@@ -11,6 +11,7 @@
 //! | `worker.rs`, `durability.rs` | what connections of one thread share: clock, deadlines, buffers, the journal gate |
 //! | `server.rs`, `stats.rs` | threads, listeners, drain, counters |
 //! | `stages.rs` | how long the steps of an answer take |
+//! | `feed.rs` | the framing fed by hand, without a socket |
 //! | `fuzz.rs` | the framing's promises for any bytes |
 //!
 //! Invariants: no byte of one request is ever run as another (H1): after the first framing fault nothing more of
@@ -22,6 +23,7 @@
 mod buffer;
 mod connection;
 mod durability;
+mod feed;
 mod framing;
 mod fuzz;
 mod head;
@@ -34,6 +36,7 @@ mod stats;
 mod worker;
 
 pub use durability::Durable;
+pub use feed::{Feed, Lengths};
 pub use fuzz::fuzz_framing;
 pub use limits::{HEADERS_MAX, Limits};
 pub use message::{
