@@ -10,6 +10,7 @@
 //! | `journal` | records in batches on a disk |
 //! | `bodies` | scan bodies in, replies out |
 //! | `beside` | whole servers by turns in one run |
+//! | `postgres` | what is asked of a PostgreSQL server once |
 //! | `store` | the projection on real databases: how it keeps up, what it answers |
 //!
 //! Every workload also runs here with a small input, as an ordinary test, so that no bench can rot.
@@ -19,6 +20,7 @@ pub mod bodies;
 pub mod direct;
 pub mod journal;
 pub mod node;
+pub mod postgres;
 pub mod store;
 pub mod stream;
 pub mod venue;

@@ -1,8 +1,14 @@
 //! Things measured by turns in one run, so that their ratios hold although the machine does not stand still. Knows rounds
 //! and their order; refuses to know what is measured.
 
+pub mod gatehouse;
+pub mod peers;
+
 use anyhow::Result;
+use load_tests::client::{Judging, RunSettings, Waiting};
 use load_tests::report::RunResult;
+use load_tests::request::Device;
+use load_tests::target::Target;
 use std::time::Duration;
 
 /// One of the things that are compared: a server that runs, and the load for it.
@@ -15,4 +21,32 @@ pub trait Side {
     /// # Errors
     /// A server that went away. Wrong answers are no error: they are counted in the result.
     fn round(&mut self, warmup: Duration, length: Duration) -> Result<RunResult>;
+}
+
+/// What all things compared in one run have in common.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    /// The core every server's processes stay on.
+    pub server_core: Option<usize>,
+    /// Connections, for a side that has no better number of its own.
+    pub connection_count: usize,
+}
+
+// === impl Bench ===
+
+impl Bench {
+    /// A closed loop with every answer judged; its times are the round's.
+    fn run_settings(&self, target: Target, server_pid: u32, connection_count: usize) -> RunSettings {
+        RunSettings {
+            target,
+            device: Device::default(),
+            connection_count,
+            warmup: Duration::ZERO,
+            length: Duration::ZERO,
+            server_pid: Some(server_pid),
+            judging: Judging::Strict,
+            waiting: Waiting::Sleep,
+            progress: None,
+        }
+    }
 }
