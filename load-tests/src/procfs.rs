@@ -100,7 +100,11 @@ fn title(pid: u32) -> Option<String> {
 fn title_kind(command_line: &str) -> Option<String> {
     let (_, kind) = command_line.trim_end_matches(['\0', ' ']).split_once(": ")?;
     let connection = kind.contains("127.0.0.1(");
-    Some(if connection { "backend".to_owned() } else { kind.split(' ').take(2).collect::<Vec<_>>().join(" ") })
+    Some(if connection {
+        "backend".to_owned()
+    } else {
+        kind.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    })
 }
 
 fn schedstat_cpu_ns(text: &str) -> Option<u64> {

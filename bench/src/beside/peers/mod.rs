@@ -72,7 +72,9 @@ mod tests {
         for connection in &mut connections {
             until(|| match connection.receive() {
                 Received::End => panic!("the server hung up"),
-                Received::Bytes | Received::Nothing => speech.answer(connection.received()).unwrap().is_some(),
+                Received::Bytes | Received::Nothing => {
+                    speech.answer(connection.received()).unwrap().is_some()
+                }
             });
             let answer = speech.answer(connection.received()).unwrap().unwrap();
             assert_eq!(answer.status, 200);

@@ -91,7 +91,8 @@ impl Claims {
         let options = PostgresOptions { settings, synced: true, core, ..PostgresOptions::default() };
         let server = Postgres::start(&all_programs()[0], &options);
         let claimed = Claimed::on(&server, CodeChoice::Mix)?;
-        let name = format!("PostgreSQL {}, UPDATE and log row, {connection_count} connections", server.version());
+        let name =
+            format!("PostgreSQL {}, UPDATE and log row, {connection_count} connections", server.version());
         Ok(Claims { server, claimed, bench: bench.clone(), connection_count, name })
     }
 }
@@ -231,9 +232,8 @@ impl Greeting<'_> {
         let mut scram = ScramSha256::new(password.ok_or_else(missing)?, ChannelBinding::unsupported());
         loop {
             match self.hear()? {
-                Message::AuthenticationSasl(_) => self.say(|out| {
-                    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), out)
-                })?,
+                Message::AuthenticationSasl(_) => self
+                    .say(|out| frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), out))?,
                 Message::AuthenticationSaslContinue(said) => {
                     scram.update(said.data())?;
                     self.say(|out| frontend::sasl_response(scram.message(), out))?;

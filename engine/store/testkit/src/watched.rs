@@ -60,15 +60,17 @@ impl Start<'_> {
         }
         shell.arg(self.program).args(self.args);
         shell.env("LOG", self.log).env("DIR", self.dir).env("END", self.end);
-        let mut watcher =
-            shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start a shell");
+        let mut watcher = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start a shell");
         let mut line = String::new();
         let mut told = watcher.stdout.take().expect("it was piped");
         let mut byte = [0];
         while told.read(&mut byte).is_ok_and(|read| read == 1) && byte[0] != b'\n' {
             line.push(char::from(byte[0]));
         }
-        let server_pid = line.trim().parse().ok()?;
+        let Ok(server_pid) = line.trim().parse() else {
+            let _ = watcher.wait();
+            return None;
+        };
         Some(Watched { watcher, server_pid })
     }
 }
