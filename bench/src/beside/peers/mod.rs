@@ -31,7 +31,7 @@ pub fn sides(gatehouse: PathBuf, bench: &Bench) -> Result<Vec<Box<dyn Side>>> {
     ensure!(disk != "tmpfs", "temporary files are in memory here: name a directory on a disk in TMPDIR");
     Ok(vec![
         Box::new(Gatehouse::start(gatehouse, bench)?),
-        Box::new(postgres::Claims::start(postgres::CONNECTIONS, bench)?),
+        Box::new(postgres::Claims::start_best(bench)?),
         Box::new(redis::Claims::start(CodeChoice::Mix, bench)?),
     ])
 }
