@@ -345,8 +345,9 @@ fn open_from_store(
     Ok(engine)
 }
 
-/// Makes the journal's next segment whenever one is wanted, slice by slice as it is due: that may take minutes.
-fn make_segments_ahead(journal: &Journal, stop: &AtomicBool) {
+/// Makes the journal's next segment whenever one is wanted, slice by slice as it is due: that may take minutes. Returns soon
+/// after `stop`.
+pub fn make_segments_ahead(journal: &Journal, stop: &AtomicBool) {
     let goes_on_after = |pause| {
         std::thread::park_timeout(pause);
         !stop.load(Ordering::SeqCst)

@@ -13,6 +13,7 @@
 //! | `rows` | records into the embedded store, batch by batch |
 //! | `results` | results of two runs, figure by figure |
 //! | `beside` | whole servers by turns in one run |
+//! | `postgres` | what is asked of a PostgreSQL server once |
 //! | `store` | the projection on real databases: how it keeps up, what it answers |
 //!
 //! Every workload also runs here with a small input, as an ordinary test, so that no bench can rot.
@@ -23,6 +24,7 @@ pub mod direct;
 pub mod heads;
 pub mod journal;
 pub mod node;
+pub mod postgres;
 pub mod results;
 pub mod rows;
 pub mod store;

@@ -1,5 +1,5 @@
 //! The event loop that sends scans over keep-alive connections and judges every answer: one thread, closed or open
-//! loop. Knows connections and their order; leaves bytes to `request`/`reply`, truth to `codes`, time to `pace`.
+//! loop. Knows connections and their order; leaves bytes to `speech`, truth to `codes`, time to `pace`.
 //!
 //! Invariant: a connection is in `idle` exactly when it has no scan in flight.
 
@@ -14,9 +14,9 @@ use crate::latency::LatencyRecorder;
 use crate::limits;
 use crate::pace::{ClosedLoop, OpenLoop, Pace};
 use crate::poller::{Interest, Poller, Ticker};
-use crate::reply::ReplyParser;
 use crate::report::RunResult;
 use crate::request::{Device, RequestWriter};
+use crate::speech::{Http, Speech};
 use crate::tally::Tally;
 use crate::target::Target;
 use crate::window::Window;
@@ -87,9 +87,14 @@ impl RunSettings {
 
 /// Sends as fast as answers come.
 pub fn run_closed(settings: &RunSettings, pool: &mut CodePool) -> Result<RunResult> {
+    run_closed_in(http(settings), settings, pool)
+}
+
+/// The same to a system that speaks otherwise; what it is told of the device is the speech's business.
+pub fn run_closed_in(speech: impl Speech, settings: &RunSettings, pool: &mut CodePool) -> Result<RunResult> {
     let start = Instant::now();
     let pace = ClosedLoop::until(start + settings.warmup + settings.length);
-    let mut result = Client::connect(settings, pool, pace, start)?.run()?;
+    let mut result = Client::connect(speech, settings, pool, pace, start)?.run()?;
     result.pace = "closed";
     Ok(result)
 }
@@ -99,13 +104,19 @@ pub fn run_open(settings: &RunSettings, pool: &mut CodePool, rate: u32) -> Resul
     // Connecting takes a moment, and a schedule that starts before it would begin late.
     let start = Instant::now() + Duration::from_millis(20);
     let pace = OpenLoop::new(start, rate, settings.warmup + settings.length);
-    let mut result = Client::connect(settings, pool, pace, start)?.run()?;
+    let mut result = Client::connect(http(settings), settings, pool, pace, start)?.run()?;
     result.pace = "open";
     result.rate = Some(rate);
     Ok(result)
 }
 
-struct Client<'run, P> {
+fn http(settings: &RunSettings) -> Http {
+    let writer = RequestWriter::new(&settings.target.host, &settings.device);
+    Http::new(if settings.per_scan { writer.closing() } else { writer })
+}
+
+struct Client<'run, S, P> {
+    speech: S,
     settings: &'run RunSettings,
     pool: &'run mut CodePool,
     pace: P,
@@ -118,8 +129,6 @@ struct Client<'run, P> {
     in_flight: Vec<Option<InFlight>>,
     /// First in, first out: an open loop with few scans in flight still uses every connection.
     idle: VecDeque<usize>,
-    writer: RequestWriter,
-    parser: ReplyParser,
     window: Window,
     latency: LatencyRecorder,
     send_delay: LatencyRecorder,
@@ -145,22 +154,22 @@ const TICK: u64 = u64::MAX;
 
 // === impl Client ===
 
-impl<'run, P: Pace> Client<'run, P> {
+impl<'run, S: Speech, P: Pace> Client<'run, S, P> {
     fn connect(
+        speech: S,
         settings: &'run RunSettings,
         pool: &'run mut CodePool,
         pace: P,
         start: Instant,
-    ) -> Result<Client<'run, P>> {
+    ) -> Result<Client<'run, S, P>> {
         let poller = Poller::new(settings.connection_count + 1).context("open epoll")?;
         let mut connections = Vec::with_capacity(settings.connection_count);
         for token in 0..settings.connection_count {
             let addr = settings.target.addr;
-            let connection = Connection::open(addr).with_context(|| format!("connect to {addr}"))?;
+            let connection = speech.connect(addr).with_context(|| format!("connect to {addr}"))?;
             poller.add(&connection, token as u64, Interest::Read).context("watch a connection")?;
             connections.push(connection);
         }
-        let writer = RequestWriter::new(&settings.target.host, &settings.device);
         let spins = pace.is_open() && settings.waiting == Waiting::Spin;
         let tick = if spins { None } else { pace.tick() };
         let ticker = tick.map(Ticker::every).transpose().context("start the tick timer")?;
@@ -171,8 +180,6 @@ impl<'run, P: Pace> Client<'run, P> {
             window: Window::new(start, settings.warmup, settings.length, settings.server_pid),
             idle: (0..settings.connection_count).collect(),
             in_flight: vec![None; settings.connection_count],
-            writer: if settings.per_scan { writer.closing() } else { writer },
-            parser: ReplyParser::new(),
             latency: LatencyRecorder::new(),
             send_delay: LatencyRecorder::new(),
             tally: Tally::default(),
@@ -183,6 +190,7 @@ impl<'run, P: Pace> Client<'run, P> {
             progress_at: start + Duration::from_secs(1),
             progress_answers: 0,
             turn_wait: if spins { Duration::ZERO } else { limits::TURN_WAIT },
+            speech,
             settings,
             pool,
             pace,
@@ -241,7 +249,7 @@ impl<'run, P: Pace> Client<'run, P> {
             self.idle.push_back(token);
             return Ok(());
         };
-        self.writer.write(&mut connection.request, self.pool.code(scan), now);
+        self.speech.ask(&mut connection.request, self.pool.code(scan), now);
         self.in_flight[token] = Some(InFlight { scan, intended });
         if self.pace.is_open() && self.window.covers(intended) {
             self.send_delay.record(now - intended);
@@ -278,18 +286,18 @@ impl<'run, P: Pace> Client<'run, P> {
     fn take_reply(&mut self, token: usize) -> Result<()> {
         let now = Instant::now();
         let connection = &mut self.connections[token];
-        let reply = match self.parser.parse(connection.received()) {
+        let answer = match self.speech.answer(connection.received()) {
             Ok(None) => return Ok(()),
-            Ok(Some(reply)) => reply,
-            Err(error) => return self.hang_up(token, &format!("not a reply: {error:?}")),
+            Ok(Some(answer)) => answer,
+            Err(error) => return self.hang_up(token, &error),
         };
         let Some(InFlight { scan, intended }) = self.in_flight[token] else {
             return self.hang_up(token, "a reply nobody asked for");
         };
         self.tally.count(match self.settings.judging {
-            Judging::Strict => self.pool.settle(scan, reply.status, self.parser.verdict(reply.body)),
+            Judging::Strict => self.pool.settle(scan, answer.status, answer.verdict),
             Judging::CountOnly => {
-                std::hint::black_box(self.parser.verdict(reply.body));
+                std::hint::black_box(answer.verdict);
                 Ok(self.pool.settle_unjudged(scan))
             }
         });
@@ -297,9 +305,9 @@ impl<'run, P: Pace> Client<'run, P> {
         if self.window.covers(intended) {
             self.latency.record(now - intended);
         }
-        let reply_len = reply.bytes_len;
+        let answer_len = answer.bytes_len;
         self.in_flight[token] = None;
-        connection.consume(reply_len);
+        connection.consume(answer_len);
         let noise = !connection.received().is_empty();
         self.idle.push_back(token);
         if noise {
@@ -319,7 +327,7 @@ impl<'run, P: Pace> Client<'run, P> {
         Ok(())
     }
 
-    /// Ends a connection that no longer speaks HTTP with us.
+    /// Ends a connection that no longer speaks as we do.
     fn hang_up(&mut self, token: usize, what: &str) -> Result<()> {
         self.tally.count_noise(what);
         self.reconnect(token, what)
@@ -338,7 +346,7 @@ impl<'run, P: Pace> Client<'run, P> {
         if self.tally.reconnects > limits::RECONNECTS_MAX {
             self.ended_early.get_or_insert_with(|| "connections are closed all the time".to_owned());
         }
-        match Connection::open(self.settings.target.addr) {
+        match self.speech.connect(self.settings.target.addr) {
             Ok(connection) => {
                 self.poller.add(&connection, token as u64, Interest::Read).context("watch a connection")?;
                 self.connections[token] = connection;

@@ -189,6 +189,21 @@ impl CodePool {
         }
     }
 
+    /// Codes that are admitted once each.
+    pub fn once(&self) -> &[Box<str>] {
+        &self.codes
+    }
+
+    /// Codes that are admitted always.
+    pub fn always(&self) -> &[Box<str>] {
+        &self.staff
+    }
+
+    /// Codes of the first kind whose admission was answered.
+    pub fn admitted(&self) -> impl Iterator<Item = &str> {
+        self.used.iter().map(|place| &*self.codes[*place as usize])
+    }
+
     /// The next scan; `None` when a file is used up.
     pub fn next_scan(&mut self) -> Option<Scan> {
         let index = self.scan_count;

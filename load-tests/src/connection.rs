@@ -46,8 +46,20 @@ pub enum Received {
 impl Connection {
     /// Connects; only this call may block, for at most [`limits::CONNECT_WAIT`].
     pub fn open(addr: SocketAddr) -> io::Result<Connection> {
-        let stream = TcpStream::connect_timeout(&addr, limits::CONNECT_WAIT)?;
+        Connection::open_after(addr, |_| Ok(()))
+    }
+
+    /// Connects and lets both sides say what they say before the first question. This may block, and so may each read and
+    /// write of `greet`, for at most [`limits::CONNECT_WAIT`].
+    pub fn open_after(
+        addr: SocketAddr,
+        greet: impl FnOnce(&mut TcpStream) -> io::Result<()>,
+    ) -> io::Result<Connection> {
+        let mut stream = TcpStream::connect_timeout(&addr, limits::CONNECT_WAIT)?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(limits::CONNECT_WAIT))?;
+        stream.set_write_timeout(Some(limits::CONNECT_WAIT))?;
+        greet(&mut stream)?;
         stream.set_nonblocking(true)?;
         Ok(Connection::over(stream))
     }

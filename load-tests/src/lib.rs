@@ -8,6 +8,7 @@
 //! | [`pace`] | when a scan is due: closed loop, open loop |
 //! | [`codes`] | which code is presented next, and what the answer must be |
 //! | [`request`], [`reply`], [`connection`] | bytes of one request, of one reply, and the socket between them |
+//! | [`speech`] | the protocol between them: HTTP, or another system's |
 //! | [`echo`], [`disk`] | the two limits we compare with: a server that parses nothing, and the bare disk |
 //! | [`process`], [`server`], [`procfs`], [`affinity`] | child processes and what the kernel knows about them |
 //! | [`busy`], [`listening`] | what would spoil a measurement: others on the machine, others on the port |
@@ -36,6 +37,7 @@ pub mod report;
 pub mod request;
 pub mod scenario;
 pub mod server;
+pub mod speech;
 pub mod tally;
 pub mod target;
 pub mod window;

@@ -62,6 +62,51 @@ fn thread_cpu(task: &Path) -> Option<ThreadCpu> {
     Some(ThreadCpu { tid, name, cpu_ns })
 }
 
+/// CPU time of every thread of `pid` and of every process below it. A process that wrote into its title what it does lends its
+/// threads that name. Children that have ended and were waited for are one thread named [`ENDED`], in steps of one tick.
+pub fn tree_cpu(pid: u32) -> Result<Vec<ThreadCpu>> {
+    let mut threads = threads_cpu(pid)?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let ended = stat_cpu_ticks(&stat, CHILDREN_AT).map(ticks_ns).unwrap_or_default();
+    // No thread has this number.
+    threads.extend((ended > 0).then(|| ThreadCpu { tid: 0, name: ENDED.to_owned(), cpu_ns: ended }));
+    let mut waiting = children(pid);
+    while let Some(child) = waiting.pop() {
+        // It may end meanwhile, as a thread may.
+        let Ok(mut own) = threads_cpu(child) else { continue };
+        if let Some(title) = title(child) {
+            own.iter_mut().for_each(|thread| thread.name.clone_from(&title));
+        }
+        threads.append(&mut own);
+        waiting.append(&mut children(child));
+    }
+    Ok(threads)
+}
+
+/// What [`tree_cpu`] calls the time of children that are no more.
+pub const ENDED: &str = "ended children";
+
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_ascii_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect()
+}
+
+fn title(pid: u32) -> Option<String> {
+    title_kind(&fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?)
+}
+
+/// The kind of process in a title such as `postgres: walwriter`. One that names an address serves a connection.
+fn title_kind(command_line: &str) -> Option<String> {
+    let (_, kind) = command_line.trim_end_matches(['\0', ' ']).split_once(": ")?;
+    let connection = kind.contains("127.0.0.1(");
+    Some(if connection {
+        "backend".to_owned()
+    } else {
+        kind.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    })
+}
+
 fn schedstat_cpu_ns(text: &str) -> Option<u64> {
     text.split_ascii_whitespace().next()?.parse().ok()
 }
@@ -81,13 +126,20 @@ pub fn cpu_between(before: &[ThreadCpu], after: &[ThreadCpu]) -> BTreeMap<String
 pub fn process_cpu_ns(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).with_context(|| format!("read {path} (is process {pid} there?)"))?;
-    let ticks = stat_cpu_ticks(&text).with_context(|| format!("no CPU time in {path}"))?;
-    Ok(ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second())
+    stat_cpu_ticks(&text, OWN_AT).map(ticks_ns).with_context(|| format!("no CPU time in {path}"))
 }
 
-fn stat_cpu_ticks(stat: &str) -> Option<u64> {
+/// Where user and kernel time stand behind the name in `stat`: the process's own, and that of children it has waited for.
+const OWN_AT: usize = 11;
+const CHILDREN_AT: usize = 13;
+
+fn ticks_ns(ticks: u64) -> u64 {
+    ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second()
+}
+
+fn stat_cpu_ticks(stat: &str, at: usize) -> Option<u64> {
     // The name in parentheses may hold anything, spaces and parentheses too: count from the last one.
-    let mut words = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut words = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(at);
     Some(words.next()?.parse::<u64>().ok()? + words.next()?.parse::<u64>().ok()?)
 }
 
@@ -189,7 +241,8 @@ mod tests {
             machine_time_parse("cpu  10 0 20 60 10 1 2 7 5 0\ncpu0 1 2 3\ncpu1 1 2 3\nintr 1\n").unwrap();
         assert_eq!(time, MachineTime { total: 110, busy: 40, core_count: 2 });
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 0 0 0 0 30 12 0 0 20 0 1 0 5\n";
-        assert_eq!(stat_cpu_ticks(stat), Some(42));
+        assert_eq!(stat_cpu_ticks(stat, OWN_AT), Some(42));
+        assert_eq!(stat_cpu_ticks(stat, CHILDREN_AT), Some(0));
         assert_eq!(value_of("Name:\tx\nVmRSS:\t    1024 kB\n", "VmRSS:"), Some("1024 kB"));
     }
 
@@ -200,6 +253,35 @@ mod tests {
         let after = [thread(1, "device", 300), thread(2, "device", 60), thread(3, "journal", 7)];
         let spent = cpu_between(&before, &after);
         assert_eq!(spent.into_iter().collect::<Vec<_>>(), [("device".into(), 210), ("journal".into(), 7)]);
+    }
+
+    #[test]
+    fn processes_are_called_by_what_their_title_says_they_do() {
+        let check = |line: &str, kind: Option<&str>| assert_eq!(title_kind(line).as_deref(), kind, "{line}");
+        check("postgres: walwriter \0\0", Some("walwriter"));
+        check("postgres: autovacuum worker claims\0", Some("autovacuum worker"));
+        check("postgres: gatehouse claims 127.0.0.1(4711) idle\0", Some("backend"));
+        check("/usr/bin/postgres\0-D\0/tmp/x\0", None);
+    }
+
+    #[test]
+    fn a_child_is_part_of_the_tree_while_it_runs_and_afterwards() {
+        let own = std::process::id();
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo; read -r _"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        let is_child = |thread: &&ThreadCpu| thread.tid == child.id();
+        assert!(tree_cpu(own).unwrap().iter().find(is_child).unwrap().cpu_ns > 0);
+        drop(child.stdin.take());
+        let id = child.id();
+        child.wait().unwrap();
+        let after = tree_cpu(own).unwrap();
+        assert!(after.iter().all(|thread| thread.tid != id));
+        assert!(after.iter().any(|thread| thread.name == ENDED && thread.cpu_ns > 0));
     }
 
     #[test]

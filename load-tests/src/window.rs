@@ -28,7 +28,7 @@ pub struct WindowCost {
     pub seconds: f64,
     /// CPU of the calling thread.
     pub client_cpu_ns: u64,
-    /// CPU of the server, by thread name.
+    /// CPU of the server and of the processes it has started, by thread name.
     pub server_cpu_ns: BTreeMap<String, u64>,
     /// The share of the machine used by neither of them (0 when the server is not known).
     pub foreign_share: f64,
@@ -105,7 +105,7 @@ impl Window {
         Ok(Look {
             at: Instant::now(),
             client_cpu_ns: procfs::own_thread_cpu_ns(),
-            server: self.server_pid.map(procfs::threads_cpu).transpose()?.unwrap_or_default(),
+            server: self.server_pid.map(procfs::tree_cpu).transpose()?.unwrap_or_default(),
             machine: procfs::machine_time()?,
         })
     }

@@ -4,13 +4,19 @@
 //! | module | owns |
 //! |---|---|
 //! | `turns` | the order of rounds, medians, ratios, the table |
+//! | `gatehouse` | the whole of `gatehouse serve` |
 //! | `stacks` | the validation handler on several HTTP stacks |
+//! | `peers` | the claim in PostgreSQL and in Redis |
 
+pub mod gatehouse;
+pub mod peers;
 pub mod stacks;
 pub mod turns;
 
 use anyhow::Result;
+use load_tests::client::RunSettings;
 use load_tests::report::RunResult;
+use load_tests::target::Target;
 use std::time::Duration;
 
 /// One of the things that are compared: a server that runs, and the load for it.
@@ -23,4 +29,25 @@ pub trait Side {
     /// # Errors
     /// A server that went away. Wrong answers are no error: they are counted in the result.
     fn round(&mut self, warmup: Duration, length: Duration) -> Result<RunResult>;
+}
+
+/// What all things compared in one run have in common.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    /// The core every server's processes stay on.
+    pub server_core: Option<usize>,
+    /// Connections, for a side that has no better number of its own.
+    pub connection_count: usize,
+}
+
+// === impl Bench ===
+
+impl Bench {
+    /// A closed loop with every answer judged; its times are the round's.
+    fn run_settings(&self, target: Target, server_pid: u32, connection_count: usize) -> RunSettings {
+        RunSettings {
+            server_pid: Some(server_pid),
+            ..RunSettings::at(target, connection_count, Duration::ZERO, Duration::ZERO)
+        }
+    }
 }

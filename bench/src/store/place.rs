@@ -1,6 +1,7 @@
 //! Where a measured store is: a file in a folder, or a database on a server that was started for it and syncs its disk.
 //! Knows how each is opened; knows no scan.
 
+use crate::postgres::new_database;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use store::{PostgresOptions, PostgresStore, SqliteStore, Store, TlsMode};
@@ -77,22 +78,6 @@ impl Server {
             server.resume();
         }
     }
-}
-
-/// Makes a database and gives its address.
-pub(super) fn new_database(server: &Postgres) -> Result<String> {
-    let name = server.fresh_name();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&server.url("postgres"), tokio_postgres::NoTls).await?;
-        let moving = tokio::spawn(connection);
-        client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-        drop(client);
-        moving.await??;
-        anyhow::Ok(())
-    })?;
-    Ok(server.url(&name))
 }
 
 fn options(url: &str) -> PostgresOptions {

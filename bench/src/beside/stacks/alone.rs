@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use api::cold::ColdLookups;
 use api::demo;
 use api::metrics::Latency;
+use api::node::make_segments_ahead;
 use api::port::{Port, Shared};
 use api::profile::Profiles;
 use engine::Engine;
@@ -14,13 +15,8 @@ use engine::disk::StdDisk;
 use engine::journal::{Journal, JournalOptions};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::Duration;
-
-/// How often the journal's next segment is thought of, as a node does.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(250);
-/// Between two slices of a segment that is made ahead, as a node does.
-const SPARE_PAUSE: Duration = Duration::from_millis(2);
 
 /// The device the load speaks as.
 const BENCH_DEVICE: &str = "KQT300_900";
@@ -50,7 +46,9 @@ impl Alone {
         let journal = alone.journal().clone();
         thread::Builder::new().name("journal".to_owned()).spawn(move || journal.run_writer())?;
         let journal = alone.journal().clone();
-        thread::Builder::new().name("housekeeping".to_owned()).spawn(move || keep_house(&journal))?;
+        let never = AtomicBool::new(false);
+        let segments = move || make_segments_ahead(&journal, &never);
+        thread::Builder::new().name("segments".to_owned()).spawn(segments)?;
         Ok(alone)
     }
 
@@ -85,14 +83,4 @@ fn limit_bench_device(engine: &Engine) -> Result<()> {
     let device = device.context("the demo has no bench device")?.clone();
     engine.put(None, Entity::Device(Device { rate_per_minute: Some(RATE_PER_MINUTE), ..device }))?;
     Ok(())
-}
-
-fn keep_house(journal: &Journal) {
-    loop {
-        thread::park_timeout(HOUSEKEEPING_EVERY);
-        journal.prepare_spare(&mut || {
-            thread::park_timeout(SPARE_PAUSE);
-            true
-        });
-    }
 }

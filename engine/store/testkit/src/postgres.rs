@@ -2,20 +2,19 @@
 
 use crate::programs::Programs;
 use crate::proxy::Proxy;
+use crate::watched::{PATIENCE, Start, Watched, free_port, has_ended, state_of, until};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// `nobody` and `nogroup` of Debian and most others.
 const NOBODY: u32 = 65_534;
-/// How long a server may take to come up or go down before the test is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The password of the one user, `gatehouse`.
 const PASSWORD: &str = "only-for-tests";
 /// Bytes of an SSLRequest and of its answer, the cheapest question every PostgreSQL answers.
@@ -30,37 +29,21 @@ pub struct PostgresOptions {
     pub certificate: Option<(String, String)>,
     /// Does it sync its disk? A test that only kills processes needs no sync and is faster without.
     pub synced: bool,
+    /// The core all of its processes stay on.
+    pub core: Option<usize>,
 }
 
 /// A server with a directory of its own.
 #[derive(Debug)]
 pub struct Postgres {
     programs: Programs,
+    // Above `dir`: fields are dropped in this order, and a directory is removed only after its server has ended.
+    running: Option<Watched>,
     dir: tempfile::TempDir,
     port: u16,
-    running: Option<Running>,
+    core: Option<usize>,
     databases: AtomicU32,
 }
-
-/// The shell that watches over the server. When its standard input ends, because this process has, it stops the server.
-#[derive(Debug)]
-struct Running {
-    watcher: Child,
-    server_pid: i32,
-}
-
-/// Starts the server as its child, and ends it, halted or not, when nobody holds the pipe to its standard input any more.
-/// Where nobody said that he stays, the test process is gone and cannot remove the directory any more.
-const WATCHER: &str = r#"
-"$@" </dev/null >>"$LOG" 2>&1 &
-server=$!
-echo "$server"
-read -r left
-kill -QUIT "$server" 2>/dev/null
-kill -CONT "$server" 2>/dev/null
-wait
-[ "$left" = stays ] || { cd / && rm -rf "$DIR"; }
-"#;
 
 // === impl Postgres ===
 
@@ -76,6 +59,7 @@ impl Postgres {
             programs: programs.clone(),
             dir,
             port: free_port(),
+            core: options.core,
             running: None,
             databases: AtomicU32::new(0),
         };
@@ -92,6 +76,14 @@ impl Postgres {
     /// Where it listens, on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its first process, whose children all others are.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> u32 {
+        self.running().pid()
     }
 
     /// How to reach one of its databases.
@@ -115,27 +107,19 @@ impl Postgres {
     /// When it does not come up.
     pub fn resume(&mut self) {
         assert!(self.running.is_none(), "it runs already");
-        let mut watcher = self
-            .command("sh")
-            .args(["-c", WATCHER, "watcher"])
-            .arg(self.programs.bin.join("postgres"))
-            .arg("-D")
-            .arg(self.data())
-            .env("LOG", self.log_path())
-            .env("DIR", self.dir.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("start a shell");
-        let mut line = String::new();
-        let mut told = watcher.stdout.take().expect("it was piped");
-        let mut byte = [0];
-        while told.read(&mut byte).is_ok_and(|read| read == 1) && byte[0] != b'\n' {
-            line.push(char::from(byte[0]));
-        }
-        let server_pid = line.trim().parse().unwrap_or_else(|_| panic!("no server: {}", self.log()));
-        self.running = Some(Running { watcher, server_pid });
-        let answers = until(PATIENCE, || answers(self.port) && self.accepts());
+        let data = self.data();
+        let start = Start {
+            program: &self.programs.bin.join("postgres"),
+            args: &["-D".as_ref(), data.as_os_str()],
+            core: self.core,
+            dir: self.dir.path(),
+            log: &self.log_path(),
+            // Its own children end with it.
+            end: "QUIT",
+        };
+        let running = start.through(self.command("sh"));
+        self.running = Some(running.unwrap_or_else(|| panic!("no server: {}", self.log())));
+        let answers = self.running().comes_up(|| answers(self.port) && self.accepts());
         assert!(answers, "PostgreSQL {} did not come up:\n{}", self.version(), self.log());
     }
 
@@ -153,14 +137,13 @@ impl Postgres {
 
     /// Ends a [`Postgres::halt`].
     pub fn go_on(&mut self) {
-        let server_pid = self.running.as_ref().expect("it runs").server_pid;
-        signal_all(&children_of(server_pid), rustix::process::Signal::CONT);
+        signal_all(&children_of(self.running().server_pid), rustix::process::Signal::CONT);
         self.signal(rustix::process::Signal::CONT);
     }
 
     /// Halts the server itself; gives its children, of which there are no more from then on.
     fn halted_children(&self) -> Vec<i32> {
-        let server_pid = self.running.as_ref().expect("it runs").server_pid;
+        let server_pid = self.running().server_pid;
         self.signal(rustix::process::Signal::STOP);
         assert!(until(PATIENCE, || state_of(server_pid) == Some('T')), "PostgreSQL was not halted");
         children_of(server_pid)
@@ -263,38 +246,18 @@ impl Postgres {
             .is_ok_and(|text| text.lines().nth(7).is_some_and(|state| state.trim() == "ready"))
     }
 
+    fn running(&self) -> &Watched {
+        self.running.as_ref().expect("it runs")
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
-        let pid = self.running.as_ref().expect("it runs").server_pid;
-        let pid = rustix::process::Pid::from_raw(pid).expect("a process has a number");
-        rustix::process::kill_process(pid, signal).expect("the server is ours to stop");
+        self.running().signal(signal);
     }
 
     /// Waits until the server, which was told to, has ended.
     fn wait(&mut self) {
-        let running = self.running.take().expect("it runs");
-        let ended = until(PATIENCE, || has_ended(running.server_pid));
+        let ended = self.running.take().expect("it runs").wait();
         assert!(ended, "PostgreSQL did not stop:\n{}", self.log());
-        running.end();
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.end();
-        }
-    }
-}
-
-// === impl Running ===
-
-impl Running {
-    /// Ends the watcher, and with it the server if that still runs.
-    fn end(mut self) {
-        if let Some(mut pipe) = self.watcher.stdin.take() {
-            let _ = pipe.write_all(b"stays\n");
-        }
-        let _ = self.watcher.wait();
     }
 }
 
@@ -310,20 +273,10 @@ fn give_away(dir: &Path) {
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("open the directory");
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("find a free port");
-    listener.local_addr().expect("a listener has an address").port()
-}
-
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
     let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
     stream.write_all(&SSL_REQUEST).is_ok() && stream.read_exact(&mut [0]).is_ok()
-}
-
-/// Gone, or only waiting for its parent to take notice.
-fn has_ended(pid: i32) -> bool {
-    matches!(state_of(pid), None | Some('Z' | 'X'))
 }
 
 fn signal_all(pids: &[i32], signal: rustix::process::Signal) {
@@ -332,28 +285,8 @@ fn signal_all(pids: &[i32], signal: rustix::process::Signal) {
     }
 }
 
-/// The letter the system has for what a process does; `None`: it is gone.
-fn state_of(pid: i32) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.trim_start().chars().next()
-}
-
 fn children_of(parent: i32) -> Vec<i32> {
     let path = format!("/proc/{parent}/task/{parent}/children");
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-/// Looks again and again, for so long at the most.
-fn until(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + patience;
-    loop {
-        if done() {
-            return true;
-        }
-        if Instant::now() > end {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -5,25 +5,37 @@ use std::path::{Path, PathBuf};
 /// Names the folder of the servers' programs; without it, the place `./x servers` uses.
 const FOLDER_VARIABLE: &str = "GATEHOUSE_TEST_SERVERS";
 
-/// The programs of one version of PostgreSQL.
+/// The programs of one version of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
     /// Such as `17.5`.
     pub version: String,
-    /// Where `initdb` and `postgres` are.
+    /// Where `initdb` and `postgres` are, or `redis-server`.
     pub bin: PathBuf,
 }
 
-/// Every version that is in place, the one the plan names first.
+/// Every version of PostgreSQL that is in place, the one the plan names first.
 ///
 /// # Panics
 /// When none is: the test cannot say anything then.
 pub fn all_programs() -> Vec<Programs> {
-    let folder = folder();
-    let found = programs_in(&folder);
+    in_place(&folder(), "PostgreSQL", "postgres", "postgres")
+}
+
+/// The newest Redis that is in place.
+///
+/// # Panics
+/// When none is.
+pub fn redis_programs() -> Programs {
+    in_place(&folder(), "Redis", "redis", "redis-server").swap_remove(0)
+}
+
+/// At least one.
+fn in_place(folder: &Path, name: &str, prefix: &str, program: &str) -> Vec<Programs> {
+    let found = programs_in(folder, prefix, program);
     assert!(
         !found.is_empty(),
-        "no PostgreSQL in {}: run `./x servers` once (it installs what the tests need), or name another folder in \
+        "no {name} in {}: run `./x servers` once (it installs what the tests need), or name another folder in \
          {FOLDER_VARIABLE}",
         folder.display()
     );
@@ -40,15 +52,15 @@ fn folder() -> PathBuf {
     )
 }
 
-/// `postgres-{version}/bin`, newest first.
-fn programs_in(folder: &Path) -> Vec<Programs> {
+/// `{prefix}-{version}/bin` with the program in it, newest first.
+fn programs_in(folder: &Path, prefix: &str, program: &str) -> Vec<Programs> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found: Vec<Programs> = entries
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let version = name.strip_prefix("postgres-")?.to_owned();
+            let version = name.strip_prefix(prefix)?.strip_prefix('-')?.to_owned();
             let bin = entry.path().join("bin");
-            bin.join("postgres").exists().then_some(Programs { version, bin })
+            bin.join(program).exists().then_some(Programs { version, bin })
         })
         .collect();
     found.sort_by_key(|programs| std::cmp::Reverse(major(&programs.version)));
@@ -72,8 +84,15 @@ mod tests {
                 std::fs::write(dir.path().join(format!("postgres-{version}/bin/postgres")), "").unwrap();
             }
         }
-        let versions: Vec<String> = programs_in(dir.path()).into_iter().map(|found| found.version).collect();
+        let found = |folder: &Path| programs_in(folder, "postgres", "postgres");
+        let versions: Vec<String> = found(dir.path()).into_iter().map(|found| found.version).collect();
         assert_eq!(versions, ["17.5", "15.18"]);
-        assert_eq!(programs_in(&dir.path().join("nothing")), []);
+        assert_eq!(found(&dir.path().join("nothing")), []);
+    }
+
+    #[test]
+    #[should_panic(expected = "no Redis in /nowhere: run `./x servers` once")]
+    fn a_missing_server_is_told_with_what_to_do() {
+        in_place(Path::new("/nowhere"), "Redis", "redis", "redis-server");
     }
 }
