@@ -243,62 +243,7 @@ fn the_readme_says_what_was_measured() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let measured = readme.split("\n## Measured\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let folder = measured.split("](").nth(1).unwrap().split("/README.md)").next().unwrap();
-    let (compare, memory, micro) =
-        (result(folder, "compare.json"), result(folder, "memory.json"), result(folder, "micro.json"));
-    let number = |found: Option<&serde_json::Value>| found.unwrap().as_f64().unwrap();
-    let of = |pointer: &str| number(compare.pointer(pointer));
-    let memory = |name: &str| number(memory.get(name));
-    let ns = |name: &str| number(micro[format!("decide_apply/{name}").as_str()].get("ns"));
-    let ms = |pointer: &str| format!("{:.1} ms", of(pointer) / 1e3);
-    let scans = |pointer: &str| {
-        let hundreds = (of(pointer) / 500.0).round() as u32 * 5;
-        format!("{},{}00", hundreds / 10, hundreds % 10)
-    };
-    let earlier_cpu = of("/earlier/server_cpu_us/median") / of("/echo/server_cpu_us/median");
-    let earlier_tail = of("/earlier_open/latency/p999_us") / of("/disk/latency/p99_us");
-    let rows = [
-        (
-            "durable scans per second",
-            vec![scans("/gatehouse/answers_per_second/median"), scans("/earlier/answers_per_second/median")],
-        ),
-        (
-            "CPU per durable validated scan",
-            vec![format!("| {:.1} |", of("/ratios/cpu_to_echo")), format!("| {earlier_cpu:.1} |")],
-        ),
-        (
-            "closed loop",
-            [
-                "/gatehouse/p99_us/median",
-                "/gatehouse/p999_us/median",
-                "/earlier/p99_us/median",
-                "/earlier/p999_us/median",
-            ]
-            .map(ms)
-            .to_vec(),
-        ),
-        (
-            "open loop",
-            vec![
-                format!("| {:.0} |", of("/ratios/p999_to_fdatasync_p99")),
-                format!("| {earlier_tail:.0} |"),
-                format!("p50 {:.2} ms", of("/open/latency/p50_us") / 1e3),
-                format!("p99.9 {}", ms("/open/latency/p999_us")),
-            ],
-        ),
-        ("the same p99.9", vec![format!("| {:.1} |", of("/ratios/p999_to_paced_disk_p999"))]),
-        (
-            "decide + apply",
-            vec![
-                format!("{:.2} µs", ns("reentry_1000") / 1e3),
-                format!("{:.1} µs", ns("reentry_1000000") / 1e3),
-            ],
-        ),
-        (
-            "import of a million",
-            vec![format!("{:.1} s; {:.1} s", memory("import_seconds"), memory("restart_seconds"))],
-        ),
-        ("resident bytes per ticket", vec![format!("| {:.0} |", memory("bytes_per_ticket_restarted"))]),
-    ];
+    let rows = [rows_of_compare(folder), rows_of_sides(folder), rows_of_memory_and_micro(folder)].concat();
     let mut problems = Vec::new();
     for (label, figures) in rows {
         let row = measured.lines().find(|line| line.starts_with(&format!("| {label}")));
@@ -307,4 +252,102 @@ fn the_readme_says_what_was_measured() {
         problems.extend(missing.map(|figure| format!("measured was {figure}, the README says {row}")));
     }
     fail_on(problems);
+}
+
+/// How a row of the README begins, and what has to stand in it.
+type Row = (&'static str, Vec<String>);
+
+fn number(found: Option<&serde_json::Value>) -> f64 {
+    found.unwrap().as_f64().unwrap()
+}
+
+fn rows_of_compare(folder: &str) -> Vec<Row> {
+    let compare = result(folder, "compare.json");
+    let of = |pointer: &str| number(compare.pointer(pointer));
+    let ms = |pointer: &str| format!("{:.1} ms", of(pointer) / 1e3);
+    let scans = |pointer: &str| {
+        let hundreds = (of(pointer) / 500.0).round() as u32 * 5;
+        format!("{},{}00", hundreds / 10, hundreds % 10)
+    };
+    let earlier_cpu = of("/earlier/server_cpu_us/median") / of("/echo/server_cpu_us/median");
+    let earlier_open = |p: &str| of(&format!("/earlier_open/latency/{p}")) / of("/disk/latency/p99_us");
+    let (p99, p999) = (of("/ratios/p99_to_fdatasync_p99"), of("/ratios/p999_to_fdatasync_p99"));
+    let closed = ["gatehouse/p99_us", "gatehouse/p999_us", "earlier/p99_us", "earlier/p999_us"];
+    vec![
+        (
+            "durable scans per second",
+            vec![scans("/gatehouse/answers_per_second/median"), scans("/earlier/answers_per_second/median")],
+        ),
+        (
+            "CPU per durable validated scan",
+            vec![format!("| {:.1} |", of("/ratios/cpu_to_echo")), format!("| {earlier_cpu:.1} |")],
+        ),
+        ("closed loop", closed.map(|name| ms(&format!("/{name}/median"))).to_vec()),
+        ("a connection for each scan", vec![scans("/per_scan/answers_per_second")]),
+        (
+            "open loop",
+            vec![
+                format!("| {p99:.1}; {p999:.0} |"),
+                format!("| {:.1}; {:.0} |", earlier_open("p99_us"), earlier_open("p999_us")),
+                format!("p50 {:.2} ms", of("/open/latency/p50_us") / 1e3),
+                format!("p99.9 {}", ms("/open/latency/p999_us")),
+            ],
+        ),
+        ("the same p99.9", vec![format!("| {:.1} |", of("/ratios/p999_to_paced_disk_p999"))]),
+    ]
+}
+
+fn rows_of_sides(folder: &str) -> Vec<Row> {
+    let (stacks, peers) = (result(folder, "stacks.json"), result(folder, "peers.json"));
+    let side = |report: &serde_json::Value, name: &str, pointer: &str| {
+        let sides = report["sides"].as_array().unwrap();
+        let side = sides.iter().find(|side| side["name"].as_str().unwrap().contains(name));
+        number(side.unwrap_or_else(|| panic!("no side '{name}'")).pointer(pointer))
+    };
+    let rate = |name: &str| side(&peers, name, "/medians/answers_per_second/median");
+    let cpu = |name: &str| side(&stacks, name, "/medians/server_cpu_us/median");
+    let (own_rate, own_cpu) = (rate("gatehouse"), cpu("our port"));
+    vec![
+        (
+            "the same rate ÷ PostgreSQL",
+            vec![format!("| {:.1}; {:.1} |", own_rate / rate("PostgreSQL"), own_rate / rate("Redis"))],
+        ),
+        (
+            "CPU of our port alone",
+            vec![format!("| {:.2}; {:.2} |", own_cpu / cpu("may_minihttp"), own_cpu / cpu("axum"))],
+        ),
+    ]
+}
+
+fn rows_of_memory_and_micro(folder: &str) -> Vec<Row> {
+    let [memory, many, micro] =
+        ["memory", "memory-10m", "micro"].map(|name| result(folder, &format!("{name}.json")));
+    let of = |result: &serde_json::Value, name: &str| number(result.get(name));
+    let ns = |name: &str| number(micro[name].get("ns"));
+    let decide = |name: &str| ns(&format!("decide_apply/{name}")) / 1e3;
+    vec![
+        (
+            "decide + apply",
+            vec![
+                format!("{:.2} µs", decide("reentry_1000")),
+                format!("{:.1} µs", decide("reentry_1000000")),
+                format!("| {:.1} µs |", decide("reentry_10000000")),
+            ],
+        ),
+        ("replay", vec![format!("| {:.1} million |", 200_000.0 / ns("state/replay_scans") * 1e3)]),
+        (
+            "ten million tickets",
+            vec![format!(
+                "| {:.1} GB; {:.0} s; {:.1} s |",
+                of(&many, "resident_restarted") / 1e9,
+                of(&many, "import_seconds"),
+                of(&many, "restart_seconds")
+            )],
+        ),
+        (
+            "import of a million",
+            vec![format!("{:.1} s; {:.1} s", of(&memory, "import_seconds"), of(&memory, "restart_seconds"))],
+        ),
+        ("resident bytes per ticket", vec![format!("| {:.0} |", of(&memory, "bytes_per_ticket_restarted"))]),
+    ]
 }
