@@ -9,6 +9,7 @@
 //! | `ops` | the API port: health, metrics, a venue's changes |
 //! | `cold` | look-ups of tickets that are in the store only |
 //! | `node` | the parts put together |
+//! | `housekeeping` | what a node does besides answering, when it is due |
 //! | `storage` | which store a node has |
 //! | `system` | what the operating system is asked for: threads that give way, small pages |
 //! | `config`, `cli`, `target`, `import`, `export`, `inspect`, `live`, `demo` | the program |
@@ -19,6 +20,7 @@ pub mod cold;
 pub mod config;
 pub mod demo;
 pub mod export;
+pub mod housekeeping;
 pub mod http;
 pub mod import;
 pub mod inbox;

@@ -4,8 +4,8 @@
 use anyhow::{Context, Result};
 use api::cold::ColdLookups;
 use api::demo;
+use api::housekeeping::make_segments_ahead;
 use api::metrics::Latency;
-use api::node::make_segments_ahead;
 use api::port::{Port, Shared};
 use api::profile::Profiles;
 use engine::Engine;
