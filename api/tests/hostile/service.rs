@@ -112,6 +112,8 @@ impl Recorder {
                 reply.tag = u32::try_from(number).unwrap();
                 reply.body.extend_from_slice(b"durable");
             }
+            // Holds the worker itself: what comes meanwhile is ready at once afterwards.
+            "hold" => std::thread::sleep(Duration::from_millis(number)),
             "memo" => {
                 request.memo.set(request.memo.get() + 1);
                 reply.body.extend_from_slice(request.memo.get().to_string().as_bytes());

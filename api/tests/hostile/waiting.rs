@@ -82,6 +82,31 @@ fn the_journal_is_asked_for_whoever_waits_and_not_again_for_the_same() {
 }
 
 #[test]
+fn the_journal_is_asked_once_for_all_who_are_ready_together() {
+    let _alone = alone();
+    let bench = Bench::quick();
+    let mut holding = bench.connect();
+    let mut streams: Vec<TcpStream> = (1..=20).map(|_| bench.connect()).collect();
+    holding.write_all(b"GET /hold/500 HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    wait_until("the worker is held", || bench.service.take().iter().any(|ran| ran.ends_with("/hold/500")));
+    for (at, stream) in (1..).zip(&mut streams) {
+        stream.write_all(format!("GET /wait/{at} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+    }
+    assert_eq!(bench.journal.nudges(), 0, "they were sent while it was held");
+    let ran = std::cell::Cell::new(0);
+    wait_until("all have been decided", || {
+        ran.set(ran.get() + bench.service.take().len());
+        ran.get() == 20
+    });
+    wait_until("the journal is asked", || bench.journal.nudges() > 0);
+    bench.journal.advance(20);
+    for stream in &mut streams {
+        assert_eq!(read_responses(stream, 1)[0].body, b"durable");
+    }
+    assert_eq!(bench.journal.nudges(), 1);
+}
+
+#[test]
 fn no_byte_leaves_before_the_journal_is_durable_and_one_advance_releases_all() {
     let _alone = alone();
     let bench = Bench::quick();

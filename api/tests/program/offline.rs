@@ -163,6 +163,32 @@ fn a_long_upload_lets_other_devices_be_answered() {
 }
 
 #[test]
+fn two_uploads_at_once_are_taken_in_one_after_the_other() {
+    const ROWS: usize = 3_000;
+    let site = Site::demo().set("GATEHOUSE_WORKERS", "1");
+    let server = site.start();
+    let body = |who: &str, first: usize| -> String {
+        let code = |n: usize| format!("DEMO-STD-{:06}", first + n);
+        (0..ROWS).map(|n| row(&code(n), true, &format!("{who}-{n}")) + "\n").collect()
+    };
+    let (one, other, together) = (body("one", 1), body("other", 10_001), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        for body in [&one, &other] {
+            let (server, together) = (&server, &together);
+            scope.spawn(move || {
+                together.wait();
+                assert_eq!(upload(server, body).json()["accepted"], json!(ROWS));
+            });
+        }
+    });
+    server.projected();
+    let order: Vec<bool> =
+        site.exported().iter().map(|scan| scan["scan_id"].as_str().unwrap().starts_with("one-")).collect();
+    let turns = order.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert_eq!((order.len(), turns), (2 * ROWS, 1), "a guest would wait for a turn of each");
+}
+
+#[test]
 fn an_upload_beyond_its_limit_is_refused_whole() {
     let site = Site::demo();
     let server = site.start();

@@ -151,6 +151,26 @@ fn a_spare_is_ahead_until_the_active_segment_has_caught_up_and_ready_before_it_i
 }
 
 #[test]
+fn a_spare_that_came_too_late_for_a_roll_is_not_ahead_of_the_next_segment() {
+    let options = options(1 << 20);
+    let (journal, _) = open(&SimDisk::new(), options).unwrap();
+    while journal.sync_stats().bytes_written < options.segment_bytes / 8 {
+        commit_groups(&journal, &[100]);
+    }
+    let mut slices = 0;
+    assert!(journal.prepare_spare(&mut || {
+        slices += 1;
+        // Over the roll, and so far that the new segment asks as well.
+        while slices == 1 && journal.sync_stats().bytes_written < options.segment_bytes * 5 / 4 {
+            commit_groups(&journal, &[100]);
+        }
+        assert!(!journal.spare_is_ahead(), "after slice {slices}");
+        true
+    }));
+    assert_eq!((slices, journal.sync_stats().rolls), (8, 1));
+}
+
+#[test]
 fn the_bytes_of_a_spare_count_as_the_journals() {
     let (disk, journal) = prepared(options(BYTES));
     let on_disk = |disk: &SimDisk| files(disk).iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();

@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use load_tests::client::{self, RunSettings};
 use load_tests::codes::{ALREADY_USED, CodeChoice, CodePool};
 use load_tests::connection::Connection;
+use load_tests::listening;
 use load_tests::reply::Verdict;
 use load_tests::report::RunResult;
 use load_tests::speech::{Answer, Speech};
@@ -170,6 +171,7 @@ impl Claimed {
         length: Duration,
     ) -> Result<RunResult> {
         let target = Target::at((Ipv4Addr::LOCALHOST, server.port()).into());
+        listening::ensure_alone(target.addr, server.pid())?;
         let settings = bench.run_settings(target, server.pid(), connection_count);
         let result = self.load(&RunSettings { warmup, length, ..settings })?;
         self.answers += result.tally.admitted + result.tally.denied;

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use load_tests::client::{self, RunSettings};
 use load_tests::codes::{ALREADY_USED, CodeChoice, CodePool};
 use load_tests::limits;
+use load_tests::listening;
 use load_tests::reply::Verdict;
 use load_tests::report::RunResult;
 use load_tests::speech::{Answer, Speech};
@@ -95,6 +96,7 @@ fn load(
     length: Duration,
 ) -> Result<RunResult> {
     let target = Target::at((Ipv4Addr::LOCALHOST, port).into());
+    listening::ensure_alone(target.addr, pid)?;
     let settings = bench.run_settings(target, pid, bench.connection_count);
     client::run_closed_in(Resp, &RunSettings { warmup, length, ..settings }, pool)
 }

@@ -45,11 +45,13 @@ pub(super) enum Spare {
 // === impl Spare ===
 
 impl Spare {
-    /// Asks for one, unless there is one or it is on its way.
-    pub fn ask(&mut self) {
-        if matches!(self, Spare::None) {
+    /// Asks for one, unless there is one or it is on its way. Whether it was asked for.
+    pub fn ask(&mut self) -> bool {
+        let none = matches!(self, Spare::None);
+        if none {
             *self = Spare::Wanted;
         }
+        none
     }
 
     pub fn is_ready(&self) -> bool {

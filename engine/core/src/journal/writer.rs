@@ -158,8 +158,12 @@ impl Inner {
         let written = writer.active.offset - writer.begun_at;
         if !writer.asked && written >= writer.active.capacity / SPARE_AFTER_PART {
             writer.asked = true;
-            self.spare_asked_at.store(self.stats.bytes_written(), Ordering::Relaxed);
-            self.spare.lock().ask();
+            let mut spare = self.spare.lock();
+            if spare.ask() {
+                // Under the lock the maker begins with: it never sees this without the bytes written by then. And never
+                // for one that is being made: it would seem to be ahead again, though it is late.
+                self.spare_asked_at.store(self.stats.bytes_written(), Ordering::Relaxed);
+            }
         }
     }
 
