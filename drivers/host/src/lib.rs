@@ -1,0 +1,9 @@
+//! A driver host: one process for one peripheral. It loads the driver, owns the way to the device, times, records and
+//! cancels. Knows no job, no queue and no venue: see the supervisor for those. Nothing loaded is ever unloaded: a new
+//! driver means a new process.
+
+pub mod code_page;
+pub mod line;
+pub mod plugin;
+pub mod serve;
+pub mod ways;
