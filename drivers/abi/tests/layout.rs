@@ -1,5 +1,6 @@
 //! The Rust types are the header's: the header is compiled as C11 and as C++17, and every size, offset and number it
 //! has is compared with ours.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use driver_abi::{Done, Fault, Kind, Status, raw};
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
 //! The host as a supervisor sees it: real processes, a real plugin, frames on pipes.
-#![allow(clippy::unwrap_used, reason = "a test says what it needs by failing")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use driver_frames::{Done, FromHost, Op, Start, ToHost, Way, read_frame, write_frame};
 use std::path::PathBuf;

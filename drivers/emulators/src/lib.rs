@@ -1,0 +1,1 @@
+//! Printers and displays made from their manuals, for tests. Shares no code with any driver.

@@ -1,0 +1,1 @@
+//! Boca ticket printers (FGL).

@@ -1,0 +1,1 @@
+//! A driver that does everything wrong, for tests.

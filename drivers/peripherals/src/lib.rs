@@ -1,0 +1,1 @@
+//! Printers and displays of a venue.

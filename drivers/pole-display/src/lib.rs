@@ -1,0 +1,1 @@
+//! Customer displays of two lines.

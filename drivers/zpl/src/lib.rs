@@ -1,0 +1,1 @@
+//! Label and ticket printers that speak ZPL.
