@@ -6,7 +6,9 @@
 
 mod way;
 
-pub use driver_abi::{Capabilities, Done, Fault, Kind, Op, Status};
+pub use driver_abi::{
+    Align, Barcode, Capabilities, Cut, Done, Fault, Kind, Op, Proof, QrPrinting, Status, Style, Symbology,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
 pub use way::{Flow, Serial, Way, WayError};

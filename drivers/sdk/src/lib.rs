@@ -2,6 +2,7 @@
 //! around it: panics are caught, a driver that panicked is not called again. Knows no device, opens nothing.
 
 mod ffi;
+pub mod placed;
 
 pub use driver_abi::{
     Align, Barcode, Capabilities, Cut, Done, Fault, Kind, Op, Proof, QrPrinting, Status, Style, Symbology,

@@ -1,1 +1,3 @@
 //! Conformance checks for drivers.
+
+pub mod hosted;
