@@ -1,0 +1,246 @@
+//! What a record of the journal makes peripherals do: pure. Facts in, prints and shows out. Knows no queue, no process
+//! and no clock.
+
+use crate::job::Priority;
+use documents::Values;
+use serde::{Deserialize, Serialize};
+
+/// A record of the journal as rules see it: plain texts, empty where there is nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanFacts {
+    /// Of the record. With a rule's name it is the print's key: a replay prints nothing twice.
+    pub lsn: u64,
+    /// When it happened, ms since 1970.
+    pub at_ms: i64,
+    /// What happened.
+    pub occasion: Occasion,
+    /// Event's name.
+    #[serde(default)]
+    pub event: String,
+    /// Gate's name.
+    #[serde(default)]
+    pub gate: String,
+    /// Device's name.
+    #[serde(default)]
+    pub device: String,
+    /// The stable code: `already_used`.
+    #[serde(default)]
+    pub reason: String,
+    /// Why staff should look up, though the guest may pass.
+    #[serde(default)]
+    pub attention: String,
+    /// `entry` or `exit`.
+    #[serde(default)]
+    pub direction: String,
+    /// Ticket type's name.
+    #[serde(default)]
+    pub ticket_type: String,
+    /// Who holds the ticket.
+    #[serde(default)]
+    pub holder: String,
+    /// The ticket's number, as people know it; never its code.
+    #[serde(default)]
+    pub ticket: String,
+    /// What is left of it: entries, or people in an area.
+    #[serde(default)]
+    pub remaining: String,
+    /// The sentence the device shows.
+    #[serde(default)]
+    pub message: String,
+    /// A test ticket: the value `specimen` says so on paper.
+    #[serde(default)]
+    pub specimen: bool,
+    /// Everything else a template may want; the names above win.
+    #[serde(default)]
+    pub more: Values,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// A guest may pass.
+    Admit,
+    /// A guest may not.
+    Deny,
+    /// A button of a device or of the staff.
+    Button,
+    /// A count changed.
+    Count,
+}
+
+/// When a rule is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum On {
+    /// A guest may pass.
+    Admit,
+    /// A guest may not.
+    Deny,
+    /// A scan, either way, that staff should look up at.
+    Attention,
+    /// A button.
+    Button,
+    /// A count.
+    Count,
+}
+
+/// A rule of the settings, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, in job ids too.
+    pub name: String,
+    /// When.
+    pub on: On,
+    /// At these gates only; none: at any.
+    pub gates: Vec<String>,
+    /// For these ticket types only; none: for any.
+    pub types: Vec<String>,
+    /// For these reasons only; none: for any.
+    pub reasons: Vec<String>,
+    /// Template to print, and where.
+    pub print: Option<Target>,
+    /// Template to show, and where.
+    pub show: Option<Target>,
+    /// Its prints go before which others.
+    pub priority: Priority,
+    /// Its prints are given up so long after the record, in ms.
+    pub expires_after_ms: i64,
+}
+
+/// A template and the peripherals it goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The template's name.
+    pub template: String,
+    /// Peripherals and the gates each belongs to (none: any). One that belongs to other gates than the record's is left
+    /// out.
+    pub peripherals: Vec<(String, Vec<String>)>,
+}
+
+/// What a rule wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A durable job.
+    Print {
+        /// `rule:NAME:LSN`, with `@PERIPHERAL` where the rule prints on several.
+        id: String,
+        /// The rule.
+        rule: String,
+        /// Where.
+        peripheral: String,
+        /// What.
+        template: String,
+        /// Filled with.
+        values: Values,
+        /// Before which others.
+        priority: Priority,
+        /// Not any more after this, ms since 1970.
+        expires_ms: i64,
+    },
+    /// For a display, now or never.
+    Show {
+        /// Where.
+        display: String,
+        /// What.
+        template: String,
+        /// Filled with.
+        values: Values,
+    },
+}
+
+/// What the rules want done about a record, in the rules' order.
+pub fn actions(rules: &[Rule], facts: &ScanFacts) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for rule in rules.iter().filter(|rule| rule.is_meant(facts)) {
+        if let Some(target) = &rule.print {
+            actions.extend(target.of(&facts.gate).map(|name| rule.print_on(name, target, facts)));
+        }
+        if let Some(target) = &rule.show {
+            actions.extend(target.of(&facts.gate).map(|name| Action::Show {
+                display: name.clone(),
+                template: target.template.clone(),
+                values: facts.values(),
+            }));
+        }
+    }
+    actions
+}
+
+// === impl Rule ===
+
+impl Rule {
+    fn is_meant(&self, facts: &ScanFacts) -> bool {
+        let scan = matches!(facts.occasion, Occasion::Admit | Occasion::Deny);
+        let on = match self.on {
+            On::Admit => facts.occasion == Occasion::Admit,
+            On::Deny => facts.occasion == Occasion::Deny,
+            On::Attention => scan && !facts.attention.is_empty(),
+            On::Button => facts.occasion == Occasion::Button,
+            On::Count => facts.occasion == Occasion::Count,
+        };
+        let among = |list: &[String], word: &str| list.is_empty() || list.iter().any(|own| own == word);
+        on && among(&self.gates, &facts.gate)
+            && among(&self.types, &facts.ticket_type)
+            && among(&self.reasons, &facts.reason)
+    }
+
+    fn print_on(&self, peripheral: &str, target: &Target, facts: &ScanFacts) -> Action {
+        let mut id = format!("rule:{}:{}", self.name, facts.lsn);
+        // By the settings and not by the gate: which records a peripheral prints may not change its other keys.
+        if target.peripherals.len() > 1 {
+            id.push('@');
+            id.push_str(peripheral);
+        }
+        Action::Print {
+            id,
+            rule: self.name.clone(),
+            peripheral: peripheral.to_owned(),
+            template: target.template.clone(),
+            values: facts.values(),
+            priority: self.priority,
+            expires_ms: facts.at_ms.saturating_add(self.expires_after_ms),
+        }
+    }
+}
+
+impl Target {
+    fn of<'a>(&'a self, gate: &'a str) -> impl Iterator<Item = &'a String> {
+        let serves = move |gates: &[String]| gates.is_empty() || gates.iter().any(|own| own == gate);
+        self.peripherals.iter().filter(move |(_, gates)| serves(gates)).map(|(name, _)| name)
+    }
+}
+
+// === impl ScanFacts ===
+
+impl ScanFacts {
+    /// What templates are filled with.
+    pub fn values(&self) -> Values {
+        let verdict = match self.occasion {
+            Occasion::Admit => "admit",
+            Occasion::Deny => "deny",
+            Occasion::Button => "button",
+            Occasion::Count => "count",
+        };
+        let own = [
+            ("lsn", self.lsn.to_string()),
+            ("at_ms", self.at_ms.to_string()),
+            ("verdict", verdict.to_owned()),
+            ("event", self.event.clone()),
+            ("gate", self.gate.clone()),
+            ("device", self.device.clone()),
+            ("reason", self.reason.clone()),
+            ("attention", self.attention.clone()),
+            ("direction", self.direction.clone()),
+            ("ticket_type", self.ticket_type.clone()),
+            ("holder", self.holder.clone()),
+            ("ticket", self.ticket.clone()),
+            ("remaining", self.remaining.clone()),
+            ("message", self.message.clone()),
+            ("specimen", if self.specimen { "SPECIMEN".to_owned() } else { String::new() }),
+        ];
+        let mut values = self.more.clone();
+        values.extend(own.map(|(name, text)| (name.to_owned(), text)));
+        values
+    }
+}
