@@ -43,6 +43,12 @@ pub struct SettingFlags {
     /// PostgreSQL URL; a list of processes shows it: DATABASE_URL in the environment is more private
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
+    /// Printers and displays, their templates and rules (TOML).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub peripherals_file: Option<String>,
+    /// Directory of the drivers and their host [default: where the program is].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub drivers_dir: Option<String>,
     /// Threads of the device port; 0 is one per core.
     #[arg(long, global = true, value_name = "N")]
     pub workers: Option<String>,
@@ -69,6 +75,8 @@ impl SettingFlags {
             ("admin_addr", &self.admin_addr),
             ("store", &self.store),
             ("database_url", &self.database_url),
+            ("peripherals_file", &self.peripherals_file),
+            ("drivers_dir", &self.drivers_dir),
             ("workers", &self.workers),
             ("durability", &self.durability),
             ("log_format", &self.log_format),
@@ -115,8 +123,41 @@ pub enum Command {
         /// Its code.
         code: String,
     },
+    /// Drivers of printers and displays: what is there, what it says, what a print looks like.
+    #[command(subcommand)]
+    Drivers(DriversCommand),
     /// Print the version.
     Version,
+}
+
+/// Drivers of printers and displays.
+#[derive(Subcommand, Debug)]
+pub enum DriversCommand {
+    /// The drivers that are installed.
+    List,
+    /// What a driver's file says about itself, as JSON.
+    Inspect {
+        /// The file, or the driver's name.
+        driver: String,
+    },
+    /// Ask a device what it is. Never prints.
+    Probe(DeviceAt),
+    /// Print a test page, or show a test text.
+    TestPrint(DeviceAt),
+}
+
+/// A device and how it is reached.
+#[derive(Args, Debug)]
+pub struct DeviceAt {
+    /// The driver's name, such as escpos.
+    #[arg(long, value_name = "NAME")]
+    pub driver: String,
+    /// How the device is reached: tcp://HOST:PORT, serial:/dev/…?baud=9600, usb:VENDOR:PRODUCT, lp:/dev/usb/lp0, file:/path.
+    #[arg(long, value_name = "WAY")]
+    pub connection: String,
+    /// The driver's settings, JSON.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub driver_config: String,
 }
 
 /// Bring data in.

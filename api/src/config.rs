@@ -119,6 +119,18 @@ const SETTINGS: &[Setting] = &[
         "make a registered device active at once",
     ),
     plain("profiles_file", &["GATEHOUSE_PROFILES_FILE"], "", "TOML file with further device profiles"),
+    plain(
+        "peripherals_file",
+        &["GATEHOUSE_PERIPHERALS_FILE"],
+        "",
+        "TOML file with the printers and displays, their templates and rules",
+    ),
+    plain(
+        "drivers_dir",
+        &["GATEHOUSE_DRIVERS_DIR"],
+        "",
+        "directory of the drivers and their host; empty: where the program is",
+    ),
     plain("log_format", &["GATEHOUSE_LOG_FORMAT"], "human", "human or json"),
     plain("log_level", &["GATEHOUSE_LOG_LEVEL"], "info", "error, warn, info, debug or trace"),
     plain(
@@ -239,6 +251,10 @@ pub struct Config {
     pub registration_auto_approve: bool,
     /// Further device profiles.
     pub profiles_file: Option<PathBuf>,
+    /// Printers and displays; `None`: there are none.
+    pub peripherals_file: Option<PathBuf>,
+    /// Where the drivers and their host are; `None`: where the program is.
+    pub drivers_dir: Option<PathBuf>,
     /// Log lines as JSON?
     pub log_json: bool,
     /// Log filter.
@@ -530,6 +546,8 @@ impl Parser {
             registration_secret: secret,
             registration_auto_approve: self.yes("registration_auto_approve"),
             profiles_file: self.optional("profiles_file").map(PathBuf::from),
+            peripherals_file: self.optional("peripherals_file").map(PathBuf::from),
+            drivers_dir: self.optional("drivers_dir").map(PathBuf::from),
             log_json: self.parsed("log_format", "human or json", |text| match text {
                 "human" => Some(false),
                 "json" => Some(true),

@@ -7,18 +7,20 @@
 //! | `profile` | how devices are answered |
 //! | `port` | which path means what, who asks |
 //! | `ops` | the API port: health, metrics, a venue's changes |
+//! | `peripherals` | printers and displays: what the journal means for them, what people ask of them |
 //! | `cold` | look-ups of tickets that are in the store only |
 //! | `node` | the parts put together |
 //! | `housekeeping` | what a node does besides answering, when it is due |
 //! | `storage` | which store a node has |
 //! | `system` | what the operating system is asked for: threads that give way, small pages |
-//! | `config`, `cli`, `target`, `import`, `export`, `inspect`, `live`, `demo` | the program |
+//! | `config`, `cli`, `target`, `drivers`, `import`, `export`, `inspect`, `live`, `demo` | the program |
 
 pub mod body;
 pub mod cli;
 pub mod cold;
 pub mod config;
 pub mod demo;
+pub mod drivers;
 pub mod export;
 pub mod housekeeping;
 pub mod http;
@@ -29,6 +31,7 @@ pub mod live;
 pub mod metrics;
 pub mod node;
 pub mod ops;
+pub mod peripherals;
 pub mod port;
 pub mod profile;
 pub mod rate;

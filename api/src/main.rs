@@ -6,7 +6,7 @@ use api::config::{self, Config, Environment};
 use api::live::{self, Live};
 use api::node::Node;
 use api::target::{self, Target};
-use api::{export, import, inspect};
+use api::{drivers, export, import, inspect};
 use clap::Parser;
 use std::io::Read;
 use std::path::Path;
@@ -90,6 +90,7 @@ fn run(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
             add_user(config, email, role, password_file.as_deref())
         }
         Command::Ticket { status, code } => set_status(config, *status, code),
+        Command::Drivers(command) => drivers::run(config, command),
         Command::Version => {
             println!("gatehouse {}", env!("CARGO_PKG_VERSION"));
             Ok(0)

@@ -3,6 +3,8 @@
 
 use crate::http::{self, STAGES, Stages};
 use crate::inbox::InboxStats;
+use crate::peripherals::figures;
+use crate::peripherals::requests::Desk;
 use crate::profile::{ProfileId, Profiles};
 use engine::decision::REASONS;
 use engine::journal::{Journal, SYNC_BUCKETS};
@@ -160,6 +162,8 @@ pub struct Sources {
     pub inbox: Option<Arc<InboxStats>>,
     /// The store it carries to.
     pub store: store::StoreWatch,
+    /// Printers and displays, where there are some.
+    pub desk: Option<Desk>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -184,12 +188,14 @@ pub fn page(sources: Arc<Sources>) -> Result<String, std::fmt::Error> {
 struct Page(Arc<Sources>);
 
 /// Writes families of one metric.
-struct Writer<'a, 'e> {
-    encoder: &'a mut DescriptorEncoder<'e>,
+/// Writes metrics by their form.
+pub(crate) struct Writer<'a, 'e> {
+    /// For what has a form of its own.
+    pub(crate) encoder: &'a mut DescriptorEncoder<'e>,
 }
 
 impl Writer<'_, '_> {
-    fn counters(
+    pub(crate) fn counters(
         &mut self,
         name: &str,
         help: &str,
@@ -199,6 +205,20 @@ impl Writer<'_, '_> {
         for (labels, value) in values {
             let counter = ConstCounter::new(value);
             counter.encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Vec<(&'static str, String)>, u64)>,
+    ) -> std::fmt::Result {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in values {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
     }
@@ -242,6 +262,7 @@ impl Collector for Page {
         self.store(&mut writer)?;
         self.behind(&mut writer)?;
         self.0.inbox.as_ref().map_or(Ok(()), |inbox| inbox_rows(&mut writer, inbox))?;
+        self.0.desk.as_ref().map_or(Ok(()), |desk| figures::write(&mut writer, &desk.metrics()))?;
         self.0.port.stages.as_ref().map_or(Ok(()), |stages| steps(&mut writer, stages))?;
         self.latency(&mut writer)
     }

@@ -9,6 +9,7 @@ use crate::http::{self, Durable, Server, ServerOptions};
 use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
 use crate::ops::{ColdCodes, Ops};
+use crate::peripherals::Backroom;
 use crate::port::{Port, Shared};
 use crate::profile::Profiles;
 use crate::secrets;
@@ -64,6 +65,7 @@ pub struct Node {
     api: Option<Server>,
     stopping: Arc<AtomicBool>,
     taking_in: Option<JoinHandle<()>>,
+    backroom: Option<Backroom>,
     control: std::path::PathBuf,
     /// Latency of each worker.
     pub latency: Vec<Arc<Latency>>,
@@ -366,7 +368,9 @@ impl Node {
         let inbox = core.inbox.take().map(|inbox| (inbox, Arc::<InboxStats>::default()));
         let stats = inbox.as_ref().map(|(_, stats)| Arc::clone(stats));
         let taking_in = inbox.map(|(inbox, stats)| take_in(&core, inbox, stats, &stopping)).transpose()?;
-        let sources = Arc::new(sources(&core, &shared, &latency, &device, stats));
+        let backroom = Backroom::open(config, &core.engine)?;
+        let desk = backroom.as_ref().map(Backroom::desk);
+        let sources = Arc::new(Sources { desk, ..sources(&core, &shared, &latency, &device, stats) });
         let api = serve_api(config, &core.cold_codes, &shared, &sources, &token, &stopping, gate)?;
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
@@ -377,6 +381,7 @@ impl Node {
             api: Some(api),
             stopping,
             taking_in,
+            backroom,
             control,
             latency,
             shared,
@@ -408,6 +413,9 @@ impl Node {
         // It takes no further row in; a database that says nothing is not waited for.
         if let Some(taking_in) = self.taking_in.take_if(|thread| finishes(thread, TAKING_IN_ENDS_MAX)) {
             join(Some(taking_in), "inbox");
+        }
+        if let Some(backroom) = self.backroom.take() {
+            backroom.close();
         }
         self.core.close();
         info!("stopped");
@@ -500,6 +508,7 @@ fn sources(
         projector: Arc::clone(&core.projector),
         inbox,
         store: core.store.clone(),
+        desk: None,
     }
 }
 

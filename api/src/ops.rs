@@ -4,6 +4,8 @@
 
 use crate::http::{Fault, Method, Next, Reply, Request, Service};
 use crate::metrics::{self, Latency, Sources};
+use crate::peripherals::paths::{self, Counter, STATION_PREFIX};
+use crate::peripherals::requests::Asker;
 use crate::port::{Memo, Port};
 use crate::secrets;
 use crate::tickets::{self, TicketRow};
@@ -19,6 +21,9 @@ use std::time::{Duration, Instant};
 /// Largest body of a change, in bytes.
 pub const CHANGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Longest name of a station, in bytes.
+const STATION_NAME_BYTES_MAX: usize = 40;
+
 /// What the API port's worker needs.
 pub struct Ops {
     port: Port,
@@ -28,10 +33,11 @@ pub struct Ops {
     local_token: [u8; 32],
     stopping: Arc<AtomicBool>,
     cold_codes: Arc<ColdCodes>,
+    counter: Counter,
 }
 
 /// A change that was not made: status and words.
-type Refused = (u16, &'static str, String);
+pub type Refused = (u16, &'static str, String);
 
 impl Ops {
     /// The API port's service.
@@ -43,6 +49,7 @@ impl Ops {
         cold_codes: Arc<ColdCodes>,
     ) -> Ops {
         let engine = Arc::clone(&port.engine);
+        let counter = Counter::new(sources.desk.clone());
         Ops {
             port: Port::new(port, Arc::new(Latency::default())),
             engine,
@@ -50,11 +57,12 @@ impl Ops {
             local_token,
             stopping,
             cold_codes,
+            counter,
         }
     }
 
     fn change(&self, request: &Request<'_, Memo>, reply: &mut Reply) -> Result<Value, Refused> {
-        let operator = self.operator(request)?;
+        let operator = self.operator(request, Role::Manager)?;
         let (value, wait) = match request.path {
             "/api/v1/venue" => put_venue(&self.engine, operator, text(request.body)?, &|name| {
                 self.sources.profiles.contains(name)
@@ -75,13 +83,15 @@ impl Ops {
             }
             "/api/v1/tickets/status" => set_status(&self.engine, operator, request.body)?,
             "/api/v1/operators" => add_operator(&self.engine, operator, request.body)?,
+            "/api/v1/stations" => add_station(&self.engine, operator, request.body)?,
             _ => return Err((404, "not_found", "there is no such path".to_owned())),
         };
         reply.wait = wait;
         Ok(value)
     }
 
-    fn operator(&self, request: &Request<'_, Memo>) -> Result<Option<OperatorId>, Refused> {
+    /// Who asks, where that may be done by `least`; `None` is the program's own command.
+    fn operator(&self, request: &Request<'_, Memo>, least: Role) -> Result<Option<OperatorId>, Refused> {
         let header = request.headers.get("Authorization").unwrap_or_default();
         let token = header.strip_prefix(b"Bearer ").ok_or((
             401,
@@ -99,9 +109,28 @@ impl Ops {
             "this token belongs to no operator".to_owned(),
         ))?;
         match catalog.operator(id) {
-            Some(operator) if operator.role >= Role::Manager => Ok(Some(id)),
-            _ => Err((403, "not_allowed", "this takes a manager".to_owned())),
+            Some(operator) if operator.role >= least => Ok(Some(id)),
+            _ => Err((403, "not_allowed", format!("this takes a {}", format!("{least:?}").to_lowercase()))),
         }
+    }
+
+    /// Printers, displays and stations.
+    fn at_the_counter(&self, request: &Request<'_, Memo>) -> Result<Next, Refused> {
+        let now_ms = self.engine.now().0;
+        let wanted = paths::wanted(request.method, request.path, request.query, request.body, now_ms)
+            .ok_or((404, "not_found", "there is no such path, or not with this method".to_owned()))?;
+        let asker = match self.operator(request, wanted.least)? {
+            None => Asker::Person("this machine's own command".to_owned()),
+            Some(id) => {
+                let name = self.engine.catalog().operator(id).map(|operator| operator.name.clone());
+                let name = name.unwrap_or_default();
+                match name.strip_prefix(STATION_PREFIX) {
+                    Some(station) => Asker::Station(station.to_owned()),
+                    None => Asker::Person(name),
+                }
+            }
+        };
+        self.counter.serve(wanted, asker)
     }
 
     fn ready(&self) -> (u16, &'static str) {
@@ -138,6 +167,10 @@ impl Service for Ops {
             "/api/access/latest" | "/api/access/poll" | "/api/access/stream" | "/api/access/health" => {
                 self.port.call(request, reply)
             }
+            path if paths::is_ours(path) => self.at_the_counter(request).unwrap_or_else(|refused| {
+                refuse(reply, &refused);
+                Next::Reply
+            }),
             _ if request.path.starts_with("/api/v1/") && request.method == Method::Post => {
                 match self.change(request, reply) {
                     Ok(value) => write(reply, &value),
@@ -176,13 +209,15 @@ fn plain(reply: &mut Reply, (status, text): (u16, &str)) -> Next {
     Next::Reply
 }
 
-fn write(reply: &mut Reply, value: &Value) {
+/// Writes a value as JSON.
+pub fn write(reply: &mut Reply, value: &Value) {
     reply.content_type = "application/json";
     reply.body.clear();
     serde_json::to_writer(&mut reply.body, value).expect("writing to a vector does not fail");
 }
 
-fn refuse(reply: &mut Reply, (status, code, message): &Refused) {
+/// Writes a refusal.
+pub fn refuse(reply: &mut Reply, (status, code, message): &Refused) {
     reply.status = *status;
     reply.wait = 0;
     write(reply, &json!({"status": "error", "error": code, "message": message}));
@@ -192,7 +227,8 @@ fn text(body: &[u8]) -> Result<&str, Refused> {
     std::str::from_utf8(body).map_err(|_| (400, "malformed_request", "the body is not UTF-8".to_owned()))
 }
 
-fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
+/// A parameter of a query, as it was sent.
+pub fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
     query?
         .split('&')
         .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
@@ -372,4 +408,26 @@ pub fn add_operator(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Cha
     };
     let lsn = engine.put(by, Entity::Operator(operator)).map_err(|error| engine_error(&error))?;
     Ok((json!({"status": "success", "email": email, "role": role, "token": token}), lsn.0))
+}
+
+/// Adds a station, or gives the one of this name another key; it is shown once: `{"name": …}`.
+pub fn add_station(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Changed {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
+    let name = value["name"].as_str().unwrap_or_default();
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_empty() || name.len() > STATION_NAME_BYTES_MAX || !name.bytes().all(good) {
+        let words =
+            format!("name: 1 to {STATION_NAME_BYTES_MAX} of A-Z, a-z, 0-9, '-', '_' and '.' are meant");
+        return Err((400, "malformed_request", words));
+    }
+    let key = secrets::new_key().map_err(|problem| (503, "unavailable", problem))?;
+    let station = Operator {
+        name: format!("{STATION_PREFIX}{name}"),
+        role: Role::Steward,
+        password_hash: String::new(),
+        token_hashes: vec![secrets::hash(key.as_bytes())],
+    };
+    let lsn = engine.put(by, Entity::Operator(station)).map_err(|error| engine_error(&error))?;
+    Ok((json!({"status": "success", "station": name, "key": key}), lsn.0))
 }

@@ -18,8 +18,14 @@ mod safety;
 mod template;
 
 use engine::Time;
-use engine::catalog::{CardFormat, Device};
+use engine::catalog::{CardFormat, Catalog, Device};
+use engine::decision::Answer;
 pub use render::Rendering;
+
+/// What an answer says, for staff: the sentence that devices show.
+pub fn words(answer: &Answer, catalog: &Catalog) -> String {
+    message::message(answer, catalog).as_str().to_owned()
+}
 
 use template::{Limits, Template};
 
