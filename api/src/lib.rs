@@ -8,6 +8,7 @@
 //! | `port` | which path means what, who asks |
 //! | `ops` | the API port: health, metrics, a venue's changes |
 //! | `peripherals` | printers and displays: what the journal means for them, what people ask of them |
+//! | `station` | the same drivers on a client PC |
 //! | `cold` | look-ups of tickets that are in the store only |
 //! | `node` | the parts put together |
 //! | `housekeeping` | what a node does besides answering, when it is due |
@@ -36,6 +37,7 @@ pub mod port;
 pub mod profile;
 pub mod rate;
 pub mod secrets;
+pub mod station;
 pub mod storage;
 pub mod system;
 pub mod target;

@@ -1,10 +1,11 @@
 //! The program `gatehouse`: reads the command line and hands over. Exit codes: 0 well, 1 something was found
 //! wrong (bad rows, a damaged journal, an unhealthy server), 64 bad settings or arguments, 70 internal.
 
-use api::cli::{Cli, Command, Import, JournalCommand, StatusWord, UserCommand};
+use api::cli::{Cli, Command, Import, JournalCommand, StationArgs, StatusWord, UserCommand};
 use api::config::{self, Config, Environment};
 use api::live::{self, Live};
 use api::node::Node;
+use api::station::{self, Station, StationOptions};
 use api::target::{self, Target};
 use api::{drivers, export, import, inspect};
 use clap::Parser;
@@ -90,6 +91,7 @@ fn run(cli: &Cli, config: &Config) -> anyhow::Result<u8> {
             add_user(config, email, role, password_file.as_deref())
         }
         Command::Ticket { status, code } => set_status(config, *status, code),
+        Command::Station(options) => run_station(config, options),
         Command::Drivers(command) => drivers::run(config, command),
         Command::Version => {
             println!("gatehouse {}", env!("CARGO_PKG_VERSION"));
@@ -125,6 +127,28 @@ fn serve(config: &Config, demo: bool) -> anyhow::Result<u8> {
     }
     tracing::info!("stopping: answering what is in flight");
     node.stop();
+    Ok(0)
+}
+
+fn run_station(config: &Config, args: &StationArgs) -> anyhow::Result<u8> {
+    let options = StationOptions {
+        name: args.name.clone(),
+        server: args.server.clone(),
+        listen: args.listen,
+        origins: args.origins.clone(),
+    };
+    if let Some(token_file) = &args.register {
+        let path = station::register(config, &options, token_file)?;
+        println!("station {} is registered; its key is in {}", options.name, path.display());
+        return Ok(0);
+    }
+    start_logging(config);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = runtime.block_on(async { signals() })?;
+    let station = Station::start(config, &options)?;
+    println!("station {} is ready: http://{}/status", options.name, station.addr);
+    runtime.block_on(stop_asked(&mut signals));
+    station.stop();
     Ok(0)
 }
 

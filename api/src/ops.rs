@@ -115,7 +115,7 @@ impl Ops {
     }
 
     /// Printers, displays and stations.
-    fn at_the_counter(&self, request: &Request<'_, Memo>) -> Result<Next, Refused> {
+    fn at_the_counter(&self, request: &Request<'_, Memo>, reply: &Reply) -> Result<Next, Refused> {
         let now_ms = self.engine.now().0;
         let wanted = paths::wanted(request.method, request.path, request.query, request.body, now_ms)
             .ok_or((404, "not_found", "there is no such path, or not with this method".to_owned()))?;
@@ -130,7 +130,7 @@ impl Ops {
                 }
             }
         };
-        self.counter.serve(wanted, asker)
+        self.counter.serve(wanted, asker, reply)
     }
 
     fn ready(&self) -> (u16, &'static str) {
@@ -167,7 +167,7 @@ impl Service for Ops {
             "/api/access/latest" | "/api/access/poll" | "/api/access/stream" | "/api/access/health" => {
                 self.port.call(request, reply)
             }
-            path if paths::is_ours(path) => self.at_the_counter(request).unwrap_or_else(|refused| {
+            path if paths::is_ours(path) => self.at_the_counter(request, reply).unwrap_or_else(|refused| {
                 refuse(reply, &refused);
                 Next::Reply
             }),

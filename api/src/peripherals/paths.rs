@@ -119,6 +119,18 @@ fn offer(desk: &Desk, asker: &Asker, body: &[u8]) -> Result<Value, Refused> {
     }
 }
 
+// === impl Wanted ===
+
+impl Wanted {
+    /// Work that may be asked for by `least`.
+    pub fn new(
+        least: Role,
+        work: impl FnOnce(&Desk, &Asker) -> Result<Value, Refused> + Send + 'static,
+    ) -> Wanted {
+        Wanted { least, work: Box::new(work) }
+    }
+}
+
 // === impl Counter ===
 
 impl Counter {
@@ -127,11 +139,11 @@ impl Counter {
         Counter { desk, turns: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
     }
 
-    /// Does what is wanted beside the worker; the answer comes when it is done.
+    /// Does what is wanted beside the worker; the answer, with the headers `reply` has, comes when it is done.
     ///
     /// # Errors
     /// There is no desk, or too many wait already.
-    pub fn serve(&self, wanted: Wanted, asker: Asker) -> Result<Next, Refused> {
+    pub fn serve(&self, wanted: Wanted, asker: Asker, reply: &Reply) -> Result<Next, Refused> {
         let desk = self.desk.clone().ok_or((
             404,
             "not_found",
@@ -140,12 +152,12 @@ impl Counter {
         let turn = Arc::clone(&self.turns)
             .try_acquire_owned()
             .map_err(|_| (503, "unavailable", "too many requests wait for printers; try again".to_owned()))?;
+        let mut reply = reply.clone();
         Ok(Next::Later(Box::pin(async move {
             let done = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
                 (wanted.work)(&desk, &asker)
             });
-            let mut reply = Reply::new();
             match done.await {
                 Ok(Ok(value)) => ops::write(&mut reply, &value),
                 Ok(Err(refused)) => ops::refuse(&mut reply, &refused),
