@@ -30,6 +30,8 @@ mod offline;
 mod operators;
 #[path = "program/outage/mod.rs"]
 mod outage;
+#[path = "program/peripherals.rs"]
+mod peripherals;
 #[path = "program/poison.rs"]
 mod poison;
 #[path = "program/recovery.rs"]
@@ -38,5 +40,7 @@ mod recovery;
 mod retry;
 #[path = "program/settings.rs"]
 mod settings;
+#[path = "program/station.rs"]
+mod station;
 #[path = "program/stop.rs"]
 mod stop;

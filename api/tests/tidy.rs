@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 const FUNCTION_LINES_MAX: usize = 70;
 
+/// What a driver may not reach for: its host owns the device.
+const CODEC: &[&str] = &["std::net", "std::fs", "std::process", "std::thread", "libc::", "rustix"];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
@@ -34,7 +37,10 @@ fn files(under: &str, extension: &str) -> Vec<(String, String)> {
 }
 
 fn sources() -> Vec<(String, String)> {
-    ["engine", "api", "bench", "load-tests"].iter().flat_map(|folder| files(folder, "rs")).collect()
+    ["engine", "api", "bench", "load-tests", "drivers"]
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .collect()
 }
 
 fn fail_on(problems: Vec<String>) {
@@ -83,6 +89,26 @@ fn nobody_imports_what_it_must_not_know() {
         ("api/src/http", &["engine::", "serde", "crate::port", "crate::profile"], "http knows no ticket"),
         ("api/src/body", &["tokio", "crate::http", "crate::port"], "bodies know no socket"),
         ("api/src/profile", &["tokio", "crate::http", "crate::port"], "profiles know no socket"),
+        (
+            "drivers/peripherals/src",
+            &["engine::", "api::", "libloading", "rusb", "serialport", "driver_host"],
+            "the supervisor loads no driver and opens no device: its hosts do",
+        ),
+        (
+            "drivers/documents/src",
+            &["std::net", "std::process", "std::fs", "driver_host"],
+            "templates know no device and no file",
+        ),
+        ("drivers/escpos/src", CODEC, "a driver is a codec"),
+        ("drivers/fgl/src", CODEC, "a driver is a codec"),
+        ("drivers/pole-display/src", CODEC, "a driver is a codec"),
+        ("drivers/virtual/src", CODEC, "a driver is a codec"),
+        ("drivers/zpl/src", CODEC, "a driver is a codec"),
+        (
+            "drivers/emulators/src",
+            &["driver_abi", "driver_sdk", "driver_escpos", "driver_pole_display", "driver_raster"],
+            "who judges drivers shares no code with them",
+        ),
         ("load-tests/src", &["engine::", "api::", "store::"], "the load program speaks HTTP only"),
     ];
     let mut problems = Vec::new();
@@ -98,6 +124,42 @@ fn nobody_imports_what_it_must_not_know() {
             }
         }
     }
+    fail_on(problems);
+}
+
+/// The server's program has no part that loads a driver or opens a device, whoever depends on whom.
+#[test]
+fn the_server_is_built_without_what_loads_drivers() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--package", "api", "--edges", "normal", "--prefix", "none", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).unwrap();
+    let has = |name: &str| text.lines().any(|line| line.split(' ').next() == Some(name));
+    assert!(has("peripherals"), "{text}");
+    for name in ["libloading", "rusb", "libusb1-sys", "serialport", "unifont", "driver-host", "driver-sdk"] {
+        assert!(!has(name), "the server depends on {name}");
+    }
+}
+
+#[test]
+fn unsafe_code_is_in_two_files_only() {
+    let allowed = ["drivers/sdk/src/ffi.rs", "drivers/host/src/plugin.rs"];
+    // Types of C functions are no unsafe code, nor is the export that the SDK's macro writes.
+    let code =
+        |line: &&str| !line.trim_start().starts_with("//") && !line.contains("unsafe extern \"C\" fn(");
+    let problems = sources()
+        .into_iter()
+        .filter(|(name, _)| !allowed.contains(&name.as_str()) && name.contains("/src/"))
+        .filter(|(_, text)| {
+            text.lines().filter(code).any(|line| {
+                line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl")
+            })
+        })
+        .map(|(name, _)| format!("{name}: unsafe code"))
+        .collect();
     fail_on(problems);
 }
 
@@ -186,7 +248,7 @@ fn the_documents_name_what_is_there() {
         for word in text.split('`').skip(1).step_by(2) {
             let is_path = word.contains('/')
                 && !word.contains(' ')
-                && ["engine/", "api/", "bench/", "load-tests/", "migrations/"]
+                && ["engine/", "api/", "bench/", "load-tests/", "migrations/", "drivers/"]
                     .iter()
                     .any(|own| word.starts_with(own));
             if is_path && !word.contains(['{', '*', '<', '…']) && !root().join(word).exists() {
@@ -215,6 +277,7 @@ fn every_invariant_has_its_test() {
             line.starts_with("| A")
                 || line.starts_with("| J")
                 || line.starts_with("| P")
+                || line.starts_with("| D")
                 || line.starts_with("| H")
                 || line.starts_with("| S")
         })

@@ -316,6 +316,11 @@ impl Server {
         });
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.0.kill().unwrap();

@@ -99,6 +99,13 @@ fn numbers() -> Vec<(String, i64)> {
         ("GHD_DONE_CONFIRMED".into(), Done::Confirmed.number().into()),
         ("GHD_DONE_UNKNOWN".into(), Done::Unknown.number().into()),
     ];
+    all.extend(bits());
+    all.extend(ops());
+    all.extend(faults());
+    all
+}
+
+fn bits() -> Vec<(String, i64)> {
     let bits = [
         ("ONLINE", Status::ONLINE),
         ("PAPER_LOW", Status::PAPER_LOW),
@@ -111,7 +118,10 @@ fn numbers() -> Vec<(String, i64)> {
         ("BUSY", Status::BUSY),
         ("UNKNOWN", Status::UNKNOWN),
     ];
-    all.extend(bits.map(|(name, bit)| (format!("GHD_S_{name}"), i64::from(bit.0))));
+    bits.map(|(name, bit)| (format!("GHD_S_{name}"), i64::from(bit.0))).to_vec()
+}
+
+fn ops() -> Vec<(String, i64)> {
     let ops = [
         ("TEXT", raw::OP_TEXT),
         ("NEWLINE", raw::OP_NEWLINE),
@@ -133,7 +143,10 @@ fn numbers() -> Vec<(String, i64)> {
         ("D_BLINK", raw::OP_D_BLINK),
         ("D_CURSOR", raw::OP_D_CURSOR),
     ];
-    all.extend(ops.map(|(name, number)| (format!("GHD_OP_{name}"), i64::from(number))));
+    ops.map(|(name, number)| (format!("GHD_OP_{name}"), i64::from(number))).to_vec()
+}
+
+fn faults() -> Vec<(String, i64)> {
     let faults = [
         ("INVALID", Fault::Invalid),
         ("UNSUPPORTED", Fault::Unsupported),
@@ -155,8 +168,7 @@ fn numbers() -> Vec<(String, i64)> {
         ("OFFLINE", Fault::Offline),
     ];
     assert_eq!(faults.len(), Fault::ALL.len());
-    all.extend(faults.map(|(name, fault)| (format!("GHD_E_{name}"), i64::from(fault.number()))));
-    all
+    faults.map(|(name, fault)| (format!("GHD_E_{name}"), i64::from(fault.number()))).to_vec()
 }
 
 fn compile_and_run(compiler: &str, extension: &str, flags: &[&str]) {

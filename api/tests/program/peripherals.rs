@@ -1,0 +1,256 @@
+//! Printers and displays of a real node: real driver hosts, a real plugin, paper that can be read.
+
+use crate::support::{Answer, Client, DEMO_TOKEN, Server, Site, until};
+use driver_testkit::hosted::{host_program, plugin_file};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// A folder with the driver host and these plugins, as an installed program has one.
+pub fn drivers(site: &Site, plugins: &[&str]) -> String {
+    let dir = PathBuf::from(site.file("drivers-of", b"")).with_file_name("drivers");
+    std::fs::create_dir_all(&dir).unwrap();
+    for file in plugins.iter().map(|name| plugin_file(name)).chain([host_program()]) {
+        assert!(file.exists(), "{} is not built: cargo test --workspace builds it", file.display());
+        let link = dir.join(file.file_name().unwrap());
+        if !link.exists() {
+            std::fs::copy(&file, &link).unwrap();
+        }
+    }
+    dir.display().to_string()
+}
+
+/// A site whose node has these peripherals.
+fn site(peripherals: &str) -> Site {
+    let site = Site::demo();
+    let file = site.file("peripherals.toml", peripherals.as_bytes());
+    let drivers = drivers(&site, &["virtual"]);
+    site.set("GATEHOUSE_PERIPHERALS_FILE", &file).set("GATEHOUSE_DRIVERS_DIR", &drivers)
+}
+
+/// A printer of plain text on port 9100, so to say: what was printed can be read while it is.
+#[derive(Clone)]
+pub struct Paper {
+    pub way: String,
+    text: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Paper {
+    pub fn new() -> Paper {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let way = format!("tcp://{}", listener.local_addr().unwrap());
+        let text = Arc::<Mutex<Vec<u8>>>::default();
+        let own = Arc::clone(&text);
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            for wire in listener.incoming() {
+                let (mut wire, own) = (wire.unwrap(), Arc::clone(&own));
+                std::thread::spawn(move || {
+                    let mut bytes = [0; 4_096];
+                    while let Ok(count @ 1..) = wire.read(&mut bytes) {
+                        own.lock().unwrap().extend_from_slice(&bytes[..count]);
+                    }
+                });
+            }
+        });
+        Paper { way, text }
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    pub fn count(&self, what: &str) -> usize {
+        self.text().matches(what).count()
+    }
+
+    pub fn wait_for(&self, what: &str) -> String {
+        until(&format!("{what:?} on paper"), || Some(self.text()).filter(|text| text.contains(what)))
+    }
+}
+
+/// One request to the API port.
+pub fn api(server: &Server, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+    let body = if method == "GET" { String::new() } else { body.to_string() };
+    let headers = [("Authorization", format!("Bearer {token}"))];
+    let headers = [(headers[0].0, headers[0].1.as_str())];
+    Client::to(server.api).request(method, path, &headers, body.as_bytes()).unwrap()
+}
+
+fn jobs(server: &Server, query: &str) -> Vec<Value> {
+    let answer = api(server, "GET", &format!("/api/v1/peripherals/jobs{query}"), DEMO_TOKEN, &Value::Null);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["jobs"].as_array().unwrap().clone()
+}
+
+fn peripheral(server: &Server, name: &str) -> Value {
+    let list = api(server, "GET", "/api/v1/peripherals", DEMO_TOKEN, &Value::Null).json();
+    let all = list["peripherals"].as_array().unwrap().clone();
+    all.into_iter().find(|own| own["name"] == name).unwrap_or_else(|| panic!("no {name} in {list}"))
+}
+
+/// Process of a peripheral's driver host, once it works.
+fn host_of(server: &Server, name: &str) -> u64 {
+    until("a driver host that works", || {
+        let view = peripheral(server, name);
+        view["host_pid"].as_u64().filter(|_| view["state"] == "ready")
+    })
+}
+
+const SLIP: &str = "[[element]]\ntext = '{verdict} {holder} {ticket} {reason} at {gate}'\n";
+
+/// One printer at this way that prints a slip of every admission and refusal.
+fn one_printer(site_files: &Path, way: &str) -> String {
+    std::fs::write(site_files.join("slip.toml"), SLIP).unwrap();
+    format!(
+        "[[peripheral]]\nname = 'till'\ndriver = 'virtual'\nconnection = '{way}'\n\
+         [[template]]\nname = 'slip'\nfile = 'slip.toml'\n\
+         [[rule]]\nname = 'in'\non = 'admit'\nprint = 'slip'\nprinters = ['till']\n\
+         [[rule]]\nname = 'out'\non = 'deny'\nprint = 'slip'\nprinters = ['till']\n"
+    )
+}
+
+fn printing_site(paper: &Paper) -> Site {
+    let site = site("");
+    let folder = PathBuf::from(site.data_text()).parent().unwrap().to_owned();
+    let file = one_printer(&folder, &paper.way);
+    site.file("peripherals.toml", file.as_bytes());
+    site
+}
+
+#[test]
+fn every_decision_is_printed_once_over_retries_restarts_and_kills() {
+    let paper = Paper::new();
+    let site = printing_site(&paper);
+    let server = site.start();
+    for _ in 0..3 {
+        server.scan(1, "DEMO-VIP-0001", "first");
+    }
+    server.scan(1, "DEMO-BLOCKED", "second");
+    paper.wait_for("admit John Doe");
+    paper.wait_for("deny");
+    until("both jobs done", || (jobs(&server, "?state=confirmed").len() == 2).then_some(()));
+    server.kill();
+    let server = site.start();
+    server.scan(1, "DEMO-VIP-0001", "first");
+    server.scan(1, "DEMO-VIP-0002", "third");
+    until("the third job done", || (jobs(&server, "?state=confirmed").len() == 3).then_some(()));
+    assert_eq!((paper.count("admit"), paper.count("deny")), (2, 1), "{}", paper.text());
+    server.stop();
+    let text = paper.text();
+    assert!(text.contains("blocked at ENTRANCE_01"), "{text}");
+}
+
+#[test]
+fn drivers_are_loaded_by_their_hosts_and_never_by_the_server() {
+    let paper = Paper::new();
+    let site = printing_site(&paper);
+    let server = site.start();
+    let host = host_of(&server, "till");
+    server.scan(1, "DEMO-VIP-0001", "a");
+    paper.wait_for("John Doe");
+    let maps = |pid: u64| std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let own = maps(u64::from(server.pid()));
+    assert!(!own.contains("libdriver_") && !own.contains("memfd:"), "the server has a driver in it");
+    let hosts = maps(host);
+    assert!(hosts.contains("libdriver_") || hosts.contains("memfd:"), "the host has none: {hosts}");
+    server.stop();
+}
+
+#[test]
+fn a_driver_host_that_is_killed_comes_back_and_gates_and_paper_do_not_notice() {
+    let paper = Paper::new();
+    let site = printing_site(&paper);
+    let server = site.start();
+    let first = host_of(&server, "till");
+    server.scan(1, "DEMO-VIP-0001", "a");
+    paper.wait_for("John Doe");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(first).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(server.scan(1, "DEMO-VIP-0003", "b")["access_granted"], true);
+    let second = until("another host", || Some(host_of(&server, "till")).filter(|own| *own != first));
+    assert_ne!(first, second);
+    until("both slips", || (paper.count("admit") == 2).then_some(()));
+    let page = server.metrics();
+    assert!(page.contains("gatehouse_peripheral_host_crashes_total{peripheral=\"till\"} 1"), "{page}");
+    assert!(page.contains("gatehouse_peripheral_up{peripheral=\"till\"} 1"), "{page}");
+    server.stop();
+}
+
+#[test]
+fn people_print_show_look_and_decide_by_their_roles() {
+    let paper = Paper::new();
+    let site = printing_site(&paper);
+    let add = |email: &str, role: &str| {
+        let done = site.command(&["user", "add", "--email", email, "--role", role]).well();
+        done.out.lines().last().unwrap().to_owned()
+    };
+    let (viewer, steward) = (add("v@venue.example", "viewer"), add("s@venue.example", "steward"));
+    let server = site.start();
+    host_of(&server, "till");
+    let print = json!({"peripheral": "till", "lines": ["Lost child at gate 4", "\u{1b}@"], "id": "call-1"});
+    let ask = |path: &str, token: &str, body: &Value| api(&server, "POST", path, token, body);
+    assert_eq!(ask("/api/v1/peripherals/print", "nobody", &print).status, 401);
+    assert_eq!(ask("/api/v1/peripherals/print", &viewer, &print).status, 403);
+    let answer = ask("/api/v1/peripherals/print", &steward, &print);
+    assert_eq!((answer.status, answer.json()["state"].clone()), (200, json!("queued")), "{answer:?}");
+    paper.wait_for("Lost child");
+    until("the job done", || (jobs(&server, "?job=call-1").is_empty()).then_some(())).to_owned();
+    let again = ask("/api/v1/peripherals/print", &steward, &print).json();
+    assert_eq!(again["state"], "confirmed", "{again}");
+    let other = json!({"peripheral": "till", "lines": ["something else"], "id": "call-1"});
+    assert_eq!(ask("/api/v1/peripherals/print", &steward, &other).json()["error"], "job_id_conflict");
+    assert_eq!(paper.count("Lost child"), 1);
+    assert!(!paper.text().contains('\u{1b}'), "a control character went through");
+    let decide = json!({"job": "call-1", "as": "reprint", "reason": "it fell into the mud"});
+    assert_eq!(ask("/api/v1/peripherals/resolve", &steward, &decide).status, 403);
+    assert_eq!(ask("/api/v1/peripherals/resolve", DEMO_TOKEN, &decide).json()["error"], "wrong_state");
+    for (path, body, code) in [
+        ("/api/v1/peripherals/print", json!({"peripheral": "tlil", "lines": ["a"]}), "not_found"),
+        ("/api/v1/peripherals/print", json!({"peripheral": "till"}), "malformed_request"),
+        ("/api/v1/peripherals/print", json!({"peripheral": "till", "linse": []}), "malformed_request"),
+        ("/api/v1/peripherals/show", json!({"display": "till", "lines": ["a"]}), "malformed_request"),
+        ("/api/v1/peripherals/nothing", json!({}), "not_found"),
+        ("/api/v1/station/offer", json!({"incarnation": "a", "max": 1}), "not_allowed"),
+    ] {
+        let answer = ask(path, DEMO_TOKEN, &body).json();
+        assert_eq!(answer["error"], code, "{path}: {answer}");
+    }
+    assert_eq!(api(&server, "GET", "/api/v1/peripherals", &viewer, &Value::Null).status, 200);
+    server.stop();
+}
+
+#[test]
+fn mistakes_in_the_peripherals_file_are_told_all_at_once_before_anything_starts() {
+    let site = site(
+        "[[peripheral]]\nname = 'a'\ndriver = 'virtual'\nconnection = 'foo'\n[[peripheral]]\nname = 'b'\n\
+         driver = 'virtual'\nconnection = 'file:/dev/null'\nspeed = 3\n",
+    );
+    let done = site.fails_to_start();
+    assert_eq!(done.code, 64, "{done:?}");
+    for words in ["no way to a device", "speed"] {
+        assert!(done.said().contains(words), "{words}: {done:?}");
+    }
+}
+
+#[test]
+fn a_node_without_printers_says_how_to_name_them() {
+    let server = Site::demo().start();
+    let answer = api(&server, "GET", "/api/v1/peripherals", DEMO_TOKEN, &Value::Null);
+    assert_eq!(answer.status, 404);
+    assert!(answer.json()["message"].as_str().unwrap().contains("--peripherals-file"), "{answer:?}");
+    server.stop();
+}
+
+#[test]
+fn a_queue_that_cannot_be_opened_is_told_and_the_node_does_not_start_half() {
+    let paper = Paper::new();
+    let site = printing_site(&paper);
+    std::fs::create_dir_all(site.data()).unwrap();
+    std::fs::write(site.data().join("peripherals.db"), b"this is no database, it is a poem").unwrap();
+    let done = site.fails_to_start();
+    assert_ne!(done.code, 0);
+    assert!(done.said().contains("peripherals.db"), "{done:?}");
+}

@@ -1,0 +1,204 @@
+//! A station beside a server: real processes of both, jobs that survive the loss of either.
+
+use crate::peripherals::{Paper, api, drivers};
+use crate::support::{Answer, Client, DEMO_TOKEN, Guard, Server, Site, program, until};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+const ORIGIN: &str = "https://box.example";
+
+/// A station's place: its data, its settings, what it says.
+struct Box1 {
+    dir: tempfile::TempDir,
+    drivers: String,
+    server: Option<String>,
+}
+
+struct Running {
+    child: Guard,
+    addr: SocketAddr,
+}
+
+impl Box1 {
+    fn new(drivers: String, way: &str, server: Option<SocketAddr>) -> Box1 {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = format!(
+            "[[peripheral]]\nname = 'BOX-PRINTER'\nstation = 'box-1'\ndriver = 'virtual'\nconnection = '{way}'\n"
+        );
+        std::fs::write(dir.path().join("peripherals.toml"), settings).unwrap();
+        Box1 { dir, drivers, server: server.map(|addr| format!("http://{addr}")) }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let path = |name: &str| self.dir.path().join(name).display().to_string();
+        let mut all = vec!["station".to_owned(), "--name".to_owned(), "box-1".to_owned()];
+        all.extend(["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+        all.extend(["--data-dir".to_owned(), path("data"), "--drivers-dir".to_owned(), self.drivers.clone()]);
+        all.extend(["--peripherals-file".to_owned(), path("peripherals.toml")]);
+        all.extend(["--allow-origin".to_owned(), ORIGIN.to_owned()]);
+        if let Some(server) = &self.server {
+            all.extend(["--server".to_owned(), server.clone()]);
+        }
+        all
+    }
+
+    fn register(&self, token: &str) -> crate::support::Done {
+        let file = self.dir.path().join("token");
+        std::fs::write(&file, token).unwrap();
+        let mut command = program();
+        command.args(self.arguments()).arg("--register").arg(&file);
+        crate::support::finish(command)
+    }
+
+    fn start(&self) -> Running {
+        let out = self.dir.path().join("out");
+        let err = File::options().create(true).append(true).open(self.dir.path().join("err")).unwrap();
+        let mut command = program();
+        command.args(self.arguments()).stdout(File::create(&out).unwrap()).stderr(err);
+        let mut child = Guard(command.spawn().unwrap());
+        let addr = until("the station", || {
+            if let Some(status) = child.0.try_wait().unwrap() {
+                panic!("the station does not start, {status}: {}", self.log());
+            }
+            let text = std::fs::read_to_string(&out).unwrap();
+            text.split("http://").nth(1)?.split('/').next()?.parse().ok()
+        });
+        Running { child, addr }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("err")).unwrap_or_default()
+    }
+}
+
+impl Running {
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let host = format!("127.0.0.1:{}", self.addr.port());
+        let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
+        for (name, value) in headers {
+            bytes.push_str(&format!("{name}: {value}\r\n"));
+        }
+        bytes.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        let mut client = Client::to(self.addr);
+        client.send(bytes.as_bytes()).unwrap();
+        client.answer(false).unwrap()
+    }
+
+    fn print(&self, body: &Value) -> Answer {
+        self.ask("POST", "/print", &[("Content-Type", "application/json")], &body.to_string())
+    }
+
+    fn job(&self, id: &str) -> Value {
+        self.ask("GET", &format!("/jobs?job={id}"), &[], "").json()["job"].clone()
+    }
+
+    fn status(&self) -> Value {
+        self.ask("GET", "/status", &[], "").json()
+    }
+
+    fn kill(mut self) {
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
+    }
+}
+
+/// A node whose printer hangs at the station.
+fn venue() -> Site {
+    let site = Site::demo();
+    let file = site.file(
+        "peripherals.toml",
+        b"[[peripheral]]\nname = 'BOX-PRINTER'\nstation = 'box-1'\ndriver = 'virtual'\nconnection = 'file:/dev/null'\n",
+    );
+    let drivers = drivers(&site, &["virtual"]);
+    site.set("GATEHOUSE_PERIPHERALS_FILE", &file).set("GATEHOUSE_DRIVERS_DIR", &drivers)
+}
+
+fn folder(site: &Site) -> String {
+    PathBuf::from(site.data_text()).with_file_name("drivers").display().to_string()
+}
+
+fn order(server: &Server, id: &str, line: &str) {
+    let body = json!({"peripheral": "BOX-PRINTER", "lines": [line], "id": id});
+    let answer = api(server, "POST", "/api/v1/peripherals/print", DEMO_TOKEN, &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+fn server_job(server: &Server, id: &str) -> Value {
+    let path = format!("/api/v1/peripherals/jobs?job={id}");
+    api(server, "GET", &path, DEMO_TOKEN, &Value::Null).json()["job"].clone()
+}
+
+#[test]
+fn a_station_registers_prints_the_servers_jobs_and_survives_the_loss_of_it_and_its_own_death() {
+    let site = venue();
+    let server = site.start();
+    let paper = Paper::new();
+    let own = Box1::new(folder(&site), &paper.way, Some(server.api));
+    assert_eq!(own.register("wrong").code, 70);
+    own.register(DEMO_TOKEN).well();
+    let station = own.start();
+    order(&server, "one", "first of the server");
+    paper.wait_for("first of the server");
+    until("the report", || (server_job(&server, "one")["state"] == "confirmed").then_some(()));
+    // The station dies; what is ordered meanwhile is printed when it is back, and only once.
+    station.kill();
+    order(&server, "two", "second of the server");
+    let station = own.start();
+    paper.wait_for("second of the server");
+    until("the report", || (server_job(&server, "two")["state"] == "confirmed").then_some(()));
+    // The server dies; the box office goes on.
+    server.kill();
+    assert_eq!(station.print(&json!({"lines": ["a receipt of the box office"], "id": "own"})).status, 200);
+    paper.wait_for("a receipt of the box office");
+    until("its job", || (station.job("own")["state"] == "confirmed").then_some(()));
+    until("the loss is told", || (station.status()["server"]["state"] == "away").then_some(()));
+    for line in ["first of", "second of", "a receipt"] {
+        assert_eq!(paper.count(line), 1, "{line}: {}", paper.text());
+    }
+    assert!(!own.log().contains("ERROR"), "{}", own.log());
+    station.kill();
+}
+
+#[test]
+fn only_pages_that_were_allowed_print_and_only_under_this_pcs_name() {
+    let site = venue();
+    let paper = Paper::new();
+    let station = Box1::new(folder(&site), &paper.way, None);
+    let station = station.start();
+    let json = ("Content-Type", "application/json");
+    let body = r#"{"lines":["from a page"],"id":"page"}"#;
+    let preflight = station.ask("OPTIONS", "/print", &[("Origin", ORIGIN)], "");
+    assert_eq!(preflight.status, 204);
+    assert_eq!(preflight.header("Access-Control-Allow-Origin"), Some(ORIGIN));
+    assert_eq!(preflight.header("Access-Control-Allow-Headers"), Some("Content-Type"));
+    let strange = station.ask("POST", "/print", &[json, ("Origin", "https://evil.example")], body);
+    assert_eq!((strange.status, strange.header("Access-Control-Allow-Origin")), (403, None));
+    let form = station.ask("POST", "/print", &[("Content-Type", "text/plain"), ("Origin", ORIGIN)], body);
+    assert_eq!(form.status, 415);
+    let mut rebound = Client::to(station.addr);
+    rebound
+        .send(b"POST /print HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        .unwrap();
+    assert_eq!(rebound.answer(false).unwrap().status, 403);
+    let well = station.ask("POST", "/print", &[json, ("Origin", ORIGIN)], body);
+    assert_eq!((well.status, well.header("Access-Control-Allow-Origin")), (200, Some(ORIGIN)), "{well:?}");
+    paper.wait_for("from a page");
+    assert_eq!(paper.count("from a page"), 1);
+    let status = station.status();
+    assert_eq!((&status["station"], &status["server"]["state"]), (&json!("box-1"), &json!("none")));
+    let display = station.ask("POST", "/display", &[json], r#"{"lines":["hello"]}"#);
+    assert_eq!(display.status, 400, "there is no display: {display:?}");
+}
+
+#[test]
+fn a_station_without_a_key_says_how_to_get_one() {
+    let site = venue();
+    let own = Box1::new(folder(&site), "file:/dev/null", Some(SocketAddr::from(([127, 0, 0, 1], 9))));
+    let mut command = program();
+    command.args(own.arguments());
+    let done = crate::support::finish(command);
+    assert_eq!(done.code, 64, "{done:?}");
+    assert!(done.said().contains("--register"), "{done:?}");
+}
