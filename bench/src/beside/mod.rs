@@ -7,9 +7,11 @@
 //! | `gatehouse` | the whole of `gatehouse serve` |
 //! | `stacks` | the validation handler on several HTTP stacks |
 //! | `peers` | the claim in PostgreSQL and in Redis |
+//! | `peripherals` | a node's gates beside printers and displays, also misbehaving ones |
 
 pub mod gatehouse;
 pub mod peers;
+pub mod peripherals;
 pub mod stacks;
 pub mod turns;
 

@@ -238,10 +238,14 @@ impl Report {
 
     fn table(&self, text: &mut String) {
         let first = self.runs().next();
+        let pace = match first.and_then(|run| run.rate) {
+            Some(rate) => format!("Open loop, {rate} scans/s"),
+            None => "Closed loop".to_owned(),
+        };
         push(
             text,
             &format!(
-                "\n## Closed loop, {} connections, {} rounds of {:.1} s by turns: median (lowest – highest)\n",
+                "\n## {pace}, {} connections, {} rounds of {:.1} s by turns: median (lowest – highest)\n",
                 first.map_or(0, |run| run.connections),
                 self.sides.first().map_or(0, |side| side.rounds.len()),
                 first.map_or(0.0, |run| run.seconds)
@@ -256,6 +260,7 @@ impl Report {
             &by,
             "p50 µs",
             "p99 µs",
+            &by,
             "p99.9 µs",
             "wrong",
         ]);
@@ -270,6 +275,7 @@ impl Report {
                 quotient(medians.server_cpu_us, first.server_cpu_us),
                 cell(medians.p50_us, 0),
                 cell(medians.p99_us, 0),
+                quotient(medians.p99_us, first.p99_us),
                 cell(medians.p999_us, 0),
                 side.wrong().to_string(),
             ]);
@@ -398,7 +404,7 @@ mod tests {
         let row = text.lines().find(|line| line.starts_with("| slow")).unwrap();
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         assert_eq!(cells[2..6], ["40 (20 – 50)", "0.20", "12.00 (9.00 – 20.00)", "3.00"], "{text}");
-        assert_eq!(cells[9], "3", "{text}");
+        assert_eq!(cells[10], "3", "{text}");
         assert!(text.contains("- a note") && text.contains("device-0") && !text.contains("never"), "{text}");
         let json: serde_json::Value = serde_json::to_value(&report).unwrap();
         assert_eq!(json.pointer("/sides/1/to_first/cpu").unwrap(), 3.0);
