@@ -107,3 +107,18 @@ impl Target {
 pub fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(WAIT_MAX)).build().into()
 }
+
+/// The same for a server elsewhere, also behind TLS: whom this machine trusts is trusted.
+pub fn agent_elsewhere(most: Duration) -> ureq::Agent {
+    let trusted = rustls_native_certs::load_native_certs().certs;
+    let trusted: Vec<_> =
+        trusted.iter().map(|one| ureq::tls::Certificate::from_der(one).to_owned()).collect();
+    let tls =
+        ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&trusted)).build();
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(most))
+        .tls_config(tls)
+        .build()
+        .into()
+}

@@ -24,6 +24,8 @@ pub use pull::ServerLink;
 
 /// The station's key in its data directory.
 const KEY_FILE: &str = "station.key";
+/// The server gives a key within this.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// A stop has so long to answer what is in flight.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
@@ -149,7 +151,7 @@ pub fn register(config: &Config, options: &StationOptions, token_file: &Path) ->
     };
     let token = std::fs::read_to_string(token_file)
         .with_context(|| format!("read the token in {}", token_file.display()))?;
-    let mut response = target::agent()
+    let mut response = target::agent_elsewhere(ANSWER_MAX)
         .post(format!("{}/api/v1/stations", server.trim_end_matches('/')))
         .header("Authorization", format!("Bearer {}", token.trim()))
         .send(json!({"name": options.name}).to_string().as_bytes())

@@ -2,6 +2,7 @@
 //! waits behind a question; each waits longer after each failure. Knows no device.
 
 use super::ledger::{Entry, Ledger};
+use crate::target;
 use ::peripherals::{Error, HandIn, JobState, Offered, Peripherals};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -102,11 +103,7 @@ impl Pulling {
     /// The ledger, a thread.
     pub fn start(peripherals: Arc<Peripherals>, at: At, link: Arc<ServerLink>) -> anyhow::Result<Pulling> {
         let stop = Arc::new(AtomicBool::new(false));
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(ANSWER_MAX))
-            .build()
-            .into();
+        let agent = target::agent_elsewhere(ANSWER_MAX);
         let ledger = Mutex::new(Ledger::open(&at.data_dir)?);
         let talk = Arc::new(Talk { peripherals, at, agent, ledger, link, stop: Arc::clone(&stop) });
         talk.forget_what_never_came()?;
