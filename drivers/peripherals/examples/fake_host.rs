@@ -12,8 +12,8 @@
 #![allow(clippy::unwrap_used, reason = "a fake that panics is a fake that crashed, which is its purpose")]
 
 use driver_frames::{
-    BEAT_MS, Capabilities, Done, FRAMES_VERSION, Fault, FromHost, Kind, Op, PluginInfo, Refusal, Report,
-    Start, Status, ToHost, read_frame, write_frame,
+    BEAT_MS, Capabilities, Done, FRAMES_VERSION, Fault, FrameError, FromHost, Kind, Op, PluginInfo, Refusal,
+    Report, Start, Status, ToHost, read_frame, write_frame,
 };
 use std::fs::OpenOptions;
 use std::io::{Write, stdin, stdout};
@@ -25,7 +25,7 @@ static SILENT: AtomicBool = AtomicBool::new(false);
 
 fn main() {
     say(&FromHost::Hello { version: FRAMES_VERSION });
-    let ToHost::Start(start) = read_frame(&mut stdin().lock()).unwrap() else { panic!("no start") };
+    let ToHost::Start(start) = hear().unwrap() else { panic!("no start") };
     let config: serde_json::Value = serde_json::from_str(&start.config).unwrap();
     let dir = PathBuf::from(config["dir"].as_str().unwrap());
     std::thread::spawn(|| {
@@ -35,7 +35,7 @@ fn main() {
         }
     });
     begin(&dir, &start);
-    while let Ok(message) = read_frame::<ToHost>(&mut stdin().lock()) {
+    while let Ok(message) = hear() {
         match message {
             ToHost::Run { id, ops, .. } => run(&dir, id, &ops),
             ToHost::Status { id, .. } => say(&FromHost::StatusIs { id, status: Ok(status(&dir)) }),
@@ -43,6 +43,11 @@ fn main() {
             _ => {}
         }
     }
+}
+
+/// The lock is given back before the message is looked at: a document may wait for another one.
+fn hear() -> Result<ToHost, FrameError> {
+    read_frame(&mut stdin().lock())
 }
 
 fn say(message: &FromHost) {
@@ -102,7 +107,7 @@ fn run(dir: &Path, id: u64, ops: &[Op<'_>]) {
             forever()
         }
         ("until_cancel", _) => loop {
-            if matches!(read_frame::<ToHost>(&mut stdin().lock()), Ok(ToHost::Cancel)) {
+            if matches!(hear(), Ok(ToHost::Cancel)) {
                 break report(Done::None, Some(Fault::Cancelled));
             }
         },
