@@ -244,3 +244,105 @@ impl ScanFacts {
         values
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+    use super::*;
+
+    fn texts(words: &str) -> Vec<String> {
+        words.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn target(template: &str, peripherals: &[(&str, &str)]) -> Option<Target> {
+        let peripherals =
+            peripherals.iter().map(|(name, gates)| ((*name).to_owned(), texts(gates))).collect();
+        Some(Target { template: template.to_owned(), peripherals })
+    }
+
+    fn rule(on: On, gates: &str, types: &str, reasons: &str) -> Rule {
+        Rule {
+            name: "r".to_owned(),
+            on,
+            gates: texts(gates),
+            types: texts(types),
+            reasons: texts(reasons),
+            print: target("receipt", &[("till", "")]),
+            show: None,
+            priority: Priority::Normal,
+            expires_after_ms: 1_000,
+        }
+    }
+
+    /// "admit North VIP reason attention", `-` for nothing.
+    fn facts(words: &str) -> ScanFacts {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let word = |at: usize| words.get(at).filter(|word| **word != "-").unwrap_or(&"").to_string();
+        let json = serde_json::json!({
+            "lsn": 7, "at_ms": 500, "occasion": words[0], "gate": word(1), "ticket_type": word(2), "reason": word(3),
+            "attention": word(4),
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_rule_is_meant_or_not() {
+        #[rustfmt::skip]
+        let table = [
+            // on, gates, types, reasons, facts, is it meant
+            (On::Admit, "", "", "", "admit North VIP", true),
+            (On::Admit, "", "", "", "deny North VIP already_used", false),
+            (On::Admit, "", "", "", "button North", false),
+            (On::Deny, "", "", "", "deny North VIP already_used", true),
+            (On::Deny, "", "", "already_used", "deny North VIP already_used", true),
+            (On::Deny, "", "", "too_early", "deny North VIP already_used", false),
+            (On::Attention, "", "", "", "admit North VIP - child", true),
+            (On::Attention, "", "", "", "deny North VIP already_used child", true),
+            (On::Attention, "", "", "", "admit North VIP", false),
+            (On::Attention, "", "", "", "count North - - child", false),
+            (On::Button, "", "", "", "button North", true),
+            (On::Button, "", "", "", "admit North", false),
+            (On::Count, "", "", "", "count North", true),
+            (On::Count, "", "", "", "button North", false),
+            (On::Admit, "North South", "", "", "admit South VIP", true),
+            (On::Admit, "North South", "", "", "admit West VIP", false),
+            (On::Admit, "", "VIP Press", "", "admit West Press", true),
+            (On::Admit, "", "VIP Press", "", "admit West Day", false),
+            (On::Admit, "North", "VIP", "", "admit North Day", false),
+        ];
+        for (on, gates, types, reasons, words, wanted) in table {
+            let found = !actions(&[rule(on, gates, types, reasons)], &facts(words)).is_empty();
+            assert_eq!(found, wanted, "{on:?} [{gates}] [{types}] [{reasons}]: {words}");
+        }
+    }
+
+    #[test]
+    fn a_print_has_the_rules_key_and_end_and_a_peripheral_of_another_gate_is_left_out() {
+        let mut rule = rule(On::Admit, "", "", "");
+        let ids = |rule: &Rule, words: &str| -> Vec<String> {
+            let ids =
+                actions(std::slice::from_ref(rule), &facts(words)).into_iter().map(|action| match action {
+                    Action::Print { id, expires_ms, .. } => format!("{id} until {expires_ms}"),
+                    Action::Show { display, .. } => display,
+                });
+            ids.collect()
+        };
+        assert_eq!(ids(&rule, "admit North"), ["rule:r:7 until 1500"]);
+        rule.print = target("receipt", &[("n", "North"), ("s", "South East"), ("all", "")]);
+        rule.show = target("welcome", &[("dn", "North"), ("ds", "South")]);
+        assert_eq!(ids(&rule, "admit North"), ["rule:r:7@n until 1500", "rule:r:7@all until 1500", "dn"]);
+        assert_eq!(ids(&rule, "admit East"), ["rule:r:7@s until 1500", "rule:r:7@all until 1500"]);
+    }
+
+    #[test]
+    fn values_say_what_happened_and_more_cannot_pretend() {
+        let mut facts = facts("deny North VIP already_used");
+        facts.more =
+            Values::from([("seat", "A1"), ("verdict", "admit")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let values = facts.values();
+        assert_eq!((values["verdict"].as_str(), values["seat"].as_str()), ("deny", "A1"));
+        assert_eq!((values["gate"].as_str(), values["specimen"].as_str()), ("North", ""));
+        facts.specimen = true;
+        assert_eq!(facts.values()["specimen"], "SPECIMEN");
+    }
+}

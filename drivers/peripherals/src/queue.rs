@@ -1,0 +1,660 @@
+//! The durable queue of jobs: one SQLite file, every change synced before it is told. Owns SQL; knows no process, no
+//! device and no clock (the time is told).
+//!
+//! ```text
+//! queued ──start──> started ──finish──> none | sent | confirmed | unknown ──resolve──> printed | reprinted
+//!    │  <──retry / wait──┘                                          ^
+//!    ├──cancel──> cancelled        program ended while started ─────┤
+//!    ├──expire──> expired                                           │
+//!    └──offer───> handed ──hand_in──> as the station says; expiry ──┘
+//! ```
+//! `started` is on the disk before the first byte may leave: what is found `started` at opening may have printed, and
+//! no program decides that it did not. `synchronous = FULL` is for that. One program has the file
+//! (`locking_mode = EXCLUSIVE`): two would print twice.
+
+mod rows;
+mod schema;
+mod stations;
+
+use crate::error::{Error, QueueError};
+use crate::job::{Document, Job, JobState, Outcome, Resolution, Submitted};
+use driver_abi::Done;
+use parking_lot::Mutex;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Jobs whose life is over are remembered so long, in ms: the same id again prints nothing.
+const KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
+/// But no more than so many of them.
+const KEPT_MAX: i64 = 100_000;
+/// A job that nobody looked after is forgotten after so long, in ms, with a line in the audit.
+const UNKNOWN_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
+/// Decisions that are remembered.
+const AUDIT_MAX: i64 = 100_000;
+/// Rows that one clean-up takes away at most.
+const PRUNED_MAX: i64 = 1_000;
+/// The cursor alone is written so often, in ms: a sync for each batch of scans would be the gates' disk time. Records
+/// that are taken again change nothing.
+const CURSOR_EVERY_MS: i64 = 1_000;
+
+/// The queue.
+pub struct Queue {
+    inner: Mutex<Inner>,
+    /// Told without waiting for the disk.
+    depths: Mutex<HashMap<String, Depth>>,
+    cursor: Mutex<Option<u64>>,
+    incarnation: String,
+    /// Peripherals that were printing when the program last ended.
+    interrupted: Vec<String>,
+    path: PathBuf,
+}
+
+struct Inner {
+    connection: Connection,
+    cursor_stored: Option<u64>,
+    cursor_stored_ms: i64,
+}
+
+/// How many jobs of a peripheral are not done with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// They wait, here or at a station.
+    pub queued: u64,
+    /// They may have printed.
+    pub unknown: u64,
+}
+
+/// A job on its way into the queue.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The job, its end told.
+    pub job: Job,
+    /// The station it is for.
+    pub station: Option<String>,
+    /// Jobs that may wait there.
+    pub queue_max: u64,
+    /// Which reprint it is; 0: none.
+    pub reprint: u32,
+    /// The job it repeats.
+    pub reprint_of: Option<String>,
+}
+
+/// A job that may be printed now: `started` is on the disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Begun {
+    /// Its id.
+    pub id: String,
+    /// What to print.
+    pub document: Document,
+    /// Tries, with this one.
+    pub attempts: u32,
+    /// Which reprint it is; 0: none.
+    pub reprint: u32,
+}
+
+/// A decision to be written down.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'a> {
+    /// Who.
+    pub who: &'a str,
+    /// What.
+    pub what: &'a str,
+    /// Where.
+    pub peripheral: &'a str,
+    /// Which job.
+    pub job: Option<&'a str>,
+    /// Why.
+    pub why: &'a str,
+}
+
+/// Why a transaction is taken back.
+enum Trouble {
+    Sql(rusqlite::Error),
+    Refused(Error),
+}
+
+type Within<T> = Result<T, Trouble>;
+
+// === impl Queue ===
+
+impl Queue {
+    /// Opens the file or makes it. Jobs found `started` become `unknown`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn open(path: &Path, now_ms: i64) -> Result<Queue, QueueError> {
+        let wrong = |error| queue_error(path, error);
+        let connection = schema::open(path)?;
+        let (cursor, incarnation) = schema::meta(&connection).map_err(wrong)?;
+        let inner = Inner { connection, cursor_stored: cursor, cursor_stored_ms: now_ms };
+        let mut queue = Queue {
+            inner: Mutex::new(inner),
+            depths: Mutex::default(),
+            cursor: Mutex::new(cursor),
+            incarnation,
+            interrupted: Vec::new(),
+            path: path.to_owned(),
+        };
+        queue.interrupted = queue.recover(now_ms).map_err(wrong)?;
+        Ok(queue)
+    }
+
+    fn recover(&self, now_ms: i64) -> rusqlite::Result<Vec<String>> {
+        let inner = self.inner.lock();
+        let names = |sql: &str| -> rusqlite::Result<Vec<String>> {
+            inner.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+        };
+        let interrupted = names("SELECT DISTINCT peripheral FROM job WHERE state = 'started'")?;
+        let outcome = Outcome {
+            done: Done::Unknown,
+            fault: None,
+            text: "the program ended while it was being printed".to_owned(),
+        };
+        inner.connection.execute(
+            "UPDATE job SET state = 'unknown', changed_ms = ?1, outcome = ?2 WHERE state = 'started'",
+            params![now_ms, rows::outcome_text(&outcome)],
+        )?;
+        for name in names("SELECT DISTINCT peripheral FROM job")? {
+            self.count(&inner.connection, &name)?;
+        }
+        Ok(interrupted)
+    }
+
+    /// Was this peripheral printing when the program last ended?
+    pub fn was_interrupted(&self, peripheral: &str) -> bool {
+        self.interrupted.iter().any(|name| name == peripheral)
+    }
+
+    /// Waiting jobs of a peripheral go where it hangs now.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn settle(&self, peripheral: &str, station: Option<&str>) -> Result<(), Error> {
+        self.change(peripheral, |tx| {
+            tx.execute(
+                "UPDATE job SET station = ?2 WHERE peripheral = ?1 AND state = 'queued' AND station IS NOT ?2",
+                params![peripheral, station],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Which file this is: random, made with it.
+    pub fn incarnation(&self) -> &str {
+        &self.incarnation
+    }
+
+    /// The last record taken. Touches memory only.
+    pub fn cursor(&self) -> Option<u64> {
+        *self.cursor.lock()
+    }
+
+    /// How many jobs of a peripheral are not done with. Touches memory only.
+    pub fn depth(&self, peripheral: &str) -> Depth {
+        self.depths.lock().get(peripheral).copied().unwrap_or_default()
+    }
+
+    /// Takes a job, once.
+    ///
+    /// # Errors
+    /// The id is another job's; `Full`; the file.
+    pub fn submit(&self, entry: &Entry, now_ms: i64) -> Result<Submitted, Error> {
+        self.change(&entry.job.peripheral, |tx| insert(tx, entry, now_ms))
+    }
+
+    /// Takes jobs and moves the cursor, all or nothing. A job that finds its queue full is left out, the others are not.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn take(
+        &self,
+        entries: &[Entry],
+        cursor: u64,
+        now_ms: i64,
+    ) -> Result<Vec<Result<Submitted, Error>>, Error> {
+        let mut inner = self.inner.lock();
+        if entries.is_empty() && now_ms.saturating_sub(inner.cursor_stored_ms) < CURSOR_EVERY_MS {
+            *self.cursor.lock() = Some(cursor);
+            return Ok(Vec::new());
+        }
+        let taken = transact(&mut inner.connection, &self.path, |tx| {
+            schema::set_cursor(tx, cursor)?;
+            let mut taken = Vec::with_capacity(entries.len());
+            for entry in entries {
+                taken.push(match insert(tx, entry, now_ms) {
+                    Err(Trouble::Refused(error)) => Err(error),
+                    Err(trouble) => return Err(trouble),
+                    Ok(submitted) => Ok(submitted),
+                });
+            }
+            Ok(taken)
+        })?;
+        (inner.cursor_stored, inner.cursor_stored_ms) = (Some(cursor), now_ms);
+        *self.cursor.lock() = Some(cursor);
+        for entry in entries {
+            self.counted(&inner.connection, &entry.job.peripheral);
+        }
+        Ok(taken)
+    }
+
+    /// Writes the cursor if it moved.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn store_cursor(&self, now_ms: i64) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        let cursor = self.cursor();
+        if let Some(lsn) = cursor.filter(|_| cursor != inner.cursor_stored) {
+            transact(&mut inner.connection, &self.path, |tx| Ok(schema::set_cursor(tx, lsn)?))?;
+            (inner.cursor_stored, inner.cursor_stored_ms) = (cursor, now_ms);
+        }
+        Ok(())
+    }
+
+    /// The next job that may be printed here, `started` on the disk when this returns.
+    ///
+    /// # Errors
+    /// The file: nothing is started.
+    pub fn start(&self, peripheral: &str, now_ms: i64) -> Result<Option<Begun>, Error> {
+        self.change(peripheral, |tx| {
+            let next: Option<(i64, Begun)> = tx
+                .prepare_cached(
+                    "SELECT n, id, document, attempts + 1, reprint FROM job
+                     WHERE peripheral = ?1 AND state = 'queued' AND station IS NULL
+                       AND not_before_ms <= ?2 AND expires_ms > ?2 ORDER BY priority, n LIMIT 1",
+                )?
+                .query_row(params![peripheral, now_ms], |row| {
+                    let document = rows::document(&row.get::<_, Vec<u8>>(2)?)?;
+                    let (id, attempts, reprint) = (row.get(1)?, row.get(3)?, row.get(4)?);
+                    Ok((row.get(0)?, Begun { id, document, attempts, reprint }))
+                })
+                .optional()?;
+            if let Some((n, _)) = &next {
+                tx.execute(
+                    "UPDATE job SET state = 'started', attempts = attempts + 1, changed_ms = ?2 WHERE n = ?1",
+                    params![n, now_ms],
+                )?;
+            }
+            Ok(next.map(|(_, begun)| begun))
+        })
+    }
+
+    /// What became of a started job.
+    ///
+    /// # Errors
+    /// It was not started; the file.
+    pub fn finish(
+        &self,
+        peripheral: &str,
+        id: &str,
+        state: JobState,
+        outcome: &Outcome,
+        now_ms: i64,
+    ) -> Result<(), Error> {
+        self.change(peripheral, |tx| {
+            let changed = tx.execute(
+                "UPDATE job SET state = ?2, outcome = ?3, changed_ms = ?4 WHERE id = ?1 AND state = 'started'",
+                params![id, state.word(), rows::outcome_text(outcome), now_ms],
+            )?;
+            must_be_one(tx, id, changed)
+        })
+    }
+
+    /// A started job of which nothing was printed goes back: it waits until `not_before_ms`. `counts`: the try is one of
+    /// its attempts.
+    ///
+    /// # Errors
+    /// It was not started; the file.
+    pub fn put_back(&self, peripheral: &str, id: &str, back: &PutBack<'_>, now_ms: i64) -> Result<(), Error> {
+        self.change(peripheral, |tx| {
+            let changed = tx.execute(
+                "UPDATE job SET state = 'queued', outcome = ?2, not_before_ms = ?3, changed_ms = ?4,
+                        attempts = attempts - ?5 WHERE id = ?1 AND state = 'started'",
+                params![
+                    id,
+                    rows::outcome_text(back.outcome),
+                    back.not_before_ms,
+                    now_ms,
+                    i64::from(!back.counts)
+                ],
+            )?;
+            must_be_one(tx, id, changed)
+        })
+    }
+
+    /// When `start` may have something: ms since 1970.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn next_due_ms(&self, peripheral: &str, now_ms: i64) -> Result<Option<i64>, Error> {
+        let inner = self.inner.lock();
+        let due = inner.connection.query_row(
+            "SELECT MIN(not_before_ms) FROM job
+             WHERE peripheral = ?1 AND state = 'queued' AND station IS NULL AND expires_ms > ?2",
+            params![peripheral, now_ms],
+            |row| row.get(0),
+        );
+        due.map_err(|error| queue_error(&self.path, error).into())
+    }
+
+    /// Takes back a job that waits.
+    ///
+    /// # Errors
+    /// It does not; the file.
+    pub fn cancel(&self, id: &str, who: &str, why: &str, now_ms: i64) -> Result<(), Error> {
+        self.change_job(id, |tx, peripheral| {
+            let changed = tx.execute(
+                "UPDATE job SET state = 'cancelled', changed_ms = ?2 WHERE id = ?1 AND state = 'queued'",
+                params![id, now_ms],
+            )?;
+            must_be_one(tx, id, changed)?;
+            note(tx, &Decision { who, what: "cancel", peripheral, job: Some(id), why }, now_ms)
+        })
+    }
+
+    /// A person decides about an unknown job; `queue_max` is for what is printed again, and so is `expires_ms`.
+    ///
+    /// # Errors
+    /// It is not unknown; the queue is full; the file.
+    pub fn resolve(&self, id: &str, resolving: &Resolving<'_>, now_ms: i64) -> Result<Option<String>, Error> {
+        let again = resolving.resolution == Resolution::Reprint;
+        let state = if again { JobState::Reprinted } else { JobState::Printed };
+        self.change_job(id, |tx, peripheral| {
+            let changed = tx.execute(
+                "UPDATE job SET state = ?2, changed_ms = ?3 WHERE id = ?1 AND state = 'unknown'",
+                params![id, state.word(), now_ms],
+            )?;
+            must_be_one(tx, id, changed)?;
+            let what = if again { "reprint" } else { "printed" };
+            let decision =
+                Decision { who: resolving.who, what, peripheral, job: Some(id), why: resolving.why };
+            note(tx, &decision, now_ms)?;
+            if again { Ok(Some(reprint(tx, id, resolving, now_ms)?)) } else { Ok(None) }
+        })
+    }
+
+    /// Writes a decision down.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn note(&self, decision: &Decision<'_>, now_ms: i64) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        transact(&mut inner.connection, &self.path, |tx| note(tx, decision, now_ms))
+    }
+
+    /// Ends what is over: waiting jobs are `expired`, handed ones `unknown`. Gives the peripherals and how many expired.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn expire(&self, now_ms: i64) -> Result<Vec<(String, u64)>, Error> {
+        let mut inner = self.inner.lock();
+        let over: Vec<(String, u64)> = transact(&mut inner.connection, &self.path, |tx| {
+            let mut query = tx.prepare_cached(
+                "SELECT peripheral, SUM(state = 'queued') FROM job
+                 WHERE state IN ('queued', 'handed') AND expires_ms <= ?1 GROUP BY peripheral",
+            )?;
+            let over = query
+                .query_map([now_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<Vec<_>, _>>()?;
+            if !over.is_empty() {
+                let lost = Outcome {
+                    done: Done::Unknown,
+                    fault: None,
+                    text: "its station did not tell in time what became of it".to_owned(),
+                };
+                tx.execute(
+                    "UPDATE job SET outcome = CASE state WHEN 'handed' THEN ?2 ELSE outcome END,
+                            state = CASE state WHEN 'handed' THEN 'unknown' ELSE 'expired' END, changed_ms = ?1
+                     WHERE state IN ('queued', 'handed') AND expires_ms <= ?1",
+                    params![now_ms, rows::outcome_text(&lost)],
+                )?;
+            }
+            Ok(over)
+        })?;
+        for (peripheral, _) in &over {
+            self.counted(&inner.connection, peripheral);
+        }
+        Ok(over)
+    }
+
+    /// Forgets what is long over, a bounded part at a time.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn prune(&self, now_ms: i64) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        let forgotten = transact(&mut inner.connection, &self.path, |tx| prune(tx, now_ms))?;
+        for peripheral in forgotten {
+            self.counted(&inner.connection, &peripheral);
+        }
+        Ok(())
+    }
+
+    /// A transaction about a peripheral; its depth is told afterwards.
+    fn change<T>(
+        &self,
+        peripheral: &str,
+        work: impl FnOnce(&Transaction<'_>) -> Within<T>,
+    ) -> Result<T, Error> {
+        let mut inner = self.inner.lock();
+        let result = transact(&mut inner.connection, &self.path, work)?;
+        self.counted(&inner.connection, peripheral);
+        Ok(result)
+    }
+
+    /// The same about a job, whose peripheral is looked up.
+    fn change_job<T>(
+        &self,
+        id: &str,
+        work: impl FnOnce(&Transaction<'_>, &str) -> Within<T>,
+    ) -> Result<T, Error> {
+        let mut inner = self.inner.lock();
+        let (result, peripheral) = transact(&mut inner.connection, &self.path, |tx| {
+            let peripheral: Option<String> = tx
+                .query_row("SELECT peripheral FROM job WHERE id = ?1", [id], |row| row.get(0))
+                .optional()?;
+            let peripheral = peripheral.ok_or_else(|| Trouble::Refused(Error::UnknownJob(id.to_owned())))?;
+            Ok((work(tx, &peripheral)?, peripheral))
+        })?;
+        self.counted(&inner.connection, &peripheral);
+        Ok(result)
+    }
+
+    /// A count that cannot be read is told as it was: what was changed stands all the same.
+    fn counted(&self, connection: &Connection, peripheral: &str) {
+        if let Err(error) = self.count(connection, peripheral) {
+            tracing::warn!(peripheral, %error, "failed to count waiting jobs");
+        }
+    }
+
+    fn count(&self, connection: &Connection, peripheral: &str) -> rusqlite::Result<()> {
+        let depth = connection
+            .prepare_cached(
+                "SELECT COALESCE(SUM(state IN ('queued', 'handed')), 0), COALESCE(SUM(state = 'unknown'), 0) FROM job
+                 WHERE peripheral = ?1 AND state IN ('queued', 'handed', 'started', 'unknown')",
+            )?
+            .query_row([peripheral], |row| Ok(Depth { queued: row.get(0)?, unknown: row.get(1)? }))?;
+        self.depths.lock().insert(peripheral.to_owned(), depth);
+        Ok(())
+    }
+}
+
+/// How a job goes back into the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct PutBack<'a> {
+    /// It waits until then, ms since 1970.
+    pub not_before_ms: i64,
+    /// Is the try one of its attempts?
+    pub counts: bool,
+    /// Why.
+    pub outcome: &'a Outcome,
+}
+
+/// A person's decision about an unknown job.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolving<'a> {
+    /// What.
+    pub resolution: Resolution,
+    /// Who.
+    pub who: &'a str,
+    /// Why.
+    pub why: &'a str,
+    /// Jobs that may wait where it is printed again.
+    pub queue_max: u64,
+    /// The new job is given up then, ms since 1970.
+    pub expires_ms: i64,
+}
+
+// === transactions ===
+
+fn transact<T>(
+    connection: &mut Connection,
+    path: &Path,
+    work: impl FnOnce(&Transaction<'_>) -> Within<T>,
+) -> Result<T, Error> {
+    let run = || -> Within<T> {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&tx)?;
+        tx.commit()?;
+        Ok(result)
+    };
+    run().map_err(|trouble| match trouble {
+        Trouble::Sql(error) => queue_error(path, error).into(),
+        Trouble::Refused(error) => error,
+    })
+}
+
+fn insert(tx: &Transaction<'_>, entry: &Entry, now_ms: i64) -> Within<Submitted> {
+    let job = &entry.job;
+    let document = rows::document_bytes(&job.document).map_err(Trouble::Refused)?;
+    let known = tx
+        .prepare_cached("SELECT state, peripheral = ?2 AND document = ?3 FROM job WHERE id = ?1")?
+        .query_row(params![job.id, job.peripheral, document], |row| {
+            Ok((rows::state(row, 0)?, row.get::<_, bool>(1)?))
+        })
+        .optional()?;
+    match known {
+        Some((state, true)) => return Ok(Submitted::Known(state)),
+        Some((_, false)) => return Err(Trouble::Refused(Error::IdConflict(job.id.clone()))),
+        None => {}
+    }
+    let waiting: u64 = tx
+        .prepare_cached("SELECT COUNT(*) FROM job WHERE peripheral = ?1 AND state IN ('queued', 'handed')")?
+        .query_row([&job.peripheral], |row| row.get(0))?;
+    if waiting >= entry.queue_max {
+        let (peripheral, max) = (job.peripheral.clone(), entry.queue_max);
+        return Err(Trouble::Refused(Error::Full { peripheral, max }));
+    }
+    tx.prepare_cached(
+        "INSERT INTO job (id, peripheral, state, priority, document, origin, submitted_ms, expires_ms, not_before_ms,
+                          attempts, changed_ms, reprint_of, reprint, station)
+         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, 0, 0, ?6, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        job.id,
+        job.peripheral,
+        job.priority.rank(),
+        document,
+        rows::origin_text(&job.origin),
+        now_ms,
+        job.expires_ms.unwrap_or(now_ms.saturating_add(crate::job::EXPIRES_AFTER_MS)),
+        entry.reprint_of,
+        entry.reprint,
+        entry.station
+    ])?;
+    Ok(Submitted::New)
+}
+
+/// The new job of a reprint. All reprints are linked to the first print, and counted.
+fn reprint(tx: &Transaction<'_>, id: &str, resolving: &Resolving<'_>, now_ms: i64) -> Within<String> {
+    let (root, mut job, station): (String, Job, Option<String>) = tx.query_row(
+        "SELECT COALESCE(reprint_of, id), id, peripheral, priority, document, origin, station FROM job WHERE id = ?1",
+        [id],
+        |row| Ok((row.get(0)?, rows::job(row, 1)?, row.get(6)?)),
+    )?;
+    let number: u32 = tx.query_row(
+        "SELECT COALESCE(MAX(reprint), 0) + 1 FROM job WHERE reprint_of = ?1",
+        [&root],
+        |row| row.get(0),
+    )?;
+    job.id = format!("reprint:{number}:{root}");
+    job.expires_ms = Some(resolving.expires_ms);
+    job.origin = crate::job::Origin::Operator { who: resolving.who.to_owned() };
+    let new = job.id.clone();
+    let queue_max = resolving.queue_max;
+    insert(tx, &Entry { job, station, queue_max, reprint: number, reprint_of: Some(root) }, now_ms)?;
+    Ok(new)
+}
+
+fn note(tx: &Transaction<'_>, decision: &Decision<'_>, now_ms: i64) -> Within<()> {
+    let Decision { who, what, peripheral, job, why } = decision;
+    tx.execute(
+        "INSERT INTO audit (at_ms, who, what, peripheral, job, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![now_ms, who, what, peripheral, job, why],
+    )?;
+    Ok(())
+}
+
+fn prune(tx: &Transaction<'_>, now_ms: i64) -> Within<Vec<String>> {
+    const OVER: &str = "state NOT IN ('queued', 'handed', 'started', 'unknown')";
+    let old = format!(
+        "DELETE FROM job WHERE n IN (SELECT n FROM job WHERE {OVER} AND changed_ms < ?1 ORDER BY n LIMIT ?2)"
+    );
+    tx.execute(&old, params![now_ms - KEPT_MS, PRUNED_MAX])?;
+    let kept: i64 = tx.query_row(&format!("SELECT COUNT(*) FROM job WHERE {OVER}"), [], |row| row.get(0))?;
+    let many = format!("DELETE FROM job WHERE n IN (SELECT n FROM job WHERE {OVER} ORDER BY n LIMIT ?1)");
+    tx.execute(&many, [(kept - KEPT_MAX).clamp(0, PRUNED_MAX)])?;
+    let mut query = tx.prepare(
+        "SELECT id, peripheral FROM job WHERE state = 'unknown' AND changed_ms < ?1 ORDER BY n LIMIT ?2",
+    )?;
+    let forgotten = query
+        .query_map(params![now_ms - UNKNOWN_KEPT_MS, PRUNED_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(String, String)>, _>>()?;
+    for (id, peripheral) in &forgotten {
+        let why = "nobody said in time whether it was printed";
+        note(tx, &Decision { who: "gatehouse", what: "pruned", peripheral, job: Some(id), why }, now_ms)?;
+        tx.execute("DELETE FROM job WHERE id = ?1", [id])?;
+    }
+    tx.execute(
+        "DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE number <=
+         (SELECT COALESCE(MAX(number), 0) FROM audit) - ?1 ORDER BY number LIMIT ?2)",
+        params![AUDIT_MAX, PRUNED_MAX],
+    )?;
+    Ok(forgotten.into_iter().map(|(_, peripheral)| peripheral).collect())
+}
+
+/// An update that was to change one job: none means that it is elsewhere in its life.
+fn must_be_one(tx: &Transaction<'_>, id: &str, changed: usize) -> Within<()> {
+    if changed == 1 {
+        return Ok(());
+    }
+    let state =
+        tx.query_row("SELECT state FROM job WHERE id = ?1", [id], |row| rows::state(row, 0)).optional()?;
+    Err(Trouble::Refused(match state {
+        Some(state) => Error::WrongState { job: id.to_owned(), state },
+        None => Error::UnknownJob(id.to_owned()),
+    }))
+}
+
+/// SQLite's errors by what has to be done about them.
+fn queue_error(path: &Path, error: rusqlite::Error) -> QueueError {
+    let (path, text) = (path.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => QueueError::Locked { path },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => QueueError::Damaged { path, text },
+        Some(ErrorCode::DiskFull) => QueueError::DiskFull { path },
+        _ => QueueError::Sqlite { path, text },
+    }
+}
+
+// === impl Trouble ===
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Sql(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;
