@@ -137,7 +137,8 @@ fn show(mut body: Value) -> Wanted {
     })
 }
 
-/// Where there is one printer (or display), a page need not name it.
+/// Where there is one printer (or display), a page need not name it. What a peripheral is, its driver tells: one that
+/// was not started yet may be either.
 fn the_only(desk: &Desk, body: &mut Value, field: &str, kind: &str) -> Result<(), Refused> {
     if !body.is_object() {
         return Err((400, "malformed_request", "the body has to be a JSON object".to_owned()));
@@ -147,7 +148,7 @@ fn the_only(desk: &Desk, body: &mut Value, field: &str, kind: &str) -> Result<()
     }
     let list = desk.list();
     let all = list["peripherals"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut of_kind = all.iter().filter(|own| own["kind"] == kind);
+    let mut of_kind = all.iter().filter(|own| own["kind"] == kind || own["kind"].is_null());
     match (of_kind.next(), of_kind.next()) {
         (Some(only), None) => {
             body[field] = only["name"].clone();

@@ -99,7 +99,7 @@ fn host_of(server: &Server, name: &str) -> u64 {
     })
 }
 
-const SLIP: &str = "[[element]]\ntext = '{verdict} {holder} {ticket} {reason} at {gate}'\n";
+const SLIP: &str = "text = '{verdict} {holder} {ticket} {reason} at {gate}'\n";
 
 /// One printer at this way that prints a slip of every admission and refusal.
 fn one_printer(site_files: &Path, way: &str) -> String {
@@ -197,7 +197,11 @@ fn people_print_show_look_and_decide_by_their_roles() {
     let answer = ask("/api/v1/peripherals/print", &steward, &print);
     assert_eq!((answer.status, answer.json()["state"].clone()), (200, json!("queued")), "{answer:?}");
     paper.wait_for("Lost child");
-    until("the job done", || (jobs(&server, "?job=call-1").is_empty()).then_some(())).to_owned();
+    let state = || {
+        let job = api(&server, "GET", "/api/v1/peripherals/jobs?job=call-1", &viewer, &Value::Null).json();
+        job["job"]["state"].clone()
+    };
+    until("the job done", || (state() == "confirmed").then_some(()));
     let again = ask("/api/v1/peripherals/print", &steward, &print).json();
     assert_eq!(again["state"], "confirmed", "{again}");
     let other = json!({"peripheral": "till", "lines": ["something else"], "id": "call-1"});
