@@ -129,3 +129,16 @@ fn settings_a_driver_does_not_take_are_told_in_its_words() {
     let FromHost::Refused { refusal: Refusal::Settings, text } = host.hear() else { panic!("not refused") };
     assert!(text.starts_with("settings: unknown field `colums`, expected one of"), "{text}");
 }
+
+#[test]
+fn a_display_that_was_only_asked_how_it_is_heals() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let way = Way::Tcp(listener.local_addr().unwrap().to_string());
+    let config = r#"{"model":"generic","command_set":"aedex","heal_s":5}"#;
+    let mut host = Host::start("pole_display", config, way);
+    host.tell(&ToHost::Status { id: 1, timeout_ms: 5_000 });
+    let mut socket = accept(&listener);
+    let last = b"!#2                    \r";
+    read_until(&mut socket, last);
+    read_until(&mut socket, last);
+}
