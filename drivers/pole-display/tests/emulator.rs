@@ -2,18 +2,19 @@
 //! documents, and what is to be seen afterwards. What is expected here is put together from the documents alone.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "display/till.rs"]
+mod till;
+
 use device_emulators::pole::{Dialect, Pole};
-use driver_frames::{Op, Way};
-use driver_host::line::Line;
-use driver_host::plugin::{Device, Plugin, Services};
+use driver_frames::Op;
+use driver_host::plugin::Plugin;
 use driver_sdk::Done;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::LazyLock;
+use till::Till;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// A text that runs stands still for longer than this test takes.
 const STEP_MS: u16 = u16::MAX;
 const COLUMNS: usize = 20;
@@ -33,44 +34,31 @@ const DISPLAYS: [(&str, Dialect, &str); 9] = [
 const DSP800: (&str, Dialect, &str) = (r#"{"model":"generic","command_set":"dsp800"}"#, Dialect::Dsp800, "€");
 
 /// Loaded once: what is loaded stays.
-static PLUGIN: LazyLock<parking_lot::Mutex<Plugin>> = LazyLock::new(|| {
-    let dir = std::env::current_exe().unwrap().parent().unwrap().to_owned();
-    parking_lot::Mutex::new(Plugin::load(&dir.join("libdriver_pole_display.so"), None).unwrap())
-});
+static PLUGIN: LazyLock<parking_lot::Mutex<Plugin>> =
+    LazyLock::new(|| parking_lot::Mutex::new(till::plugin()));
 
 /// A driver on a line that is a file, and the display that reads the file.
-struct Till {
-    device: Device,
-    line: Line,
-    wire: PathBuf,
-    read: usize,
+struct Stand {
+    till: Till,
     pole: Pole,
 }
 
-impl Till {
-    fn new(dir: &Path, config: &str, dialect: Dialect) -> Till {
-        let services =
-            Services { log: Box::new(|_, _| {}), changed: Box::new(|_| {}), cancelled: Arc::default() };
-        let device = Device::create(&PLUGIN.lock(), services, config).unwrap();
-        let wire = dir.join("wire");
-        let line = Line::new(Way::File(wire.display().to_string()), Arc::default(), None).unwrap();
-        let mut till = Till { device, line, wire, read: 0, pole: Pole::new(dialect) };
-        till.line.open().unwrap();
-        till.device.reset(&mut till.line, TIMEOUT).unwrap();
-        till.look();
-        till
+impl Stand {
+    fn new(dir: &Path, config: &str, dialect: Dialect) -> Stand {
+        let till = Till::new(&PLUGIN.lock(), dir, config).unwrap();
+        let mut stand = Stand { till, pole: Pole::new(dialect) };
+        stand.open();
+        stand
+    }
+
+    fn open(&mut self) {
+        self.pole.feed(&self.till.open());
     }
 
     fn show(&mut self, ops: &[Op<'_>]) {
-        let result = self.device.run(&mut self.line, ops, TIMEOUT);
+        let (result, sent) = self.till.run(ops);
         assert_eq!((result.done, result.fault), (Done::Sent, None), "{}", result.text);
-        self.look();
-    }
-
-    fn look(&mut self) {
-        let bytes = std::fs::read(&self.wire).unwrap();
-        self.pole.feed(&bytes[self.read..]);
-        self.read = bytes.len();
+        self.pole.feed(&sent);
     }
 }
 
@@ -141,10 +129,10 @@ fn op() -> impl Strategy<Value = Op<'static>> {
     ]
 }
 
-fn judge(till: &Till, expected: &Expected, dialect: Dialect, string_mode: bool, more: &str) {
-    let screen = till.pole.screen();
-    assert_eq!(till.pole.errors(), &[] as &[String], "{dialect:?}: not understood");
-    assert!(!till.pole.is_in_command(), "{dialect:?}: a command without its end");
+fn judge(stand: &Stand, expected: &Expected, dialect: Dialect, string_mode: bool, more: &str) {
+    let screen = stand.pole.screen();
+    assert_eq!(stand.pole.errors(), &[] as &[String], "{dialect:?}: not understood");
+    assert!(!stand.pole.is_in_command(), "{dialect:?}: a command without its end");
     for line in 0..2 {
         let wanted = format!("{:COLUMNS$}", expected.lines[line]);
         assert_eq!(screen.line(line), wanted, "{dialect:?}: line {} {more}", line + 1);
@@ -179,14 +167,14 @@ fn any_documents((config, dialect, missing): (&str, Dialect, &str)) {
     let documents = proptest::collection::vec(proptest::collection::vec(op(), 0..5), 1..8);
     let judged = TestRunner::new(settings).run(&documents, |documents| {
         let dir = tempfile::tempdir().unwrap();
-        let mut till = Till::new(dir.path(), config, dialect);
+        let mut stand = Stand::new(dir.path(), config, dialect);
         let string_mode = config.contains("cd5220-string");
         let mut expected = Expected::default();
-        judge(&till, &expected, dialect, string_mode, "opened");
+        judge(&stand, &expected, dialect, string_mode, "opened");
         for (at, ops) in documents.iter().enumerate() {
-            till.show(ops);
+            stand.show(ops);
             ops.iter().for_each(|op| expected.take(op, dialect, missing));
-            judge(&till, &expected, dialect, string_mode, &format!("after document {}", at + 1));
+            judge(&stand, &expected, dialect, string_mode, &format!("after document {}", at + 1));
         }
         Ok(())
     });
@@ -202,24 +190,22 @@ fn any_documents_on_a_pd300() {
 #[test]
 fn a_pd300_that_was_left_in_its_own_mode_comes_back() {
     let dir = tempfile::tempdir().unwrap();
-    let mut till = Till::new(dir.path(), "{}", Dialect::Pd300);
-    till.pole.feed(b"\x1b=\x04");
-    till.device.reset(&mut till.line, TIMEOUT).unwrap();
-    till.look();
-    till.show(&[Op::Line { line: 1, text: "Gate 7".into() }]);
-    assert_eq!(till.pole.screen().line(0), "Gate 7              ");
+    let mut stand = Stand::new(dir.path(), "{}", Dialect::Pd300);
+    stand.pole.feed(b"\x1b=\x04");
+    stand.open();
+    stand.show(&[Op::Line { line: 1, text: "Gate 7".into() }]);
+    assert_eq!(stand.pole.screen().line(0), "Gate 7              ");
 }
 
 #[test]
 fn a_cd5220_that_was_left_in_string_mode_comes_back() {
     let dir = tempfile::tempdir().unwrap();
-    let mut till = Till::new(dir.path(), DISPLAYS[3].0, Dialect::Cd5220);
-    till.pole.feed(b"\x1bQAsomebody else\r");
-    till.device.reset(&mut till.line, TIMEOUT).unwrap();
-    till.look();
-    till.show(&[Op::Line { line: 2, text: "Gate 7".into() }, Op::Bright(2)]);
-    assert_eq!(till.pole.screen().text(), format!("{:20}\n{:20}", "", "Gate 7"));
-    assert_eq!(till.pole.screen().brightness, 2);
+    let mut stand = Stand::new(dir.path(), DISPLAYS[3].0, Dialect::Cd5220);
+    stand.pole.feed(b"\x1bQAsomebody else\r");
+    stand.open();
+    stand.show(&[Op::Line { line: 2, text: "Gate 7".into() }, Op::Bright(2)]);
+    assert_eq!(stand.pole.screen().text(), format!("{:20}\n{:20}", "", "Gate 7"));
+    assert_eq!(stand.pole.screen().brightness, 2);
 }
 
 #[test]

@@ -8,3 +8,4 @@ mod million;
 mod plugin;
 mod properties;
 mod screen;
+mod till;
