@@ -126,8 +126,10 @@ impl Settings {
     /// # Errors
     /// What is wrong with it, for people.
     pub fn parse(json: &str) -> Result<Settings, String> {
-        let json = if json.trim().is_empty() { "{}" } else { json };
-        let typed: Typed = serde_json::from_str(json).map_err(|error| format!("settings: {error}"))?;
+        // A map first: a struct would be read from a list too.
+        let typed = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json)
+            .and_then(|map| serde_json::from_value::<Typed>(map.into()))
+            .map_err(|error| format!("settings: {error}"))?;
         let Some(model) = Model::find(&typed.model) else {
             let names: Vec<&str> = models::ALL.iter().map(|model| model.name).collect();
             return Err(format!("settings: model {:?} is not known: {}", typed.model, names.join(", ")));
@@ -219,7 +221,10 @@ mod tests {
     #[test]
     fn mistakes_say_what_is_meant() {
         for (json, words) in [
-            ("[1,2]", "settings: invalid type"),
+            ("", "settings: EOF while parsing a value"),
+            ("[]", "settings: invalid type: sequence, expected a map"),
+            (r#"["pd300"]"#, "settings: invalid type: sequence, expected a map"),
+            (r#"{"columns":"20"}"#, "settings: invalid type: string \"20\", expected u64"),
             (r#"{"colums":20}"#, "unknown field `colums`, expected one of `model`"),
             (r#"{"model":"pd3000"}"#, "model \"pd3000\" is not known: pd300, pd26xx, generic"),
             (r#"{"command_set":"cd5220"}"#, "command_set \"cd5220\": pd300 speaks epson"),
@@ -242,14 +247,12 @@ mod tests {
 
     #[test]
     fn a_pd300_is_what_is_meant_where_nothing_is_said() {
-        for json in ["", "{}"] {
-            let settings = Settings::parse(json).unwrap();
-            assert_eq!((settings.model.name, settings.set.name), ("pd300", "epson"));
-            assert_eq!((settings.columns, settings.lines, settings.page), (20, 2, 858));
-            assert_eq!(settings.page_command, b"\x1bt\x13");
-            assert!(settings.force_epson);
-            assert!(settings.bright.is_none(), "the brightness of a PD300 is not known");
-        }
+        let settings = Settings::parse("{}").unwrap();
+        assert_eq!((settings.model.name, settings.set.name), ("pd300", "epson"));
+        assert_eq!((settings.columns, settings.lines, settings.page), (20, 2, 858));
+        assert_eq!(settings.page_command, b"\x1bt\x13");
+        assert!(settings.force_epson);
+        assert!(settings.bright.is_none(), "the brightness of a PD300 is not known");
     }
 
     #[test]
