@@ -5,7 +5,8 @@ use crate::line::{Line, Lost};
 use crate::plugin::{Device, Plugin, RunResult, Services};
 use driver_abi::{Done, Fault, Op, Status};
 use driver_frames::{
-    BEAT_MS, FRAMES_VERSION, FromHost, PluginInfo, Refusal, Report, Start, ToHost, read_frame, write_frame,
+    BEAT_MS, FRAMES_VERSION, FromHost, Kind, PluginInfo, Refusal, Report, Start, ToHost, read_frame,
+    write_frame,
 };
 use parking_lot::Mutex;
 use std::fs::File;
@@ -40,6 +41,7 @@ struct Host {
     line: Line,
     voice: Voice,
     shared: Arc<Shared>,
+    kind: Kind,
     /// What was last told of the line.
     up: Option<bool>,
     next_tick: Option<Instant>,
@@ -145,8 +147,9 @@ impl Host {
         let record = start.record.as_deref().map(Path::new);
         let line = Line::new(start.way.clone(), Arc::clone(&shared.cancelled), record)
             .map_err(|error| (Refusal::System, format!("the record of the device's traffic: {error}")))?;
+        let (kind, voice, shared) = (plugin.info.kind, voice.clone(), Arc::clone(shared));
         voice.say(&FromHost::Started { info: Box::new(plugin.info), capabilities: Box::new(capabilities) });
-        Ok(Host { device, line, voice: voice.clone(), shared: Arc::clone(shared), up: None, next_tick: None })
+        Ok(Host { device, line, voice, shared, kind, up: None, next_tick: None })
     }
 
     fn work(mut self, requests: &Receiver<ToHost>) {
@@ -160,12 +163,12 @@ impl Host {
                     let report = self.busy(|host| host.run(&ops, ms(timeout_ms)));
                     self.voice.say(&FromHost::Ran { id, report });
                     self.tick();
-                    self.line.rest();
+                    self.rest();
                 }
                 Ok(ToHost::Status { id, timeout_ms }) => {
                     let status = self.busy(|host| host.status(ms(timeout_ms)));
                     self.voice.say(&FromHost::StatusIs { id, status });
-                    self.line.rest();
+                    self.rest();
                 }
                 Ok(ToHost::Probe { id, timeout_ms }) => {
                     let found = self.busy(|host| {
@@ -173,7 +176,7 @@ impl Host {
                         host.device.probe(&mut host.line, ms(timeout_ms))
                     });
                     self.voice.say(&FromHost::Probed { id, found });
-                    self.line.rest();
+                    self.rest();
                 }
                 Ok(ToHost::Start(_) | ToHost::Cancel) => {}
                 Ok(ToHost::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -181,6 +184,13 @@ impl Host {
             }
             // A cancel is meant for what was under way.
             self.shared.cancelled.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Between documents. A display keeps its line: its texts run on and its picture heals.
+    fn rest(&mut self) {
+        if self.kind == Kind::Printer {
+            self.line.rest();
         }
     }
 
@@ -249,6 +259,10 @@ impl Host {
             Err(lost) => Err(lost),
         };
         let up = opened.is_ok();
+        if up {
+            // What a driver does by itself ended with the line that was lost; it begins anew, whoever opened this one.
+            self.next_tick = Some(Instant::now());
+        }
         if self.up != Some(up) {
             self.up = Some(up);
             let text = match &opened {
