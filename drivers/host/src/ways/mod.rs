@@ -1,12 +1,22 @@
-//! The ways to a device, opened: one `Transport` for each. The only place that knows sockets, serial lines and device
-//! nodes. Knows no deadline longer than one step and no document.
+//! The ways to a device, opened: one `Transport` for each, one file for each. The only place that knows sockets,
+//! serial lines, USB and device nodes. Knows no deadline longer than one step and no document.
+
+mod file;
+mod lp;
+mod replay;
+mod serial;
+mod tcp;
+mod unsent;
+mod usb;
 
 use crate::line::Lost;
+use crate::patience::Patience;
 use driver_abi::Fault;
 use driver_frames::Way;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 /// A request to a USB device's control end-point.
@@ -45,109 +55,103 @@ pub trait Transport: Send {
         Err(Fault::Unsupported)
     }
 
+    /// Has everything that was given left this machine, as far as this way is able to know?
+    ///
+    /// # Errors
+    /// `Timeout`: not yet.
+    fn settle(&mut self, step: Duration) -> Result<(), Fault> {
+        let _ = step;
+        Ok(())
+    }
+
+    /// What was given and has not left yet is not to leave any more.
+    fn abandon(&mut self) {}
+
+    /// The document is done with and nothing follows for now: the way is closed next, in a manner that loses nothing.
+    fn part(&mut self) {}
+
     /// May it still be used?
     fn is_alive(&mut self) -> bool {
         true
     }
-}
 
-/// Opens a way.
-///
-/// # Errors
-/// What is in the way, in words.
-pub fn open(way: &Way, most: Duration) -> Result<Box<dyn Transport>, Lost> {
-    match way {
-        Way::Tcp(address) => Ok(Box::new(open_tcp(address, most)?)),
-        Way::File(path) => {
-            let file = File::options().create(true).append(true).open(path);
-            Ok(Box::new(Appended(file.map_err(|error| lost(way, &error))?)))
-        }
-        Way::Serial(_) | Way::Usb { .. } | Way::Lp(_) => {
-            Err(Lost { fault: Fault::Unsupported, text: format!("{way}: this way is not built in") })
-        }
+    /// More than the fault says of why it was lost, for people.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Where a record plays the device: what of it was not played, for people.
+    fn leftover(&self) -> Option<String> {
+        None
     }
 }
 
-fn lost(way: &Way, error: &io::Error) -> Lost {
-    Lost { fault: fault(error), text: format!("{way}: {error}") }
+/// Opens a way. `opening` is how many times it was opened before: a record is played opening by opening.
+///
+/// # Errors
+/// What is in the way, in words.
+pub fn open(way: &Way, opening: usize, patience: Patience<'_>) -> Result<Box<dyn Transport>, Lost> {
+    Ok(match way {
+        Way::Tcp(address) => Box::new(tcp::open(address, patience)?),
+        Way::Serial(settings) => Box::new(serial::open(settings).map_err(|error| lost(way, error))?),
+        Way::Usb { vendor, product, serial } => {
+            Box::new(usb::open(*vendor, *product, serial.as_deref()).map_err(|error| lost(way, error))?)
+        }
+        Way::Lp(path) => Box::new(lp::open(path).map_err(|error| lost(way, error))?),
+        Way::File(path) => Box::new(file::open(path).map_err(|error| lost(way, error))?),
+        Way::Replay(path) => Box::new(replay::open(path, opening).map_err(|error| lost(way, error))?),
+    })
+}
+
+/// Why a way cannot be opened: the fault and words for people.
+type Refused = (Fault, String);
+
+fn lost(way: &Way, (fault, words): Refused) -> Lost {
+    Lost { fault, text: format!("{way}: {words}") }
+}
+
+fn refused(error: &io::Error) -> Refused {
+    (fault(error), error.to_string())
 }
 
 /// What an error of the system is to a driver.
 fn fault(error: &io::Error) -> Fault {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => Fault::Timeout,
-        io::ErrorKind::NotFound
-        | io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => Fault::Gone,
-        io::ErrorKind::ResourceBusy => Fault::Busy,
+    match Errno::from_io_error(error) {
+        Some(Errno::AGAIN | Errno::INTR) => Fault::Timeout,
+        Some(
+            Errno::NOENT
+            | Errno::NXIO
+            | Errno::NODEV
+            | Errno::PIPE
+            | Errno::CONNREFUSED
+            | Errno::CONNRESET
+            | Errno::CONNABORTED
+            | Errno::NOTCONN
+            | Errno::HOSTUNREACH
+            | Errno::NETUNREACH
+            // Of a socket: nobody confirmed what was sent for so long. A wait that is over is EAGAIN.
+            | Errno::TIMEDOUT,
+        ) => Fault::Gone,
+        Some(Errno::BUSY) => Fault::Busy,
         _ => Fault::Io,
     }
 }
 
-// === TCP ===
-
-impl Transport for TcpStream {
-    fn write_some(&mut self, bytes: &[u8], step: Duration) -> Result<usize, Fault> {
-        self.set_write_timeout(Some(step)).map_err(|error| fault(&error))?;
-        match self.write(bytes) {
-            Ok(0) => Err(Fault::Gone),
-            Ok(n) => Ok(n),
-            Err(error) => Err(fault(&error)),
-        }
-    }
-
-    fn read_some(&mut self, buffer: &mut [u8], step: Duration) -> Result<usize, Fault> {
-        self.set_read_timeout(Some(step)).map_err(|error| fault(&error))?;
-        match self.read(buffer) {
-            Ok(0) => Err(Fault::Gone),
-            Ok(n) => Ok(n),
-            Err(error) => Err(fault(&error)),
-        }
-    }
-
-    fn is_alive(&mut self) -> bool {
-        // A printer that dropped an idle connection says so here, and not with half a document lost.
-        let alive = self.set_nonblocking(true).is_ok()
-            && match self.peek(&mut [0]) {
-                Ok(n) => n > 0,
-                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-            };
-        alive && self.set_nonblocking(false).is_ok()
+/// Waits at most `step` for a node to take or give bytes.
+fn ready(node: BorrowedFd<'_>, wanted: PollFlags, step: Duration) -> Result<(), Fault> {
+    let mut look = [PollFd::from_borrowed_fd(node, wanted)];
+    let step = Timespec::try_from(step).map_err(|_| Fault::Internal)?;
+    match poll(&mut look, Some(&step)) {
+        Ok(0) | Err(Errno::INTR) => Err(Fault::Timeout),
+        // Also where it is hung up: the write or the read that follows says how.
+        Ok(_) => Ok(()),
+        Err(error) => Err(fault(&error.into())),
     }
 }
 
-fn open_tcp(address: &str, most: Duration) -> Result<TcpStream, Lost> {
-    let told = |error: &io::Error| Lost { fault: fault(error), text: format!("tcp://{address}: {error}") };
-    let addresses = address.to_socket_addrs().map_err(|error| told(&error))?;
-    let mut last = Lost { fault: Fault::Gone, text: format!("tcp://{address}: no such host") };
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, most) {
-            Ok(stream) => {
-                // The last bytes of a document are not to wait for more.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(error) => last = told(&error),
-        }
-    }
-    Err(last)
-}
-
-// === File ===
-
-/// A file that bytes are appended to.
-struct Appended(File);
-
-impl Transport for Appended {
-    fn write_some(&mut self, bytes: &[u8], _step: Duration) -> Result<usize, Fault> {
-        self.0.write_all(bytes).map_err(|error| fault(&error))?;
-        Ok(bytes.len())
-    }
-
-    fn read_some(&mut self, _buffer: &mut [u8], step: Duration) -> Result<usize, Fault> {
-        std::thread::sleep(step);
-        Err(Fault::Timeout)
-    }
+/// Is a node still connected to something?
+fn hung_up(node: BorrowedFd<'_>) -> bool {
+    let mut look = [PollFd::from_borrowed_fd(node, PollFlags::IN)];
+    let polled = poll(&mut look, Some(&Timespec::default()));
+    polled.is_err() || look[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
 }
