@@ -13,7 +13,7 @@ use landlock::{
 use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Address space, in bytes: threads' stacks and malloc's arenas reserve far more than they use.
 const ADDRESS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -125,9 +125,10 @@ impl fmt::Display for Walls {
 /// what is in it besides is kept from us by its owner, where the server does not run as root.
 fn files(way: &Way) -> Vec<(String, BitFlags<AccessFs>)> {
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::ReadDir | AccessFs::IoctlDev;
+    // Of the file itself, where a link leads to it.
     let folder = |path: &str| {
-        let parent = Path::new(path).parent().unwrap_or(Path::new("/"));
-        parent.display().to_string()
+        let real = Path::new(path).canonicalize().unwrap_or_else(|_| PathBuf::from(path));
+        real.parent().unwrap_or(Path::new("/")).display().to_string()
     };
     match way {
         Way::Tcp(_) => Vec::new(),

@@ -107,6 +107,10 @@ impl Image {
             let reason = "no shared library: it does not begin as an ELF file does".to_owned();
             return Err(ImageError::NoLibrary { path: shown, reason });
         }
+        if is_cut_off(&bytes) {
+            let reason = format!("it is cut off after {} bytes", bytes.len());
+            return Err(ImageError::NoLibrary { path: shown, reason });
+        }
         let memory = seal(&real, &bytes).map_err(failed)?;
         Ok(Image { path: shown, sha256: found, memory })
     }
@@ -130,6 +134,36 @@ fn only_ours(what: &str, path: &Path, metadata: &Metadata) -> Result<(), ImageEr
         return Ok(());
     };
     Err(ImageError::Unsafe { path: path.display().to_string(), reason })
+}
+
+/// Does a 64-bit little-endian ELF file end before what it says it has? The system's loader maps such a file, and the
+/// process is killed (SIGBUS) at the first look beyond its end. Other files the loader refuses itself.
+///
+/// `elf(5)`: e_ident[4] 2 and [5] 1 | e_phoff u64 at 32 | e_phentsize u16 at 54 | e_phnum u16 at 56; in a program header
+/// p_type u32 at 0, PT_LOAD is 1 | p_offset u64 at 8 | p_filesz u64 at 32.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    const PT_LOAD: u64 = 1;
+    let number = |at: u64, length: usize| -> Option<u64> {
+        let at = usize::try_from(at).ok()?;
+        let digits = bytes.get(at..at.checked_add(length)?)?;
+        Some(digits.iter().rev().fold(0, |number, digit| number << 8 | u64::from(*digit)))
+    };
+    let is_whole = || {
+        if (number(4, 1)?, number(5, 1)?) != (2, 1) {
+            return Some(());
+        }
+        let (first, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        for index in 0..count {
+            let header = first.checked_add(index * size)?;
+            let (kind, offset, length) =
+                (number(header, 4)?, number(header.checked_add(8)?, 8)?, number(header.checked_add(32)?, 8)?);
+            if kind == PT_LOAD && offset.checked_add(length)? > bytes.len() as u64 {
+                return None;
+            }
+        }
+        Some(())
+    };
+    is_whole().is_none()
 }
 
 fn seal(path: &Path, bytes: &[u8]) -> std::io::Result<File> {

@@ -9,6 +9,7 @@ use driver_host::plugin::Plugin;
 use driver_host::{confine, probe, serve};
 use std::fs::File;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Runs one printer's or display's driver. The server starts it; by hand it looks at a driver's file or asks a device.
 #[derive(Parser)]
@@ -29,9 +30,19 @@ struct Cli {
     config: String,
 }
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    confine::limit().context("failed to limit this process")?;
+fn main() -> ExitCode {
+    let done = confine::limit().context("failed to limit this process").and_then(|()| run(Cli::parse()));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A line for people; where in the program it was is of no use to them.
+            eprintln!("gatehouse-driver-host: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
     match (cli.inspect, cli.probe, cli.driver) {
         (Some(file), ..) => {
             let image = Image::take(&file, None)?;

@@ -130,8 +130,11 @@ impl Plugin {
     pub fn load(image: Image) -> Result<Plugin, LoadError> {
         let name = image.path.clone();
         let refused = |error: libloading::Error| {
+            // The loader names our copy, which nobody knows.
             let place = format!("{}: ", image.loadable().display());
-            LoadError::Library { path: name.clone(), reason: error.to_string().replace(&place, "") }
+            let source =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            LoadError::Library { path: name.clone(), reason: source.replace(&place, "") }
         };
         // SAFETY: loading runs the file's constructors: it is trusted as far as its digest is, and this process has
         // nothing to lose but one peripheral.
@@ -200,8 +203,11 @@ unsafe fn read_info(driver: &raw::Driver, sha256: String) -> Result<PluginInfo, 
     let kind = Kind::from_number(driver.kind)
         .ok_or(("kind", format!("{} is neither printer nor display", driver.kind)))?;
     let text = |field, text: raw::Str, most| {
-        if text.len > most || (text.ptr.is_null() && text.len > 0) {
+        if text.len > most {
             return Err((field, format!("{} bytes are over the limit of {most}", text.len)));
+        }
+        if text.ptr.is_null() && text.len > 0 {
+            return Err((field, format!("{} bytes at NULL", text.len)));
         }
         // SAFETY: the caller's promise, and the length was looked at.
         let bytes = unsafe { lent(text.ptr, text.len) };

@@ -14,9 +14,9 @@ use driver_frames::{
 use parking_lot::Mutex;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 /// Requests that wait for the driver; a supervisor sends one document at a time.
@@ -89,11 +89,16 @@ pub fn serve(mut input: File, output: File) -> anyhow::Result<()> {
     }
     let shared = Arc::new(Shared::new());
     let (requests, waiting) = sync_channel(REQUESTS_MAX as usize + 1);
-    beat(&voice, &shared)?;
-    let (for_reader, its_voice) = (Arc::clone(&shared), voice.clone());
-    std::thread::Builder::new()
-        .name("frames".to_owned())
-        .spawn(move || listen(input, &requests, &for_reader, &its_voice))?;
+    // A thread that begins needs the loader's lock for a moment, which a driver's start-up code holds, maybe for ever:
+    // nothing is loaded before both have begun.
+    let begun = Arc::new(Barrier::new(3));
+    beat(&voice, &shared, &begun)?;
+    let (for_reader, its_voice, its_begun) = (Arc::clone(&shared), voice.clone(), Arc::clone(&begun));
+    std::thread::Builder::new().name("frames".to_owned()).spawn(move || {
+        its_begun.wait();
+        listen(input, &requests, &for_reader, &its_voice);
+    })?;
+    begun.wait();
     match shared.busy(|| Host::start(&start, image, record, &voice, &shared)) {
         Ok(host) => host.work(&waiting),
         Err(told) => return refused(told),
@@ -111,9 +116,10 @@ fn open_files(start: &Start) -> Result<(Image, Option<Recorder>), Refused> {
     Ok((image, record.map_err(|error| (Refusal::System, format!("the record of the traffic: {error}")))?))
 }
 
-fn beat(voice: &Voice, shared: &Arc<Shared>) -> std::io::Result<()> {
-    let (voice, shared) = (voice.clone(), Arc::clone(shared));
+fn beat(voice: &Voice, shared: &Arc<Shared>, begun: &Arc<Barrier>) -> std::io::Result<()> {
+    let (voice, shared, begun) = (voice.clone(), Arc::clone(shared), Arc::clone(begun));
     std::thread::Builder::new().name("beat".to_owned()).spawn(move || {
+        begun.wait();
         loop {
             voice.say(&FromHost::Beat { busy_ms: shared.busy_ms() });
             std::thread::sleep(Duration::from_millis(BEAT_MS));

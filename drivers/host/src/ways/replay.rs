@@ -105,7 +105,7 @@ impl Transport for Replay {
                 Some(What::Came(bytes)) if done < bytes.len() => {
                     let n = buffer.len().min(bytes.len() - done);
                     buffer[..n].copy_from_slice(&bytes[done..done + n]);
-                    self.reading = (at, done + n);
+                    self.reading = if done + n == bytes.len() { (at + 1, 0) } else { (at, done + n) };
                     return Ok(n);
                 }
                 // Not before what was written before it.

@@ -44,7 +44,9 @@ struct Place {
 
 /// Finds and claims it.
 pub(super) fn open(vendor: u16, product: u16, serial: Option<&str>) -> Result<UsbPrinter, Refused> {
-    let context = Context::new().map_err(told)?;
+    // libusb finds no place for devices where a machine has no USB, or where a container was given none of it.
+    let context = Context::new()
+        .map_err(|error| (Fault::Gone, format!("{error}: is there a /dev/bus/usb on this machine?")))?;
     let device = find(&context, (vendor, product), serial)?;
     let place = place(&device)
         .ok_or_else(|| (Fault::Unsupported, "it has no interface of a printer with a bulk OUT".to_owned()))?;
