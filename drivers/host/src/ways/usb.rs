@@ -53,7 +53,9 @@ pub(super) fn open(vendor: u16, product: u16, serial: Option<&str>) -> Result<Us
     let handle = device.open().map_err(told)?;
     // usblp gives the interface up now and gets it back when it is let go. Where the system cannot do that, claiming
     // says whether it matters.
-    let _ = handle.set_auto_detach_kernel_driver(true);
+    if handle.kernel_driver_active(place.interface) == Ok(true) {
+        let _ = handle.set_auto_detach_kernel_driver(true);
+    }
     handle.claim_interface(place.interface).map_err(told)?;
     if place.setting != 0 {
         handle.set_alternate_setting(place.interface, place.setting).map_err(told)?;

@@ -169,7 +169,11 @@ pub fn odd(oddity: &str) -> PathBuf {
     // Tests run side by side: each has a file of its own.
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    compile(&source, &format!("odd-{count}"), &[&format!("-D{oddity}"), "-Wno-unused-function"])
+    compile(
+        &source,
+        &format!("odd-{count}"),
+        &[&format!("-D{oddity}"), "-Wno-unused-function", "-Wno-unused-variable"],
+    )
 }
 
 fn compile(source: &Path, name: &str, flags: &[&str]) -> PathBuf {
