@@ -108,7 +108,8 @@ impl Side for Hall {
         server.start()?;
         let pid = server.process()?.pid();
         listening::ensure_alone(server.device_addr, pid)?;
-        let settings = self.bench.run_settings(Target::at(server.device_addr), pid, self.bench.connection_count);
+        let settings =
+            self.bench.run_settings(Target::at(server.device_addr), pid, self.bench.connection_count);
         let settings = RunSettings { warmup, length, ..settings };
         let result = client::run_open(&settings, &mut self.pool, RATE)?;
         ensure!(result.answers > 0, "{}: no answers", self.name);

@@ -25,6 +25,8 @@ pub enum Way {
     Lp(String),
     /// Bytes are appended to a file; nothing is ever answered.
     File(String),
+    /// A record of a device's traffic plays the device.
+    Replay(String),
 }
 
 /// A serial line and its settings: 8 data bits, one stop bit.
@@ -67,6 +69,7 @@ impl FromStr for Way {
             "usb" => usb(rest),
             "lp" => Ok(Way::Lp(path(rest)?)),
             "file" => Ok(Way::File(path(rest)?)),
+            "replay" => Ok(Way::Replay(path(rest)?)),
             _ => Err(unknown(text)),
         }
     }
@@ -93,6 +96,7 @@ impl fmt::Display for Way {
             }
             Way::Lp(path) => write!(f, "lp:{path}"),
             Way::File(path) => write!(f, "file:{path}"),
+            Way::Replay(path) => write!(f, "replay:{path}"),
         }
     }
 }
@@ -173,6 +177,7 @@ mod tests {
         check("usb:0519:0003:A:1");
         check("lp:/dev/usb/lp0");
         check("file:/var/tmp/receipts");
+        check("replay:/var/tmp/till-1.traffic");
     }
 
     #[test]

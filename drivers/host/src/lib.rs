@@ -3,7 +3,12 @@
 //! driver means a new process.
 
 pub mod code_page;
+pub mod confine;
+pub mod image;
 pub mod line;
+mod patience;
 pub mod plugin;
+pub mod probe;
+pub mod record;
 pub mod serve;
 pub mod ways;

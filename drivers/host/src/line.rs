@@ -1,18 +1,15 @@
 //! The line to a device, as a driver uses it: opened when needed, with deadlines, cancelled at once, recorded, and with
 //! a count of what left that may have printed. Knows neither drivers nor what bytes mean.
 
+use crate::patience::Patience;
+use crate::record::{Recorder, What};
 use crate::ways::{self, Transport};
 use driver_abi::Fault;
 use driver_frames::Way;
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// A cancel is noticed after so long.
-const STEP: Duration = Duration::from_millis(50);
 /// Opening a device may take so long.
 const OPEN_MAX: Duration = Duration::from_secs(5);
 
@@ -20,10 +17,20 @@ const OPEN_MAX: Duration = Duration::from_secs(5);
 pub struct Line {
     way: Way,
     transport: Option<Box<dyn Transport>>,
+    /// How many times it was opened.
+    openings: usize,
     cancelled: Arc<AtomicBool>,
+    /// The call under way has its end here, however long a driver wants to wait.
+    until: Instant,
     /// Bytes that left and may have printed, since `begin`.
     printing: u64,
-    record: Option<Record>,
+    /// Has anything left since `begin`?
+    touched: bool,
+    /// A write broke off: the device may be in the middle of a command, and is to be reset before the next one.
+    torn: bool,
+    /// Why it was lost, until somebody asks.
+    lost: Option<Lost>,
+    record: Option<Recorder>,
 }
 
 /// Is a write's content able to print?
@@ -44,28 +51,35 @@ pub struct Lost {
     pub text: String,
 }
 
-/// Device traffic as text: a line for each write (`>`) and read (`<`), ms since the start, hex.
-struct Record {
-    file: File,
-    began: Instant,
-}
-
 // === impl Line ===
 
 impl Line {
     /// A line that is opened when it is needed.
-    ///
-    /// # Errors
-    /// A record that cannot be written.
-    pub fn new(way: Way, cancelled: Arc<AtomicBool>, record: Option<&Path>) -> std::io::Result<Line> {
-        let record = match record {
-            Some(path) => Some(Record {
-                file: File::options().create(true).append(true).open(path)?,
-                began: Instant::now(),
-            }),
-            None => None,
-        };
-        Ok(Line { way, transport: None, cancelled, printing: 0, record })
+    pub fn new(way: Way, cancelled: Arc<AtomicBool>, record: Option<Recorder>) -> Line {
+        Line {
+            way,
+            transport: None,
+            openings: 0,
+            cancelled,
+            until: Instant::now(),
+            printing: 0,
+            touched: false,
+            torn: false,
+            lost: None,
+            record,
+        }
+    }
+
+    /// A call of so long begins.
+    pub fn begin(&mut self, timeout: Duration) {
+        self.until = Instant::now() + timeout;
+        self.printing = 0;
+        self.touched = false;
+    }
+
+    /// What is left of the call's time.
+    pub fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
     }
 
     /// Opens the line if it is not. `true`: it is new, and what was believed of the device is void.
@@ -74,18 +88,26 @@ impl Line {
     /// Why it cannot be opened.
     pub fn open(&mut self) -> Result<bool, Lost> {
         if let Some(transport) = &mut self.transport
+            && !self.torn
             && transport.is_alive()
         {
             return Ok(false);
         }
         self.close();
-        self.transport = Some(ways::open(&self.way, OPEN_MAX)?);
+        let patience = Patience::new(self.until, &self.cancelled);
+        if let Err(over) = patience.step() {
+            return Err(Lost { fault: over, text: format!("{}: {over}", self.way) });
+        }
+        self.transport = Some(ways::open(&self.way, self.openings, patience.at_most(OPEN_MAX))?);
+        self.openings += 1;
+        self.note(|| What::Opened);
         Ok(true)
     }
 
     /// Closes it: the next `open` begins anew.
     pub fn close(&mut self) {
         self.transport = None;
+        self.torn = false;
     }
 
     /// Is it open?
@@ -95,14 +117,12 @@ impl Line {
 
     /// Closes it where its way wants that between documents: many network printers take one connection only.
     pub fn rest(&mut self) {
-        if matches!(self.way, Way::Tcp(_)) {
+        if matches!(self.way, Way::Tcp(_))
+            && let Some(transport) = &mut self.transport
+        {
+            transport.part();
             self.close();
         }
-    }
-
-    /// A document begins.
-    pub fn begin(&mut self) {
-        self.printing = 0;
     }
 
     /// Bytes of this document that left and may have printed.
@@ -115,29 +135,48 @@ impl Line {
         &self.way
     }
 
+    /// Why it was lost since this was asked the last time.
+    pub fn take_lost(&mut self) -> Option<Lost> {
+        self.lost.take()
+    }
+
+    /// Where a record plays the device: what of it was not played.
+    pub fn leftover(&self) -> Option<String> {
+        self.transport.as_ref()?.leftover()
+    }
+
     /// Writes all or fails, with how much left.
     ///
     /// # Errors
     /// The fault and the bytes that left before it.
     pub fn write(&mut self, bytes: &[u8], content: Content, timeout: Duration) -> Result<(), (Fault, usize)> {
-        let until = Instant::now() + timeout;
+        let until = self.until.min(Instant::now() + timeout);
         let mut written = 0;
         while written < bytes.len() {
-            let step = self.step(until).map_err(|fault| (fault, written))?;
-            let transport = self.transport.as_mut().ok_or((Fault::Gone, written))?;
-            match transport.write_some(&bytes[written..], step) {
+            match self.write_some(&bytes[written..], until) {
                 Ok(n) => {
                     if content == Content::Prints {
                         self.printing += n as u64;
                     }
-                    self.note('>', &bytes[written..written + n]);
+                    self.touched = true;
+                    self.note(|| What::Left(bytes[written..written + n].to_vec()));
                     written += n;
                 }
-                Err(Fault::Timeout) => {}
-                Err(fault) => return Err((self.lost(fault), written)),
+                Err(fault) => return Err((self.broken_off(fault), written)),
             }
         }
         Ok(())
+    }
+
+    fn write_some(&mut self, bytes: &[u8], until: Instant) -> Result<usize, Fault> {
+        loop {
+            let step = Patience::new(until, &self.cancelled).step()?;
+            match self.transport.as_mut().ok_or(Fault::Gone)?.write_some(bytes, step) {
+                Err(Fault::Timeout) => {}
+                // More than was given is a mistake of ours, and must not become a longer document.
+                outcome => return outcome.map(|n| n.min(bytes.len())),
+            }
+        }
     }
 
     /// Waits for the first byte, then takes what is there.
@@ -145,17 +184,16 @@ impl Line {
     /// # Errors
     /// `Timeout` where nothing came.
     pub fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, Fault> {
-        let until = Instant::now() + timeout;
+        let until = self.until.min(Instant::now() + timeout);
         loop {
-            let step = self.step(until)?;
-            let transport = self.transport.as_mut().ok_or(Fault::Gone)?;
-            match transport.read_some(buffer, step) {
+            let step = Patience::new(until, &self.cancelled).step()?;
+            match self.transport.as_mut().ok_or(Fault::Gone)?.read_some(buffer, step) {
                 Ok(n) => {
-                    self.note('<', &buffer[..n]);
+                    self.note(|| What::Came(buffer[..n].to_vec()));
                     return Ok(n);
                 }
                 Err(Fault::Timeout) => {}
-                Err(fault) => return Err(self.lost(fault)),
+                Err(fault) => return Err(self.lose(fault)),
             }
         }
     }
@@ -170,31 +208,65 @@ impl Line {
         buffer: &mut [u8],
         timeout: Duration,
     ) -> Result<usize, Fault> {
-        self.step(Instant::now() + timeout)?;
-        self.transport.as_mut().ok_or(Fault::Gone)?.control_in(request, buffer, timeout)
-    }
-
-    /// The next piece of a wait: short, so that a cancel is noticed.
-    fn step(&self, until: Instant) -> Result<Duration, Fault> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(Fault::Cancelled);
+        Patience::new(self.until, &self.cancelled).step()?;
+        let timeout = timeout.min(self.left());
+        let transport = self.transport.as_mut().ok_or(Fault::Gone)?;
+        match transport.control_in(request, buffer, timeout) {
+            Ok(n) => {
+                self.note(|| What::Asked(request, buffer[..n].to_vec()));
+                Ok(n)
+            }
+            // A device that does not know a request refuses it, and is used on.
+            Err(Fault::Gone) => Err(self.lose(Fault::Gone)),
+            Err(fault) => Err(fault),
         }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(Fault::Timeout) } else { Ok(left.min(STEP)) }
     }
 
-    fn lost(&mut self, fault: Fault) -> Fault {
-        if matches!(fault, Fault::Io | Fault::Gone) {
+    /// Waits until everything written has left this machine, as far as the way knows.
+    ///
+    /// # Errors
+    /// Why it did not within the call's time.
+    pub fn settle(&mut self) -> Result<(), Fault> {
+        loop {
+            let step = Patience::new(self.until, &self.cancelled).step();
+            // Asked at least once: a document may be out though its time is just over.
+            let look = step.unwrap_or(Duration::ZERO);
+            match self.transport.as_mut().ok_or(Fault::Gone)?.settle(look) {
+                Ok(()) => return Ok(()),
+                Err(Fault::Timeout) => {
+                    step.map_err(|over| self.broken_off(over))?;
+                }
+                Err(fault) => return Err(self.lose(fault)),
+            }
+        }
+    }
+
+    /// A document does not come to its end: what waits to leave is thrown away, lest it comes before the next one.
+    fn broken_off(&mut self, fault: Fault) -> Fault {
+        if self.touched
+            && let Some(transport) = &mut self.transport
+        {
+            self.torn = true;
+            transport.abandon();
+        }
+        self.lose(fault)
+    }
+
+    fn lose(&mut self, fault: Fault) -> Fault {
+        if matches!(fault, Fault::Io | Fault::Gone)
+            && let Some(transport) = self.transport.take()
+        {
+            let words = transport.trouble().unwrap_or_else(|| fault.to_string());
+            self.lost = Some(Lost { fault, text: format!("{}: {words}", self.way) });
+            self.note(|| What::Lost(fault));
             self.close();
         }
         fault
     }
 
-    fn note(&mut self, direction: char, bytes: &[u8]) {
+    fn note(&mut self, what: impl FnOnce() -> What) {
         if let Some(record) = &mut self.record {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            // What cannot be recorded is printed all the same.
-            let _ = writeln!(record.file, "{direction} {} {hex}", record.began.elapsed().as_millis());
+            record.note(&what());
         }
     }
 }

@@ -1,30 +1,75 @@
 //! The program `gatehouse-driver-host`: serves one peripheral on its standard input and output, or looks at a driver's
-//! file. Knows no venue.
+//! file or at a device by hand. Knows no venue.
 
+use anyhow::Context;
 use clap::Parser;
+use driver_frames::Way;
+use driver_host::image::Image;
 use driver_host::plugin::Plugin;
+use driver_host::{confine, probe, serve};
 use std::fs::File;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-/// Runs one printer's or display's driver. The server starts it; by hand it looks at a driver's file.
+/// Runs one printer's or display's driver. The server starts it; by hand it looks at a driver's file or asks a device.
 #[derive(Parser)]
 #[command(name = "gatehouse-driver-host", version)]
 struct Cli {
     /// Load this driver's file, print what it says about itself as JSON, and end.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["probe", "driver", "config"])]
     inspect: Option<PathBuf>,
+    /// Ask the device on this way (such as tcp://10.0.0.5:9100) what it is and how it is, print that as JSON, and end.
+    /// Nothing is printed on the device.
+    #[arg(long, value_name = "WAY", requires = "driver")]
+    probe: Option<Way>,
+    /// The driver's file that asks it.
+    #[arg(long, value_name = "FILE", requires = "probe")]
+    driver: Option<PathBuf>,
+    /// The driver's settings.
+    #[arg(long, value_name = "JSON", default_value = "{}", requires = "probe")]
+    config: String,
 }
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    if let Some(path) = cli.inspect {
-        let plugin = Plugin::load(&path, None)?;
-        println!("{}", serde_json::to_string_pretty(&driver_host::serve::describe(&plugin.info))?);
-        return Ok(());
+fn main() -> ExitCode {
+    let done = confine::limit().context("failed to limit this process").and_then(|()| run(Cli::parse()));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A line for people; where in the program it was is of no use to them.
+            eprintln!("gatehouse-driver-host: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    // A driver that prints to standard output must not break the frames: it writes to the log instead.
-    let input = File::from(rustix::io::dup(rustix::stdio::stdin())?);
-    let output = File::from(rustix::io::dup(rustix::stdio::stdout())?);
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match (cli.inspect, cli.probe, cli.driver) {
+        (Some(file), ..) => {
+            let image = Image::take(&file, None)?;
+            confine::shut_in(None)?;
+            print(&serve::describe(&Plugin::load(image)?.info))
+        }
+        (None, Some(way), Some(file)) => {
+            let image = Image::take(&file, None)?;
+            confine::shut_in(Some(&way))?;
+            print(&probe::probe(image, way, &cli.config)?)
+        }
+        _ => supervised(),
+    }
+}
+
+fn print(found: &serde_json::Value) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(found)?);
+    Ok(())
+}
+
+/// A driver that reads standard input or prints to standard output must not break the frames: it reads nothing, and
+/// writes to the log.
+fn supervised() -> anyhow::Result<()> {
+    confine::die_with_supervisor().context("failed to tie this process to its supervisor")?;
+    let input = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+    let output = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?);
+    rustix::stdio::dup2_stdin(File::open("/dev/null").context("failed to open /dev/null")?)?;
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
-    driver_host::serve::serve(input, output)
+    serve::serve(input, output)
 }

@@ -4,14 +4,13 @@
 //! A loaded file stays loaded: a thread-local of a Rust plugin pins it anyway, and a pointer into it must never dangle.
 #![allow(unsafe_code, reason = "a C ABI: pointers come and go; every block names who keeps the promise")]
 
+use crate::image::{Image, ImageError};
 use crate::line::{Content, Line};
 use crate::ways::ControlIn;
 use driver_abi::{Capabilities, Done, Fault, Kind, Op, Status, Style, raw};
 use driver_frames::PluginInfo;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use std::ffi::c_void;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -36,31 +35,22 @@ unsafe impl Send for Plugin {}
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file.
-    #[error("{path}: {error}")]
-    File {
-        /// Which.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// Another file than the one that was allowed.
-    #[error("{path}: its SHA-256 is {found}, allowed is {wanted}; allow it if you know where it is from")]
-    Digest {
-        /// Which.
-        path: String,
-        /// What it is.
-        found: String,
-        /// What it has to be.
-        wanted: String,
-    },
+    /// It is not fit to be loaded.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// The system's loader refused it.
-    #[error("{path}: {error}")]
+    #[error("{path}: {reason}")]
     Library {
         /// Which.
         path: String,
         /// Why.
-        error: libloading::Error,
+        reason: String,
+    },
+    /// It is a library of another kind.
+    #[error("{path}: it does not export {entry}: it is no driver", entry = raw::ENTRY)]
+    NoEntry {
+        /// Which.
+        path: String,
     },
     /// It was built for another host.
     #[error("{path}: the driver refused this host, whose ABI is {major}.{minor}", major = raw::ABI_MAJOR, minor = raw::ABI_MINOR)]
@@ -133,43 +123,35 @@ struct IoContext<'a> {
 // === impl Plugin ===
 
 impl Plugin {
-    /// Loads a driver's file and checks what it says about itself. Its own start-up code runs here.
+    /// Loads a driver and checks what it says about itself. Its own start-up code runs here.
     ///
     /// # Errors
     /// What is wrong with it, by field.
-    pub fn load(path: &Path, sha256: Option<&str>) -> Result<Plugin, LoadError> {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| LoadError::File { path: name.clone(), error })?;
-        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        if let Some(wanted) = sha256
-            && !wanted.eq_ignore_ascii_case(&found)
-        {
-            return Err(LoadError::Digest { path: name, found, wanted: wanted.to_owned() });
-        }
+    pub fn load(image: Image) -> Result<Plugin, LoadError> {
+        let name = image.path.clone();
+        let refused = |error: libloading::Error| {
+            // The loader names our copy, which nobody knows.
+            let place = format!("{}: ", image.loadable().display());
+            let source =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            LoadError::Library { path: name.clone(), reason: source.replace(&place, "") }
+        };
         // SAFETY: loading runs the file's constructors: it is trusted as far as its digest is, and this process has
         // nothing to lose but one peripheral.
-        let library = unsafe { libloading::Library::new(path) }
-            .map_err(|error| LoadError::Library { path: name.clone(), error })?;
+        let library = unsafe { libloading::Library::new(image.loadable()) }.map_err(refused)?;
         // SAFETY: the symbol's type is the header's.
         let entry = unsafe { library.get::<raw::EntryFn>(raw::ENTRY.as_bytes()) }
-            .map_err(|error| LoadError::Library { path: name.clone(), error })?;
+            .map_err(|_| LoadError::NoEntry { path: name.clone() })?;
         // SAFETY: the header: cheap, may be called by any thread.
         let table = unsafe { entry(raw::ABI_MAJOR, raw::ABI_MINOR) };
         if table.is_null() {
             return Err(LoadError::Refused { path: name });
         }
+        let wrong = |(field, reason)| LoadError::Table { path: name.clone(), field, reason };
         // SAFETY: not null; the first two fields are there in every version, and what is beyond its size is not read.
-        let driver = unsafe { copy_table(table) }.map_err(|(field, reason)| LoadError::Table {
-            path: name.clone(),
-            field,
-            reason,
-        })?;
+        let driver = unsafe { copy_table(table) }.map_err(wrong)?;
         // SAFETY: the driver's texts live as long as it is loaded, and it stays loaded.
-        let info = unsafe { read_info(&driver, found) }.map_err(|(field, reason)| LoadError::Table {
-            path: name.clone(),
-            field,
-            reason,
-        })?;
+        let info = unsafe { read_info(&driver, image.sha256.clone()) }.map_err(wrong)?;
         std::mem::forget(library);
         Ok(Plugin { driver, info })
     }
@@ -180,6 +162,9 @@ type Wrong = (&'static str, String);
 /// # Safety
 /// `table` points to a struct whose first two fields are there.
 unsafe fn copy_table(table: *const raw::Driver) -> Result<raw::Driver, Wrong> {
+    if !table.is_aligned() {
+        return Err(("struct_size", "the table is at an address that cannot be".to_owned()));
+    }
     // SAFETY: the caller's promise.
     let (size, magic) = unsafe { ((*table).struct_size as usize, (*table).magic) };
     if magic != raw::MAGIC {
@@ -218,8 +203,11 @@ unsafe fn read_info(driver: &raw::Driver, sha256: String) -> Result<PluginInfo, 
     let kind = Kind::from_number(driver.kind)
         .ok_or(("kind", format!("{} is neither printer nor display", driver.kind)))?;
     let text = |field, text: raw::Str, most| {
-        if text.len > most || (text.ptr.is_null() && text.len > 0) {
+        if text.len > most {
             return Err((field, format!("{} bytes are over the limit of {most}", text.len)));
+        }
+        if text.ptr.is_null() && text.len > 0 {
+            return Err((field, format!("{} bytes at NULL", text.len)));
         }
         // SAFETY: the caller's promise, and the length was looked at.
         let bytes = unsafe { lent(text.ptr, text.len) };

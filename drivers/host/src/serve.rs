@@ -1,25 +1,30 @@
 //! A host's threads: one reads frames, one calls the driver, one says each second that the process lives. Knows neither
 //! what a document says nor who supervises.
 
+use crate::confine::{self, Walls};
+use crate::image::Image;
 use crate::line::{Line, Lost};
 use crate::plugin::{Device, Plugin, RunResult, Services};
-use driver_abi::{Done, Fault, Op, Status};
+use crate::record::Recorder;
+use driver_abi::{Done, Fault, Op, Status, raw};
 use driver_frames::{
-    BEAT_MS, FRAMES_VERSION, FromHost, Kind, PluginInfo, Refusal, Report, Start, ToHost, read_frame,
-    write_frame,
+    BEAT_MS, FRAMES_VERSION, FrameError, FromHost, Kind, PluginInfo, Refusal, Report, Start, ToHost,
+    read_frame, write_frame,
 };
 use parking_lot::Mutex;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 /// Requests that wait for the driver; a supervisor sends one document at a time.
-const REQUESTS_MAX: usize = 8;
+const REQUESTS_MAX: u64 = 8;
 /// A device that was just opened gets so long to be brought into a known state.
 const RESET_MAX: Duration = Duration::from_secs(5);
+/// A driver's own time is at most so long.
+const TICK_MAX: Duration = Duration::from_secs(5);
 /// A driver whose supervisor is gone gets so long to come back.
 const ORPHAN_MAX: Duration = Duration::from_secs(2);
 
@@ -29,10 +34,22 @@ struct Voice(Arc<Mutex<File>>);
 
 /// What the threads know of each other.
 struct Shared {
+    /// Is the call under way to be given up?
     cancelled: Arc<AtomicBool>,
+    turns: Mutex<Turns>,
     /// Since when the driver is in a call: ms since `began`, 0: it is in none.
     busy_since: AtomicU64,
     began: Instant,
+}
+
+/// Requests by their numbers, from 1 on. A cancel is meant for those that were asked before it, whether the driver has
+/// begun with them or not, and for none that comes afterwards.
+#[derive(Default)]
+struct Turns {
+    asked: u64,
+    answered: u64,
+    /// Up to and with this one they are cancelled.
+    cancelled: u64,
 }
 
 /// Everything for one device.
@@ -50,64 +67,93 @@ struct Host {
 /// Serves one supervisor on a pair of pipes until it says stop or is gone.
 ///
 /// # Errors
-/// The pipes.
+/// The pipes; a supervisor that speaks otherwise.
 pub fn serve(mut input: File, output: File) -> anyhow::Result<()> {
     let voice = Voice(Arc::new(Mutex::new(output)));
     voice.say(&FromHost::Hello { version: FRAMES_VERSION });
     let ToHost::Start(start) = read_frame(&mut input)? else {
         anyhow::bail!("the first frame has to be the start");
     };
-    let shared =
-        Arc::new(Shared { cancelled: Arc::default(), busy_since: AtomicU64::new(0), began: Instant::now() });
-    beat(&voice, &shared)?;
-    let host = match Host::start(&start, &voice, &shared) {
-        Ok(host) => host,
-        Err((refusal, text)) => {
-            voice.say(&FromHost::Refused { refusal, text });
-            return Ok(());
-        }
+    let refused = |(refusal, text)| {
+        voice.say(&FromHost::Refused { refusal, text });
+        Ok(())
     };
-    let (requests, waiting) = sync_channel(REQUESTS_MAX);
-    let for_reader = Arc::clone(&shared);
-    std::thread::Builder::new()
-        .name("frames".to_owned())
-        .spawn(move || listen(input, &requests, &for_reader))?;
-    host.work(&waiting);
+    // All files are open before the doors are shut, and those are shut before any thread and the driver begin.
+    let (image, record) = match open_files(&start) {
+        Ok(files) => files,
+        Err(told) => return refused(told),
+    };
+    match confine::shut_in(Some(&start.way)) {
+        Ok(Walls::All) => voice.log(raw::LOG_INFO, &Walls::All.to_string()),
+        Ok(fewer) => voice.log(raw::LOG_WARN, &fewer.to_string()),
+        Err(error) => return refused((Refusal::System, format!("failed to shut the driver in: {error}"))),
+    }
+    let shared = Arc::new(Shared::new());
+    let (requests, waiting) = sync_channel(REQUESTS_MAX as usize + 1);
+    // A thread that begins needs the loader's lock for a moment, which a driver's start-up code holds, maybe for ever:
+    // nothing is loaded before both have begun.
+    let begun = Arc::new(Barrier::new(3));
+    beat(&voice, &shared, &begun)?;
+    let (for_reader, its_voice, its_begun) = (Arc::clone(&shared), voice.clone(), Arc::clone(&begun));
+    std::thread::Builder::new().name("frames".to_owned()).spawn(move || {
+        its_begun.wait();
+        listen(input, &requests, &for_reader, &its_voice);
+    })?;
+    begun.wait();
+    match shared.busy(|| Host::start(&start, image, record, &voice, &shared)) {
+        Ok(host) => host.work(&waiting),
+        Err(told) => return refused(told),
+    }
     Ok(())
 }
 
-fn beat(voice: &Voice, shared: &Arc<Shared>) -> std::io::Result<()> {
-    let (voice, shared) = (voice.clone(), Arc::clone(shared));
+type Refused = (Refusal, String);
+
+fn open_files(start: &Start) -> Result<(Image, Option<Recorder>), Refused> {
+    let image = Image::take(Path::new(&start.plugin), start.sha256.as_deref())
+        .map_err(|error| (Refusal::Plugin, error.to_string()))?;
+    let record = start.record.as_deref().map(|path| Recorder::open(Path::new(path)));
+    let record = record.transpose();
+    Ok((image, record.map_err(|error| (Refusal::System, format!("the record of the traffic: {error}")))?))
+}
+
+fn beat(voice: &Voice, shared: &Arc<Shared>, begun: &Arc<Barrier>) -> std::io::Result<()> {
+    let (voice, shared, begun) = (voice.clone(), Arc::clone(shared), Arc::clone(begun));
     std::thread::Builder::new().name("beat".to_owned()).spawn(move || {
+        begun.wait();
         loop {
-            let since = shared.busy_since.load(Ordering::Relaxed);
-            let now = shared.began.elapsed().as_millis() as u64;
-            let busy_ms = (since > 0).then(|| u32::try_from(now.saturating_sub(since)).unwrap_or(u32::MAX));
-            voice.say(&FromHost::Beat { busy_ms });
+            voice.say(&FromHost::Beat { busy_ms: shared.busy_ms() });
             std::thread::sleep(Duration::from_millis(BEAT_MS));
         }
     })?;
     Ok(())
 }
 
-/// A cancel is heard while the driver is in a call; everything else waits its turn.
-fn listen(mut input: File, requests: &SyncSender<ToHost>, shared: &Shared) {
+/// A cancel is heard while the driver is in a call; everything else waits its turn. Never waits for the driver itself.
+fn listen(mut input: File, requests: &SyncSender<(u64, ToHost)>, shared: &Shared, voice: &Voice) {
     loop {
         match read_frame(&mut input) {
-            Ok(ToHost::Cancel) => shared.cancelled.store(true, Ordering::SeqCst),
-            Ok(request) => {
-                if requests.send(request).is_err() {
-                    return;
-                }
+            Ok(ToHost::Cancel) => shared.cancel(),
+            // There is always room for it, and a second one is not needed.
+            Ok(ToHost::Stop) => drop(requests.try_send((u64::MAX, ToHost::Stop))),
+            Ok(request) => match shared.ask() {
+                Some(turn) => drop(requests.try_send((turn, request))),
+                None => voice.refuse(&request),
+            },
+            Err(FrameError::Ended) => break,
+            Err(error) => {
+                // Where a frame begins is not known any more: there is nothing left to be heard.
+                voice.log(raw::LOG_ERROR, &format!("the supervisor sent what is no frame: {error}"));
+                break;
             }
-            Err(_) => break,
         }
     }
-    // Nobody listens any more: what is under way is given up, and a driver that does not come back ends with us.
-    shared.cancelled.store(true, Ordering::SeqCst);
-    let _ = requests.try_send(ToHost::Stop);
+    // Nobody speaks any more: what is under way is given up, and a driver that does not come back ends with us.
+    shared.cancel_for_good();
+    let _ = requests.try_send((u64::MAX, ToHost::Stop));
     std::thread::sleep(ORPHAN_MAX);
-    std::process::exit(1);
+    // Not `exit`: that runs the driver's own clean-up, which may hang as it does.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }
 
 /// What a driver says about itself, for people and programs.
@@ -127,14 +173,99 @@ impl Voice {
         // A supervisor that is gone is noticed by the thread that reads.
         let _ = write_frame(&mut *self.0.lock(), message);
     }
+
+    fn log(&self, level: i32, text: &str) {
+        let level = u8::try_from(level).unwrap_or(raw::LOG_ERROR as u8);
+        self.say(&FromHost::Log { level, text: text.to_owned() });
+    }
+
+    /// At the limit of what may wait: nothing was begun with it.
+    fn refuse(&self, request: &ToHost) {
+        match request {
+            ToHost::Run { id, .. } => {
+                let text = format!("{REQUESTS_MAX} requests wait for this device already");
+                let report = unprinted(Fault::Busy, text, Duration::ZERO);
+                self.say(&FromHost::Ran { id: *id, report });
+            }
+            ToHost::Status { id, .. } => {
+                self.say(&FromHost::StatusIs { id: *id, status: Err(Fault::Busy) });
+            }
+            ToHost::Probe { id, .. } => self.say(&FromHost::Probed { id: *id, found: Err(Fault::Busy) }),
+            ToHost::Start(_) | ToHost::Cancel | ToHost::Stop => {}
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn new() -> Shared {
+        Shared {
+            cancelled: Arc::default(),
+            turns: Mutex::default(),
+            busy_since: AtomicU64::new(0),
+            began: Instant::now(),
+        }
+    }
+
+    /// The number of one more request; `None`: too many wait.
+    fn ask(&self) -> Option<u64> {
+        let mut turns = self.turns.lock();
+        if turns.asked - turns.answered >= REQUESTS_MAX {
+            return None;
+        }
+        turns.asked += 1;
+        Some(turns.asked)
+    }
+
+    fn cancel(&self) {
+        let mut turns = self.turns.lock();
+        turns.cancelled = turns.cancelled.max(turns.asked);
+        self.cancelled.store(true, Ordering::SeqCst);
+    }
+
+    fn cancel_for_good(&self) {
+        self.turns.lock().cancelled = u64::MAX;
+        self.cancelled.store(true, Ordering::SeqCst);
+    }
+
+    /// This request's turn, or with `u64::MAX` the driver's own time: from here on a cancel is meant for it.
+    fn begin(&self, turn: u64) {
+        let turns = self.turns.lock();
+        self.cancelled.store(turn <= turns.cancelled, Ordering::SeqCst);
+    }
+
+    fn answered(&self) {
+        self.turns.lock().answered += 1;
+    }
+
+    /// Runs a call into the driver, with its length told in the beats.
+    fn busy<T>(&self, call: impl FnOnce() -> T) -> T {
+        let now = self.began.elapsed().as_millis() as u64;
+        self.busy_since.store(now.max(1), Ordering::Relaxed);
+        let result = call();
+        self.busy_since.store(0, Ordering::Relaxed);
+        result
+    }
+
+    fn busy_ms(&self) -> Option<u32> {
+        let since = self.busy_since.load(Ordering::Relaxed);
+        let now = self.began.elapsed().as_millis() as u64;
+        (since > 0).then(|| u32::try_from(now.saturating_sub(since)).unwrap_or(u32::MAX))
+    }
 }
 
 // === impl Host ===
 
 impl Host {
-    fn start(start: &Start, voice: &Voice, shared: &Arc<Shared>) -> Result<Host, (Refusal, String)> {
-        let plugin = Plugin::load(Path::new(&start.plugin), start.sha256.as_deref())
-            .map_err(|error| (Refusal::Plugin, error.to_string()))?;
+    fn start(
+        start: &Start,
+        image: Image,
+        record: Option<Recorder>,
+        voice: &Voice,
+        shared: &Arc<Shared>,
+    ) -> Result<Host, Refused> {
+        let plugin = Plugin::load(image).map_err(|error| (Refusal::Plugin, error.to_string()))?;
         let complaint: Arc<Mutex<String>> = Arc::default();
         let services = services(voice, shared, &complaint);
         let mut device = Device::create(&plugin, services, &start.config).map_err(|fault| {
@@ -144,104 +275,112 @@ impl Host {
         })?;
         let capabilities =
             device.capabilities().map_err(|fault| (Refusal::Plugin, format!("its capabilities: {fault}")))?;
-        let record = start.record.as_deref().map(Path::new);
-        let line = Line::new(start.way.clone(), Arc::clone(&shared.cancelled), record)
-            .map_err(|error| (Refusal::System, format!("the record of the device's traffic: {error}")))?;
+        let line = Line::new(start.way.clone(), Arc::clone(&shared.cancelled), record);
         let (kind, voice, shared) = (plugin.info.kind, voice.clone(), Arc::clone(shared));
         voice.say(&FromHost::Started { info: Box::new(plugin.info), capabilities: Box::new(capabilities) });
         Ok(Host { device, line, voice, shared, kind, up: None, next_tick: None })
     }
 
-    fn work(mut self, requests: &Receiver<ToHost>) {
+    fn work(mut self, requests: &Receiver<(u64, ToHost)>) {
         loop {
             let request = match self.next_tick {
                 Some(at) => requests.recv_timeout(at.saturating_duration_since(Instant::now())),
                 None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match request {
-                Ok(ToHost::Run { id, ops, timeout_ms }) => {
-                    let report = self.busy(|host| host.run(&ops, ms(timeout_ms)));
-                    self.voice.say(&FromHost::Ran { id, report });
-                    self.tick();
-                    self.rest();
+                Ok((_, ToHost::Stop)) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok((turn, request)) => {
+                    self.answer(turn, request);
+                    self.shared.answered();
                 }
-                Ok(ToHost::Status { id, timeout_ms }) => {
-                    let status = self.busy(|host| host.status(ms(timeout_ms)));
-                    self.voice.say(&FromHost::StatusIs { id, status });
-                    self.rest();
-                }
-                Ok(ToHost::Probe { id, timeout_ms }) => {
-                    let found = self.busy(|host| {
-                        host.open().map_err(|lost| lost.fault)?;
-                        host.device.probe(&mut host.line, ms(timeout_ms))
-                    });
-                    self.voice.say(&FromHost::Probed { id, found });
-                    self.rest();
-                }
-                Ok(ToHost::Start(_) | ToHost::Cancel) => {}
-                Ok(ToHost::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => self.tick(),
             }
-            // A cancel is meant for what was under way.
-            self.shared.cancelled.store(false, Ordering::SeqCst);
+        }
+        if let Some(words) = self.line.leftover() {
+            self.voice.log(raw::LOG_WARN, &words);
         }
     }
 
-    /// Between documents. A display keeps its line: its texts run on and its picture heals.
-    fn rest(&mut self) {
+    fn answer(&mut self, turn: u64, request: ToHost) {
+        self.shared.begin(turn);
+        let shared = Arc::clone(&self.shared);
+        match request {
+            ToHost::Run { id, ops, timeout_ms } => {
+                let report = shared.busy(|| self.run(&ops, ms(timeout_ms)));
+                self.voice.say(&FromHost::Ran { id, report });
+                self.tick();
+            }
+            ToHost::Status { id, timeout_ms } => {
+                let status = shared.busy(|| self.status(ms(timeout_ms)));
+                self.voice.say(&FromHost::StatusIs { id, status });
+            }
+            ToHost::Probe { id, timeout_ms } => {
+                let found = shared.busy(|| self.probe(ms(timeout_ms)));
+                self.voice.say(&FromHost::Probed { id, found });
+            }
+            ToHost::Start(_) | ToHost::Cancel | ToHost::Stop => {}
+        }
+        // A display keeps its line: its texts run on and its picture heals.
         if self.kind == Kind::Printer {
             self.line.rest();
         }
     }
 
-    /// Runs a call into the driver, with its length told in the beats.
-    fn busy<T>(&mut self, call: impl FnOnce(&mut Host) -> T) -> T {
-        let now = self.shared.began.elapsed().as_millis() as u64;
-        self.shared.busy_since.store(now.max(1), Ordering::Relaxed);
-        let result = call(self);
-        self.shared.busy_since.store(0, Ordering::Relaxed);
-        result
-    }
-
     fn run(&mut self, ops: &[Op<'_>], timeout: Duration) -> Report {
         let began = Instant::now();
-        self.line.begin();
-        let result = match self.open() {
-            Ok(()) => self.device.run(&mut self.line, ops, timeout),
-            Err(lost) => RunResult {
-                done: Done::None,
-                fault: Some(lost.fault),
-                ops_done: 0,
-                status: Status::UNKNOWN,
-                native_code: 0,
-                text: lost.text,
-            },
-        };
-        let sent = self.line.printing();
-        Report {
-            done: truth(result.done, result.fault, sent),
-            fault: result.fault,
-            ops_done: result.ops_done,
-            bytes_sent: sent,
-            status: result.status,
-            native_code: result.native_code,
-            text: result.text,
-            took_ms: u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX),
+        self.line.begin(timeout);
+        if let Err(lost) = self.open() {
+            return unprinted(lost.fault, lost.text, began.elapsed());
         }
+        let left = self.line.left();
+        let mut result = self.device.run(&mut self.line, ops, left);
+        let sent = self.line.printing();
+        // "All bytes left" is the host's to know: the system took them, and may still have them.
+        if result.done == Done::Sent
+            && result.fault.is_none()
+            && sent > 0
+            && let Err(fault) = self.line.settle()
+        {
+            result.fault = Some(fault);
+            result.text = format!("not everything has left this machine: {fault}");
+        }
+        if let Some(lost) = self.told_lost()
+            && result.text.is_empty()
+        {
+            result.text = lost.text;
+        }
+        report(result, sent, began.elapsed())
     }
 
     fn status(&mut self, timeout: Duration) -> Result<Status, Fault> {
+        self.line.begin(timeout);
         self.open().map_err(|lost| lost.fault)?;
-        self.device.status(&mut self.line, timeout)
+        let left = self.line.left();
+        let status = self.device.status(&mut self.line, left);
+        self.told_lost();
+        status
+    }
+
+    fn probe(&mut self, timeout: Duration) -> Result<String, Fault> {
+        self.line.begin(timeout);
+        self.open().map_err(|lost| lost.fault)?;
+        let left = self.line.left();
+        let found = self.device.probe(&mut self.line, left);
+        self.told_lost();
+        found
     }
 
     fn tick(&mut self) {
+        self.next_tick = None;
         if !self.line.is_open() {
-            self.next_tick = None;
             return;
         }
-        let next = self.busy(|host| host.device.tick(&mut host.line));
-        // A tick that fails has its line closed; the next document opens it again.
+        self.shared.begin(u64::MAX);
+        self.line.begin(TICK_MAX);
+        let shared = Arc::clone(&self.shared);
+        let next = shared.busy(|| self.device.tick(&mut self.line));
+        self.told_lost();
+        // After a tick that failed the next document comes first: it opens the line again.
         self.next_tick = next.ok().flatten().map(|wait| Instant::now() + wait);
     }
 
@@ -249,30 +388,61 @@ impl Host {
     fn open(&mut self) -> Result<(), Lost> {
         let opened = match self.line.open() {
             Ok(false) => return Ok(()),
-            Ok(true) => self.device.reset(&mut self.line, RESET_MAX).map_err(|fault| {
-                self.line.close();
-                Lost {
-                    fault,
-                    text: format!("{}: {fault}, while it was brought into a known state", self.line.way()),
-                }
-            }),
+            Ok(true) => {
+                // What a driver does by itself ended with the line that was lost; it begins anew, whoever opened this one.
+                self.next_tick = Some(Instant::now());
+                let most = self.line.left().min(RESET_MAX);
+                self.device.reset(&mut self.line, most).map_err(|fault| {
+                    self.line.close();
+                    let lost = self.line.take_lost().map_or_else(|| fault.to_string(), |lost| lost.text);
+                    let way = self.line.way();
+                    let text = format!("{way}: the device could not be brought into a known state: {lost}");
+                    Lost { fault, text }
+                })
+            }
             Err(lost) => Err(lost),
         };
-        let up = opened.is_ok();
-        if up {
-            // What a driver does by itself ended with the line that was lost; it begins anew, whoever opened this one.
-            self.next_tick = Some(Instant::now());
-        }
-        if self.up != Some(up) {
-            self.up = Some(up);
-            let text = match &opened {
-                Ok(()) => self.line.way().to_string(),
-                Err(lost) => lost.text.clone(),
-            };
-            self.voice.say(&FromHost::Link { up, text });
+        match &opened {
+            Ok(()) => self.tell(true, self.line.way().to_string()),
+            // Given up, which says nothing of the line.
+            Err(lost) if lost.fault == Fault::Cancelled => {}
+            Err(lost) => self.tell(false, lost.text.clone()),
         }
         opened
     }
+
+    /// A line that was lost in a call, told as soon as the call is over.
+    fn told_lost(&mut self) -> Option<Lost> {
+        let lost = self.line.take_lost()?;
+        self.tell(false, lost.text.clone());
+        Some(lost)
+    }
+
+    fn tell(&mut self, up: bool, text: String) {
+        if self.up != Some(up) {
+            self.up = Some(up);
+            self.voice.say(&FromHost::Link { up, text });
+        }
+    }
+}
+
+fn report(result: RunResult, sent: u64, took: Duration) -> Report {
+    Report {
+        done: truth(result.done, result.fault, sent),
+        fault: result.fault,
+        ops_done: result.ops_done,
+        bytes_sent: sent,
+        status: result.status,
+        native_code: result.native_code,
+        text: result.text,
+        took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+    }
+}
+
+/// A document the driver never saw.
+fn unprinted(fault: Fault, text: String, took: Duration) -> Report {
+    let (done, fault, status) = (Done::None, Some(fault), Status::UNKNOWN);
+    report(RunResult { done, fault, ops_done: 0, status, native_code: 0, text }, 0, took)
 }
 
 /// What became of a document. A driver that calls a broken job unprinted though bytes left is not believed, nor one
@@ -290,11 +460,10 @@ fn services(voice: &Voice, shared: &Shared, complaint: &Arc<Mutex<String>>) -> S
     let (for_log, for_status, complaint) = (voice.clone(), voice.clone(), Arc::clone(complaint));
     Services {
         log: Box::new(move |level, text| {
-            if level == driver_abi::raw::LOG_ERROR {
+            if level == raw::LOG_ERROR {
                 text.clone_into(&mut complaint.lock());
             }
-            let level = u8::try_from(level).unwrap_or(1);
-            for_log.say(&FromHost::Log { level, text: text.to_owned() });
+            for_log.log(level, text);
         }),
         changed: Box::new(move |status| for_status.say(&FromHost::Changed { status })),
         cancelled: Arc::clone(&shared.cancelled),
