@@ -88,7 +88,8 @@ fn payload(code: &Barcode<'_>) -> Result<(u8, Vec<u8>), String> {
         Symbology::Ean13 => digits("an EAN-13", [12, 13]).map(|()| 67)?,
         Symbology::Ean8 => digits("an EAN-8", [7, 8]).map(|()| 68)?,
         Symbology::Code39 => {
-            let fits = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" $%+-./".contains(byte);
+            let fits =
+                |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" $%+-./".contains(byte);
             if data.is_empty() || !data.iter().all(fits) {
                 return Err(format!("a CODE39 is digits, capitals and - . $ / + %, found {:?}", code.data));
             }

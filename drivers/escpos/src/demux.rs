@@ -213,8 +213,12 @@ mod tests {
         let plain = || any::<u8>().prop_map(|byte| byte & 0b0110_1111);
         prop_oneof![
             any::<u8>().prop_map(|byte| Heard::RealTime(byte & 0b0110_1100 | 0b0001_0010)),
-            (any::<u8>(), [plain(), plain(), plain()])
-                .prop_map(|(a, [b, c, d])| Heard::Asb([a & 0b0110_1100 | 0b0001_0000, b, c, d])),
+            (any::<u8>(), [plain(), plain(), plain()]).prop_map(|(a, [b, c, d])| Heard::Asb([
+                a & 0b0110_1100 | 0b0001_0000,
+                b,
+                c,
+                d
+            ])),
             plain().prop_map(Heard::Queued),
             [0x20..=0x7e_u8, 0x20..=0x7e, 0x20..=0x7e, 0x20..=0x7e].prop_map(Heard::Job),
             proptest::collection::vec(0x20..=0x7e_u8, 0..=TOLD_BYTES_MAX).prop_map(Heard::Told),

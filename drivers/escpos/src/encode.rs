@@ -49,7 +49,9 @@ pub fn encode(ops: &[Op<'_>], settings: &Settings, host: &dyn Services) -> Resul
         line_align: Align::Left,
     };
     for (index, op) in ops.iter().enumerate() {
-        encoder.op(op).map_err(|refused| Refused { text: format!("op {}: {}", index + 1, refused.text), ..refused })?;
+        encoder
+            .op(op)
+            .map_err(|refused| Refused { text: format!("op {}: {}", index + 1, refused.text), ..refused })?;
         if encoder.line.is_empty() {
             encoder.writer.op_is_whole(index);
         }
@@ -130,7 +132,10 @@ impl Encoder<'_> {
             return Ok(());
         }
         let written = line::write(&mut self.writer, self.host, self.line_align, &runs);
-        written.map_err(|fault| Refused { fault, text: "a line that no code page has cannot be made as dots".to_owned() })
+        written.map_err(|fault| Refused {
+            fault,
+            text: "a line that no code page has cannot be made as dots".to_owned(),
+        })
     }
 
     fn rule(&mut self, double: bool) -> Result<(), Refused> {
@@ -194,7 +199,8 @@ impl Encoder<'_> {
     fn drawer(&mut self, pin: u8, pulse_ms: u16) -> Result<(), Refused> {
         let pins = self.writer.settings.drawer_pins;
         if pin >= pins {
-            let text = format!("there is no drawer {}: the printer has {pins} of them", pin.saturating_add(1));
+            let text =
+                format!("there is no drawer {}: the printer has {pins} of them", pin.saturating_add(1));
             return Err(Refused { fault: Fault::Unsupported, text });
         }
         let on = (pulse_ms / PULSE_UNIT_MS).clamp(1, 255) as u8;

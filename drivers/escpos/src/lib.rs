@@ -138,7 +138,9 @@ impl Driver for Escpos {
         if odd != self.odd {
             self.odd = odd;
             let (bytes, messages) = odd;
-            let text = format!("so far {bytes} bytes from the printer made no sense, {messages} answers had no question");
+            let text = format!(
+                "so far {bytes} bytes from the printer made no sense, {messages} answers had no question"
+            );
             self.host.log(Level::Warn, &text);
         }
         Ok(self.profile.settings.asb.then_some(TICK))
@@ -162,8 +164,12 @@ mod tests {
     #[test]
     fn what_it_fits_names_the_makers_of_all_profiles() {
         let fits: serde_json::Value = serde_json::from_str(Escpos::INFO.match_json).unwrap();
-        let told: BTreeSet<String> =
-            fits["usb_vendors"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        let told: BTreeSet<String> = fits["usb_vendors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect();
         let known: BTreeSet<String> = Profile::all().into_iter().flat_map(|(_, _, usb)| usb).collect();
         assert_eq!(told, known);
     }

@@ -81,12 +81,7 @@ fn encode(writer: &Writer<'_>, host: &dyn Services, runs: &[Run]) -> Option<Vec<
 }
 
 /// The first page that has all of a text, beginning with the one the printer is in.
-fn best_page(
-    writer: &Writer<'_>,
-    host: &dyn Services,
-    current: u32,
-    text: &str,
-) -> Option<(u32, Vec<u8>)> {
+fn best_page(writer: &Writer<'_>, host: &dyn Services, current: u32, text: &str) -> Option<(u32, Vec<u8>)> {
     let others = writer.settings.code_pages.iter().map(|(page, _)| *page).filter(|page| *page != current);
     std::iter::once(current).chain(others).find_map(|page| match host.encode(page, text) {
         Some((bytes, 0)) if !bytes.iter().any(|byte| is_control(*byte)) => Some((page, bytes)),
@@ -129,12 +124,7 @@ fn wrap(
 
 /// A line as dots, in its first run's style: scripts that run from the right are laid out as a whole. Twice the size of
 /// the host's font if that fits, it is smaller than a printer's.
-fn write_dots(
-    writer: &mut Writer<'_>,
-    host: &dyn Services,
-    align: Align,
-    runs: &[Run],
-) -> Result<(), Fault> {
+fn write_dots(writer: &mut Writer<'_>, host: &dyn Services, align: Align, runs: &[Run]) -> Result<(), Fault> {
     let text: String = runs.iter().map(|run| run.text.as_str()).collect();
     let style = runs.first().map(|run| run.style).unwrap_or_default();
     let scaled = |times: u8| {

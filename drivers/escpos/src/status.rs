@@ -51,7 +51,10 @@ pub fn of_asb(block: [u8; 4], drawer: DrawerSense) -> Status {
 
 /// USB printer class 1.1, `GET_PORT_STATUS`: bit 3 no error, bit 4 selected, bit 5 out of paper.
 pub fn of_port(port: u8) -> Status {
-    collect(&[(port & 0x18 == 0x18 && port & 0x20 == 0, Status::ONLINE), (port & 0x20 != 0, Status::PAPER_OUT)])
+    collect(&[
+        (port & 0x18 == 0x18 && port & 0x20 == 0, Status::ONLINE),
+        (port & 0x20 != 0, Status::PAPER_OUT),
+    ])
 }
 
 fn collect(bits: &[(bool, Status)]) -> Status {
@@ -144,9 +147,6 @@ mod tests {
             assert!(before(*fault).len() <= 160, "{}", before(*fault));
             assert!(during(*fault).len() <= 160, "{}", during(*fault));
         }
-        assert_eq!(
-            during(Fault::PaperOut),
-            "out of paper while printing: look whether the receipt came out"
-        );
+        assert_eq!(during(Fault::PaperOut), "out of paper while printing: look whether the receipt came out");
     }
 }

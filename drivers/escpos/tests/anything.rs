@@ -10,7 +10,8 @@ use driver_sdk::{Align, Done, Driver, Op, Style};
 use proptest::prelude::*;
 use std::rc::Rc;
 
-const PROFILES: [(&str, usize, usize); 3] = [("tm-t20", 48, 576), ("tm-t88", 42, 512), ("generic-58", 32, 384)];
+const PROFILES: [(&str, usize, usize); 3] =
+    [("tm-t20", 48, 576), ("tm-t88", 42, 512), ("generic-58", 32, 384)];
 
 /// Any text, and more often than chance has it: control characters, scripts that no page has, long words.
 fn any_text() -> impl Strategy<Value = String> {

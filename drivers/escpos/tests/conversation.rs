@@ -307,6 +307,10 @@ fn capabilities_are_the_profile_s() {
         (r#"{"profile":"tm-t88","columns":40}"#, 40, 512, true, Proof::Job),
     ] {
         let told = Bench::new(config).driver.capabilities();
-        assert_eq!((told.columns, told.dots, told.cuts, told.proof), (columns, dots, cuts, proof), "{config}");
+        assert_eq!(
+            (told.columns, told.dots, told.cuts, told.proof),
+            (columns, dots, cuts, proof),
+            "{config}"
+        );
     }
 }

@@ -86,16 +86,28 @@ fn text_is_in_the_page_that_has_it() {
 fn a_line_is_as_wide_as_the_paper_and_breaks_at_words() {
     let words = "word ".repeat(60);
     let found = items(&bytes(PLAIN, &[text(&words)])).unwrap();
-    let lines: Vec<&Vec<u8>> =
-        found.iter().filter_map(|item| if let Item::Characters(line) = item { Some(line) } else { None }).collect();
-    assert!(lines.iter().all(|line| line.len() <= 48 && line.starts_with(b"word") && line.ends_with(b"word")
-        || *line == lines[lines.len() - 1]));
-    assert_eq!(lines.iter().map(|line| line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count()).sum::<usize>(), 60);
+    let lines: Vec<&Vec<u8>> = found
+        .iter()
+        .filter_map(|item| if let Item::Characters(line) = item { Some(line) } else { None })
+        .collect();
+    assert!(
+        lines.iter().all(|line| line.len() <= 48 && line.starts_with(b"word") && line.ends_with(b"word")
+            || *line == lines[lines.len() - 1])
+    );
+    assert_eq!(
+        lines
+            .iter()
+            .map(|line| line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count())
+            .sum::<usize>(),
+        60
+    );
     // Twice as wide: half as many.
     let wide = Op::Style(Style { width: 2, ..Style::default() });
     let found = items(&bytes(PLAIN, &[wide, text(&"x".repeat(50))])).unwrap();
-    let lengths: Vec<usize> =
-        found.iter().filter_map(|item| if let Item::Characters(line) = item { Some(line.len()) } else { None }).collect();
+    let lengths: Vec<usize> = found
+        .iter()
+        .filter_map(|item| if let Item::Characters(line) = item { Some(line.len()) } else { None })
+        .collect();
     assert_eq!(lengths, [24, 24, 2]);
 }
 
@@ -114,7 +126,9 @@ fn what_no_page_has_becomes_dots_that_fit() {
         let found = items(&bytes(config, &[text(&long)])).unwrap();
         let pictures: Vec<usize> = found
             .iter()
-            .filter_map(|item| if let Item::Picture { row_bytes, .. } = item { Some(row_bytes * 8) } else { None })
+            .filter_map(
+                |item| if let Item::Picture { row_bytes, .. } = item { Some(row_bytes * 8) } else { None },
+            )
             .collect();
         let all: usize = pictures.iter().sum();
         assert!(pictures.iter().all(|width| *width <= dots));
@@ -159,7 +173,10 @@ fn codes_wider_than_the_paper_are_refused_with_nothing_printed() {
         (Fault::Invalid, "op 3: a QR code of 117 modules is wider than the paper".to_owned())
     );
     let (fault, told) = refusal(PLAIN, &[barcode(Symbology::Code39, &"A".repeat(30))]);
-    assert_eq!((fault, told.as_str()), (Fault::Invalid, "op 1: a barcode of 30 characters is wider than the paper"));
+    assert_eq!(
+        (fault, told.as_str()),
+        (Fault::Invalid, "op 1: a barcode of 30 characters is wider than the paper")
+    );
     let (fault, _) = refusal(PLAIN, &[Op::Image { width: 584, height: 1, dots: vec![0; 73].into() }]);
     assert_eq!(fault, Fault::Invalid);
 }
@@ -180,11 +197,16 @@ fn barcodes_are_function_b_with_height_width_and_text() {
     }
     // A module is as large as fits; without text below.
     let long = Op::Barcode(Barcode {
-        data: "A long text of 24 signs.".into(), symbology: Symbology::Code128, height: 900, module: 9, text_below: false,
+        data: "A long text of 24 signs.".into(),
+        symbology: Symbology::Code128,
+        height: 900,
+        module: 9,
+        text_below: false,
     });
     let found = items(&bytes(r#"{"dots":640,"columns":48}"#, &[long])).unwrap();
     let told: Vec<&Item> = found.iter().take(3).collect();
-    let meant = [&b"\x1dH\x00"[..], b"\x1dh\xff", b"\x1dw\x02"].map(|command| Item::Command(command.to_vec()));
+    let meant =
+        [&b"\x1dH\x00"[..], b"\x1dh\xff", b"\x1dw\x02"].map(|command| Item::Command(command.to_vec()));
     assert_eq!(told, meant.iter().collect::<Vec<_>>());
 }
 
@@ -237,9 +259,15 @@ fn the_drawer_is_opened_by_a_document_of_its_own_only() {
     check(&[Op::Drawer { pin: 1, pulse_ms: 0 }], b"\x1bp\x01\x01\x02");
     let kick = || Op::Drawer { pin: 0, pulse_ms: 100 };
     let (fault, told) = refusal(PLAIN, &[text("Receipt"), Op::Newline, kick()]);
-    assert_eq!((fault, told.as_str()), (Fault::Invalid, "the cash drawer is opened by a document of its own"));
+    assert_eq!(
+        (fault, told.as_str()),
+        (Fault::Invalid, "the cash drawer is opened by a document of its own")
+    );
     let (fault, told) = refusal(r#"{"drawer_pins":1}"#, &[Op::Drawer { pin: 1, pulse_ms: 100 }]);
-    assert_eq!((fault, told.as_str()), (Fault::Unsupported, "op 1: there is no drawer 2: the printer has 1 of them"));
+    assert_eq!(
+        (fault, told.as_str()),
+        (Fault::Unsupported, "op 1: there is no drawer 2: the printer has 1 of them")
+    );
 }
 
 #[test]

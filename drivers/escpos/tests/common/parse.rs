@@ -38,9 +38,8 @@ pub fn items(bytes: &[u8]) -> Result<Vec<Item>, String> {
                 8 + length
             }
             [0x00..=0x1f | 0x7f, ..] => {
-                let length = command_length(rest).ok_or_else(|| {
-                    format!("no command at {at}: {:02x?}", &rest[..rest.len().min(8)])
-                })?;
+                let length = command_length(rest)
+                    .ok_or_else(|| format!("no command at {at}: {:02x?}", &rest[..rest.len().min(8)]))?;
                 let command = rest.get(..length).ok_or("a command is cut short")?;
                 items.push(Item::Command(command.to_vec()));
                 length
@@ -65,6 +64,9 @@ fn command_length(rest: &[u8]) -> Option<usize> {
         [0x1d, b'!' | b'B' | b'H' | b'a' | b'h' | b'w', ..] => 3,
         [0x1d, b'V', b'A' | b'B', ..] => 4,
         [0x1d, b'k', 65..=79, n, ..] => 4 + usize::from(*n),
+        // What other encoders send and this driver does not.
+        [0x1d, b'k', 0..=6, ..] => 1 + rest.iter().skip(3).position(|byte| *byte == 0)? + 3,
+        [0x1d, b'V', 0 | 1, ..] | [0x1d, b'f', ..] => 3,
         [0x1d, b'(', _, low, high, ..] => 5 + usize::from(*low) + 256 * usize::from(*high),
         _ => return None,
     })
