@@ -13,7 +13,7 @@ const BAR_DOTS: std::ops::RangeInclusive<u8> = 2..=6;
 /// Empty narrow bars on both sides of a barcode together.
 const BAR_QUIET: usize = 20;
 
-/// The size of a QR code's module in dots: the one that is wanted, or as large as fits well.
+/// The size of a QR code's module in dots: the one that is wanted (0: one that is read well), or the largest that fits.
 ///
 /// # Errors
 /// Why there is none.
@@ -26,10 +26,10 @@ pub(crate) fn qr_module(data: &[u8], correction: u8, wanted: u8, dots: u16) -> R
         .map_err(|_| format!("a QR code cannot hold {} bytes", data.len()))?;
     let modules = code.size() as u16 + 2 * QR_QUIET_MODULES;
     let largest = dots / modules;
-    match u16::from(wanted) {
-        0 if largest > 0 => Ok(largest.min(QR_MODULE_GOOD) as u8),
-        wanted if (1..=largest).contains(&wanted) => Ok(wanted as u8),
-        _ => Err(format!("a QR code of {modules} modules is wider than the paper")),
+    let wanted = if wanted == 0 { QR_MODULE_GOOD } else { u16::from(wanted) };
+    match wanted.min(largest) {
+        0 => Err(format!("a QR code of {modules} modules is wider than the paper")),
+        module => Ok(module as u8),
     }
 }
 
@@ -174,7 +174,8 @@ mod tests {
         assert_eq!(qr_module(b"TICKET-0001", 1, 0, 576), Ok(6));
         assert_eq!(qr_module(b"TICKET-0001", 1, 0, 128), Ok(4));
         assert_eq!(qr_module(b"TICKET-0001", 1, 3, 576), Ok(3));
-        assert!(qr_module(b"TICKET-0001", 1, 5, 128).unwrap_err().contains("wider than the paper"));
+        assert_eq!(qr_module(b"TICKET-0001", 1, 9, 128), Ok(4));
+        assert!(qr_module(&[b'x'; 2_900], 0, 0, 128).unwrap_err().contains("wider than the paper"));
         assert_eq!(qr_module(&[b'x'; 800], 1, 0, 576), Ok(4));
         assert_eq!(qr_module(&[b'x'; 800], 1, 0, 384), Ok(3));
         assert!(qr_module(&[b'x'; 3_000], 0, 0, 576).unwrap_err().contains("cannot hold 3000 bytes"));

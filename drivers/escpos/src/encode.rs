@@ -89,7 +89,7 @@ impl Encoder<'_> {
         match op {
             Op::Feed(lines) => self.writer.feed(*lines),
             Op::Rule { double } => return self.rule(*double),
-            Op::Qr { data, module, correction } => return self.qr(op, data, *module, *correction),
+            Op::Qr { data, module, correction } => return self.qr(data, *module, *correction),
             Op::Barcode(code) => return self.barcode(op, code),
             Op::Image { width, .. } if *width > self.writer.settings.dots => {
                 let dots = self.writer.settings.dots;
@@ -148,13 +148,15 @@ impl Encoder<'_> {
         written.map_err(|fault| Refused { fault, text: "a rule cannot be printed".to_owned() })
     }
 
-    fn qr(&mut self, op: &Op<'_>, data: &[u8], module: u8, correction: u8) -> Result<(), Refused> {
+    fn qr(&mut self, data: &[u8], module: u8, correction: u8) -> Result<(), Refused> {
         let settings = self.writer.settings;
-        let native = settings.qr == Maker::Native && data.len() <= settings.qr_bytes_max.into();
-        if !native || data.is_empty() {
-            return self.dots(op);
+        if data.is_empty() {
+            return Err(invalid("a QR code of nothing"));
         }
         let module = codes::qr_module(data, correction, module, settings.dots).map_err(invalid)?;
+        if settings.qr == Maker::Raster || data.len() > settings.qr_bytes_max.into() {
+            return self.dots(&Op::Qr { data: data.into(), module, correction });
+        }
         self.writer.align(self.align);
         codes::write_qr(&mut self.writer, data, correction, module.min(settings.qr_module_max));
         Ok(())

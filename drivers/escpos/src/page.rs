@@ -1,7 +1,7 @@
 //! A document's bytes as they grow: commands, what the printer's modes are after them, and which op's bytes end where.
 //! The only place that writes an escape character. Knows no op and no line.
 
-use crate::profile::Settings;
+use crate::profile::{DrawerSense, ProofMethod, Settings};
 use driver_sdk::{Align, Raster, Style};
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ pub struct Page {
 pub(crate) struct Writer<'a> {
     pub settings: &'a Settings,
     pub page: Page,
-    /// As the printer has it; `None`: as after its initialisation.
+    // What the printer was told; at first what it is after its initialisation.
     style: Style,
     align: Align,
     code_page: u32,
@@ -42,8 +42,11 @@ pub fn preamble(settings: &Settings) -> Vec<u8> {
     }
     if settings.asb {
         // ESC @ ends it. 0E: on-line, errors, paper; 01 more: the drawer.
-        let drawer = u8::from(settings.drawer_sense != crate::profile::DrawerSense::None);
+        let drawer = u8::from(settings.drawer_sense != DrawerSense::None);
         bytes.extend([GS, b'a', 0x0e | drawer]);
+    } else if settings.proof == ProofMethod::Queued {
+        // Some have it switched on by themselves, and half a block looks like the answer that is a proof.
+        bytes.extend([GS, b'a', 0]);
     }
     bytes
 }
@@ -105,7 +108,12 @@ impl<'a> Writer<'a> {
     pub fn align(&mut self, align: Align) {
         if self.align != align {
             self.align = align;
-            self.command(&[ESC, b'a', align as u8]);
+            let number = match align {
+                Align::Left => 0,
+                Align::Middle => 1,
+                Align::Right => 2,
+            };
+            self.command(&[ESC, b'a', number]);
         }
     }
 

@@ -74,6 +74,10 @@ impl Printer {
         self.talk.reset();
         self.fresh = false;
         self.last = Status::UNKNOWN;
+        if self.filler > 0 {
+            // A printer that is out of paper takes nothing more. Asked first, it tells so: before the next document.
+            return Ok(());
+        }
         self.initialise(link, until)
     }
 

@@ -143,8 +143,16 @@ fn a_command_that_broke_in_the_middle_is_ended_before_the_next_document() {
     bench.run(&[picture()]);
     bench.printer.breaks = None;
     bench.printer.asked.clear();
+    // The line is new, and the printer still out of paper: it is asked first, and told nothing.
     bench.driver.reset(&mut bench.printer, LONG).unwrap();
-    let [filler, preamble] = &bench.printer.asked[..] else { panic!("{}", bench.printer.asked.len()) };
+    bench.printer.real_time = Some(PAPER_OUT);
+    assert_eq!(bench.run(&receipt()).fault, Some(Fault::PaperOut));
+    assert!(bench.printer.asked.iter().all(|asked| asked[0] == 0x10));
+    bench.printer.real_time = Some([0x12; 4]);
+    bench.printer.asked.clear();
+    assert_eq!(bench.run(&receipt()).done, Done::Confirmed);
+    let at = bench.printer.asked.iter().position(|asked| asked[0] == 0).unwrap();
+    let (filler, preamble) = (&bench.printer.asked[at], &bench.printer.asked[at + 1]);
     assert!(filler.len() >= 8 + 72 * 128 && filler.iter().all(|byte| *byte == 0), "{}", filler.len());
     assert!(preamble.starts_with(b"\x1b@"));
     // Once.

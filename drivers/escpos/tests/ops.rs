@@ -28,6 +28,14 @@ fn a_document_begins_initialised_and_out_of_kanji_mode() {
     bench.run(&[text("x"), Op::Newline]);
     let preamble = bench.printer.asked.iter().find(|asked| asked[..2] == *b"\x1b@").unwrap();
     assert_eq!(preamble, b"\x1b@\x1c.\x1bt\x00\x1da\x0e");
+    let told = |config: &str| {
+        let mut bench = Bench::new(config);
+        bench.driver.reset(&mut bench.printer, common::LONG).unwrap();
+        bench.printer.asked.pop().unwrap()
+    };
+    assert_eq!(told("{}"), b"\x1b@\x1c.\x1bt\x00");
+    assert_eq!(told(r#"{"asb":true,"drawer_sense":"high"}"#), b"\x1b@\x1c.\x1bt\x00\x1da\x0f");
+    assert_eq!(told(r#"{"proof":"queued"}"#), b"\x1b@\x1c.\x1bt\x00\x1da\x00");
 }
 
 #[test]
@@ -167,11 +175,22 @@ fn a_native_qr_code_has_model_size_correction_data_and_print() {
 
 #[test]
 fn codes_wider_than_the_paper_are_refused_with_nothing_printed() {
-    let qr = |module| Op::Qr { data: vec![b'x'; 800].into(), module, correction: 1 };
+    let qr = |bytes| Op::Qr { data: vec![b'x'; bytes].into(), module: 8, correction: 1 };
+    let (fault, told) = refusal(PLAIN, &[text("Hello"), Op::Newline, qr(2_900)]);
+    assert_eq!((fault, told.as_str()), (Fault::Invalid, "op 3: a QR code cannot hold 2900 bytes"));
+    // Version 38 (ISO 18004: 2099 bytes at M).
+    let narrow = r#"{"profile":"tm-t20","dots":128,"columns":16,"columns_small":0}"#;
+    let (fault, told) = refusal(narrow, &[qr(2_000)]);
     assert_eq!(
-        refusal(PLAIN, &[text("Hello"), Op::Newline, qr(8)]),
-        (Fault::Invalid, "op 3: a QR code of 117 modules is wider than the paper".to_owned())
+        (fault, told.as_str()),
+        (Fault::Invalid, "op 1: a QR code of 177 modules is wider than the paper")
     );
+    let (fault, told) = refusal(PLAIN, &[qr(0)]);
+    assert_eq!((fault, told.as_str()), (Fault::Invalid, "op 1: a QR code of nothing"));
+    // One whose modules are too large for the paper is made smaller, by the printer and of dots.
+    assert_eq!(items(&bytes(PLAIN, &[qr(800)])).unwrap()[1], Item::Command(b"\x1d(k\x03\x001C\x04".to_vec()));
+    let (row_bytes, _) = picture(&items(&bytes("{}", &[qr(800)])).unwrap());
+    assert!(row_bytes * 8 <= 576);
     let (fault, told) = refusal(PLAIN, &[barcode(Symbology::Code39, &"A".repeat(30))]);
     assert_eq!(
         (fault, told.as_str()),
