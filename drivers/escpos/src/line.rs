@@ -122,8 +122,8 @@ fn wrap(
     rows
 }
 
-/// A line as dots, in its first run's style: scripts that run from the right are laid out as a whole. Twice the size of
-/// the host's font if that fits, it is smaller than a printer's.
+/// A line as dots, in its first run's style: scripts that run from the right are laid out as a whole. The host's font is
+/// smaller than a printer's: twice its size, and once where only that fits on one line.
 fn write_dots(writer: &mut Writer<'_>, host: &dyn Services, align: Align, runs: &[Run]) -> Result<(), Fault> {
     let text: String = runs.iter().map(|run| run.text.as_str()).collect();
     let style = runs.first().map(|run| run.style).unwrap_or_default();
@@ -132,8 +132,10 @@ fn write_dots(writer: &mut Writer<'_>, host: &dyn Services, align: Align, runs: 
         Style { width: scale(style.width), height: scale(style.height), ..style }
     };
     let most = usize::from(writer.settings.dots);
-    let large = scaled(2);
-    let style = if width_of(host, &text, large)? <= most { large } else { scaled(1) };
+    let (small, large) = (scaled(1), scaled(2));
+    let fits = |style| width_of(host, &text, style).map(|width| width <= most);
+    // One that has to be broken anyway is broken where people can read it.
+    let style = if !fits(large)? && fits(small)? { small } else { large };
     writer.align(align);
     for row in break_dots(host, &text, style, most)? {
         let raster = host.rasterise(&Op::Text(row.into()), style, writer.settings.dots)?;

@@ -128,6 +128,13 @@ fn what_no_page_has_becomes_dots_that_fit() {
         assert!(dots.iter().any(|byte| *byte != 0), "{name}");
         assert!(!found.iter().any(|item| matches!(item, Item::Characters(_))), "{name}");
     }
+    // A line that fits in the small size only is small.
+    let found = items(&bytes(PLAIN, &[text(&"山".repeat(30))])).unwrap();
+    assert!(
+        matches!(&found[..], [Item::Picture { row_bytes: 60, dots }] if dots.len() == 60 * 16),
+        "{}",
+        found.len()
+    );
     // 300 characters are several rows of dots, none cut off.
     let long = "山田 太郎 ".repeat(50);
     for (config, dots) in [(PLAIN, 576), (r#"{"profile":"generic-58"}"#, 384)] {
@@ -140,8 +147,8 @@ fn what_no_page_has_becomes_dots_that_fit() {
             .collect();
         let all: usize = pictures.iter().sum();
         assert!(pictures.iter().all(|width| *width <= dots));
-        // 200 characters of 16 dots, and the spaces that are left.
-        assert!(all >= 200 * 16, "{all}");
+        // 200 characters of 32 dots, and the spaces that are left.
+        assert!(all >= 200 * 32, "{all}");
     }
 }
 
