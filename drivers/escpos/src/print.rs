@@ -135,7 +135,6 @@ impl Printer {
     }
 
     fn broken(&mut self, page: &Page, stop: &Stop) -> Report {
-        self.fresh = false;
         if stop.at == 0 {
             return self.report(Done::None, Some(stop.fault), 0, status::before(stop.fault));
         }

@@ -227,12 +227,13 @@ fn without_proof_a_document_is_sent() {
 fn a_late_answer_is_not_taken_for_the_next_question_s() {
     let mut bench = Bench::new(JOB);
     assert_eq!(bench.status(), Ok(Status::ONLINE));
-    // The answer to the first question comes a second late and says off-line, as the printer was then.
-    bench.printer.real_time = Some(COVER_OPEN);
-    bench.printer.real_time_takes = Duration::from_millis(1_000);
+    // The answer to the first question comes while the second of the next round waits: as that one's it would say that
+    // the cover is open.
+    bench.printer.real_time = Some([0x36; 4]);
+    bench.printer.real_time_takes = Duration::from_millis(900);
     assert_eq!(bench.status(), Err(Fault::Timeout));
     bench.printer.real_time = Some([0x12; 4]);
-    bench.printer.real_time_takes = Duration::from_millis(5);
+    bench.printer.real_time_takes = Duration::from_millis(300);
     assert_eq!(bench.status(), Ok(Status::ONLINE));
 }
 

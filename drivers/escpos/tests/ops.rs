@@ -70,6 +70,9 @@ fn lines_stand_left_in_the_middle_and_right() {
         &[Op::Align(Align::Middle), text("a"), Op::Newline, Op::Align(Align::Right), text("b"), Op::Newline],
         b"\x1ba\x01a\n\x1ba\x02b\n",
     );
+    // In the middle of a line it is the next line's.
+    let ops = [text("a"), Op::Align(Align::Right), text("b"), Op::Newline, text("c")];
+    check(&ops, b"ab\n\x1ba\x02c\n");
 }
 
 #[test]
@@ -262,6 +265,10 @@ fn pictures_come_in_bands_and_lose_no_row() {
     let found = items(&found).unwrap();
     assert_eq!(found.len(), 3);
     assert_eq!(picture(&found), (72, dots));
+    // The line is given as much at a time as the printer is known to take.
+    let mut bench = Bench::new(r#"{"chunk_bytes":100}"#);
+    bench.run(&[Op::Image { width: 8, height: 240, dots: vec![1; 240].into() }]);
+    assert_eq!(bench.printer.writes, [100, 100, 56]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use driver_frames::{
-    Capabilities, Done, Fault, FromHost, Op, Report, Start, Status, ToHost, Way, read_frame, write_frame,
+    Capabilities, Done, Fault, FromHost, Op, Refusal, Report, Start, Status, ToHost, Way, read_frame,
+    write_frame,
 };
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,6 +19,18 @@ struct Host {
 
 impl Host {
     fn start(config: &str, way: Way) -> (Host, Capabilities) {
+        let mut host = Host::told(config, way);
+        match host.hear() {
+            FromHost::Started { info, capabilities } => {
+                assert_eq!(info.id, "escpos");
+                (host, *capabilities)
+            }
+            other => panic!("not started: {other:?}"),
+        }
+    }
+
+    /// A host that was told what to start.
+    fn told(config: &str, way: Way) -> Host {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gatehouse-driver-host"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -34,13 +47,7 @@ impl Host {
             way,
             record: None,
         })));
-        match host.hear() {
-            FromHost::Started { info, capabilities } => {
-                assert_eq!(info.id, "escpos");
-                (host, *capabilities)
-            }
-            other => panic!("not started: {other:?}"),
-        }
+        host
     }
 
     fn tell(&mut self, message: &ToHost) {
@@ -164,4 +171,15 @@ fn a_connection_closed_in_the_middle_is_unknown() {
         "the connection to the printer broke while printing: look whether the receipt came out"
     );
     assert_eq!(printer.join().unwrap().len(), 20_000);
+}
+
+#[test]
+fn wrong_settings_are_refused_with_the_mistake() {
+    let mut host = Host::told(r#"{"profile":"tm-t20","colums":42}"#, Way::Tcp("127.0.0.1:9".to_owned()));
+    let FromHost::Refused { refusal, text } = host.hear() else { panic!("not refused") };
+    assert_eq!(refusal, Refusal::Settings);
+    assert!(
+        text.starts_with("the printer's settings: unknown field `colums`, expected one of `dots`"),
+        "{text}"
+    );
 }

@@ -56,6 +56,8 @@ pub struct FakePrinter {
     clock: Rc<Cell<Duration>>,
     /// What it was sent that may print.
     pub printed: Vec<u8>,
+    /// How much of it in each write.
+    pub writes: Vec<usize>,
     /// Questions and initialisation.
     pub asked: Vec<Vec<u8>>,
     /// What it sends: when, and what.
@@ -88,6 +90,7 @@ impl FakePrinter {
         FakePrinter {
             clock: Rc::clone(&host.clock),
             printed: Vec::new(),
+            writes: Vec::new(),
             asked: Vec::new(),
             sends: VecDeque::new(),
             real_time: Some([0x12; 4]),
@@ -145,6 +148,7 @@ impl Link for FakePrinter {
         let room = self.breaks.map_or(usize::MAX, |(at, _)| at.saturating_sub(self.printed.len()));
         let taken = bytes.len().min(room);
         self.printed.extend(&bytes[..taken]);
+        self.writes.push(taken);
         match self.breaks {
             Some((_, fault)) if taken < bytes.len() => {
                 let words = std::mem::take(&mut self.last_words);
