@@ -64,6 +64,21 @@ pub struct Talk {
     strays: u64,
 }
 
+// === impl Slot ===
+
+impl Slot {
+    /// The answer, once.
+    fn take_answer(&mut self) -> Option<Heard> {
+        match std::mem::take(self) {
+            Slot::Got(heard) => Some(heard),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
 // === impl Talk ===
 
 impl Talk {
@@ -316,9 +331,7 @@ impl Talk {
     ) -> Result<Option<Heard>, Fault> {
         link.ask(question, until.saturating_sub(self.now()))?;
         loop {
-            if let Slot::Got(_) = self.slots[kind as usize]
-                && let Slot::Got(heard) = std::mem::take(&mut self.slots[kind as usize])
-            {
+            if let Some(heard) = self.slots[kind as usize].take_answer() {
                 return Ok(Some(heard));
             }
             let left = until.saturating_sub(self.now());

@@ -5,7 +5,7 @@ mod common;
 
 use common::parse::{Item, items};
 use common::{Bench, bytes};
-use driver_sdk::{Align, Done, Driver, Op, Style};
+use driver_sdk::{Align, Barcode, Cut, Done, Driver, Fault, Op, Style, Symbology};
 use proptest::prelude::*;
 
 const PROFILES: [(&str, usize, usize); 3] =
@@ -33,8 +33,84 @@ fn any_style() -> impl Strategy<Value = Style> {
     })
 }
 
+fn any_op() -> impl Strategy<Value = Op<'static>> {
+    let symbologies = [
+        Symbology::Code128,
+        Symbology::Ean13,
+        Symbology::Ean8,
+        Symbology::UpcA,
+        Symbology::Code39,
+        Symbology::Itf,
+    ];
+    let data = prop_oneof!["[0-9]{0,14}", "[ -~]{0,40}", "[A-Z0-9]{0,300}"];
+    let barcode = (data, 0..6_usize, any::<u16>(), any::<u8>(), any::<bool>()).prop_map(
+        move |(data, symbology, height, module, text_below)| {
+            Op::Barcode(Barcode {
+                data: data.into(),
+                symbology: symbologies[symbology],
+                height,
+                module,
+                text_below,
+            })
+        },
+    );
+    let image = (0..700_u16, 0..300_u16).prop_map(|(width, height)| {
+        let bytes = usize::from(width).div_ceil(8) * usize::from(height);
+        Op::Image { width, height, dots: vec![0x1b; bytes].into() }
+    });
+    let qr = (proptest::collection::vec(any::<u8>(), 0..1_200), any::<u8>(), 0..5_u8)
+        .prop_map(|(data, module, correction)| Op::Qr { data: data.into(), module, correction });
+    prop_oneof![
+        4 => any_text().prop_map(|text| Op::Text(text.into())),
+        2 => Just(Op::Newline),
+        2 => any_style().prop_map(Op::Style),
+        1 => any::<u8>().prop_map(Op::Feed),
+        1 => prop_oneof![Just(Align::Left), Just(Align::Middle), Just(Align::Right)].prop_map(Op::Align),
+        1 => any::<bool>().prop_map(|double| Op::Rule { double }),
+        1 => any::<u8>().prop_map(Op::Beep),
+        1 => Just(Op::Cut(Cut::Full)),
+        1 => qr,
+        2 => barcode,
+        1 => image,
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_document_is_refused_whole_or_is_commands_that_fit(
+        ops in proptest::collection::vec(any_op(), 0..8),
+        profile in 0..PROFILES.len(),
+        breaks in any::<prop::sample::Index>(),
+    ) {
+        let (name, _, dots) = PROFILES[profile];
+        let config = format!(r#"{{"profile":"{name}"}}"#);
+        let mut bench = Bench::new(&config);
+        let report = bench.run(&ops);
+        let all = std::mem::take(&mut bench.printer.printed);
+        if let Some(fault) = report.fault {
+            prop_assert_eq!((fault, report.done, all.len()), (Fault::Invalid, Done::None, 0));
+            return Ok(());
+        }
+        prop_assert_eq!(report.ops_done, ops.len());
+        for item in items(&all).map_err(TestCaseError::fail)? {
+            if let Item::Picture { row_bytes, .. } = item {
+                prop_assert!(row_bytes * 8 <= dots);
+            }
+        }
+        // The line breaks anywhere: what left is a beginning of it, and is called what it is.
+        if all.is_empty() {
+            return Ok(());
+        }
+        let at = breaks.index(all.len());
+        let mut bench = Bench::new(&config);
+        bench.printer.breaks = Some((at, Fault::Io));
+        let report = bench.run(&ops);
+        prop_assert_eq!(&bench.printer.printed[..], &all[..at]);
+        prop_assert_eq!(report.done, if at == 0 { Done::None } else { Done::Unknown });
+        prop_assert!(report.ops_done < ops.len() || at == 0);
+    }
 
     #[test]
     fn no_text_becomes_a_command_and_no_line_is_wider_than_the_paper(
@@ -136,6 +212,6 @@ fn receipt() -> Vec<Op<'static>> {
     ops.push(Op::Align(Align::Middle));
     ops.push(Op::Qr { data: b"TICKET-0001-ABCDEF"[..].into(), module: 0, correction: 1 });
     ops.push(Op::Feed(1));
-    ops.push(Op::Cut(driver_sdk::Cut::Partial));
+    ops.push(Op::Cut(Cut::Partial));
     ops
 }
