@@ -1,36 +1,23 @@
 //! The driver beside encoders and a reader of codes that others wrote: python-escpos, the crate `escpos`, zxing-cpp. Two
 //! encoders may send different bytes for the same paper; so what the bytes *do* is compared, and where that differs on
 //! purpose the test says why.
-//!
-//! The first run installs the Python packages of `oracle/requirements.txt` into a venv in the temporary directory.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod common;
 
 use common::parse::{Item, items, picture};
 use common::{Bench, bytes};
+use device_emulators::judges;
 use driver_sdk::{Align, Barcode, Cut, Op, Style, Symbology};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::LazyLock;
+use std::path::Path;
 
 const PROFILE: &str = r#"{"profile":"tm-t20"}"#;
 const ORACLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle");
 
-/// The checkers' Python.
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-    let venv = std::env::temp_dir().join("gatehouse-escpos-oracle");
-    let made = Command::new(format!("{ORACLE}/setup.sh")).arg(&venv).output().unwrap();
-    let told = String::from_utf8_lossy(&made.stderr);
-    assert!(made.status.success(), "python3 with venv, and a package index it can reach, are needed: {told}");
-    venv.join("bin/python")
-});
-
-fn python(script: &str, arguments: &[&Path]) -> String {
-    let told = Command::new(&*PYTHON).arg(format!("{ORACLE}/{script}")).args(arguments).output().unwrap();
-    assert!(told.status.success(), "{script}: {}", String::from_utf8_lossy(&told.stderr));
-    String::from_utf8(told.stdout).unwrap()
+fn python(script: &str, arguments: &[&str]) -> String {
+    let text = std::fs::read_to_string(format!("{ORACLE}/{script}")).unwrap();
+    String::from_utf8(judges::python(&text, arguments, &[])).unwrap()
 }
 
 fn unhex(hex: &str) -> Vec<u8> {
@@ -296,7 +283,7 @@ fn zxing_reads_every_qr_code_that_is_made_of_dots() {
         paper(&path, &bytes(&format!(r#"{{"profile":"{profile}"}}"#), &[qr]), *dots);
         paths.push(path);
     }
-    let told = python("read.py", &paths.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    let told = python("read.py", &paths.iter().map(|path| path.to_str().unwrap()).collect::<Vec<_>>());
     let read: Vec<&str> = told.lines().collect();
     assert_eq!(read.len(), cases.len());
     for ((profile, _, data), read) in cases.iter().zip(read) {
