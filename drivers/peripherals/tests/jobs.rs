@@ -48,9 +48,10 @@ fn a_job_is_printed_once_and_the_same_again_is_known() {
     until_job(&peripherals, "one", JobState::Confirmed);
     assert_eq!(peripherals.submit(job("one")).unwrap(), Submitted::Known(JobState::Confirmed));
     assert_eq!(venue.read("paper"), "[one]\n");
+    let last = until("it is told", || view(&peripherals, "till").last);
+    assert_eq!((last.job.as_str(), last.state), ("one", JobState::Confirmed));
     let view = until_state(&peripherals, "till", PeripheralState::Ready);
     assert_eq!((view.queued, view.unknown, view.alarm), (0, 0, None));
-    assert_eq!(view.last.unwrap().job, "one");
     let metrics = &peripherals.metrics()[0];
     assert_eq!((metrics.outcome_confirmed, metrics.run_ms_buckets.iter().sum::<u64>()), (1, 1));
     drop(peripherals);
