@@ -89,7 +89,7 @@ impl Peripherals {
         note("drawer", reason)?;
         let outcome = kick(&slot, printer);
         let words = match &outcome {
-            Ok(outcome) => format!("{:?}: {}", outcome.done, outcome.text),
+            Ok(outcome) => format!("{:?}: {}", outcome.done, outcome.text).to_lowercase(),
             Err(error) => error.to_string(),
         };
         // The drawer is open or not, whether or not this can be written.
