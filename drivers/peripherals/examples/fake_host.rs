@@ -4,7 +4,8 @@
 //! ```text
 //! start    a line is taken at each start:    ok | crash | hang | refuse_plugin | refuse_settings | garbage
 //! script   a line is taken for each document: ok | none FAULT | unknown | die_before | die_after | hang |
-//!          until_cancel | silent | garbage
+//!          until_cancel | until_go | silent | garbage
+//! go       as long as it is there, documents that are until_go are printed
 //! status   as long as it is there the device tells its status: its bits as a number
 //! kind     "display": it is one
 //! paper    what was printed
@@ -111,6 +112,13 @@ fn run(dir: &Path, id: u64, ops: &[Op<'_>]) {
                 break report(Done::None, Some(Fault::Cancelled));
             }
         },
+        ("until_go", _) => {
+            while !dir.join("go").exists() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            print(dir, ops);
+            report(Done::Confirmed, None)
+        }
         ("garbage", _) => garbage(),
         _ => {
             print(dir, ops);

@@ -159,7 +159,8 @@ pub struct Asking {
     pub station: String,
     /// Of its own queue file: see `Peripherals::incarnation`. One that lost its file does not know what it printed.
     pub incarnation: String,
-    /// Jobs it has and did not hand in yet.
+    /// Jobs it has and did not hand in yet; more of them do no harm. Its newest thousand are enough: what is handed is
+    /// told to be unknown when its time is over.
     pub known_jobs: Vec<String>,
     /// At most so many new ones.
     pub max: usize,

@@ -21,6 +21,7 @@ use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -130,7 +131,16 @@ impl Peripherals {
         }
         let hold = self.shared.queue.was_interrupted(&setup.settings.name);
         let worker = Worker::new(Arc::clone(&self.shared), Arc::clone(&slot), setup, hold);
-        let thread = std::thread::Builder::new().name("peripheral".to_owned()).spawn(|| worker.work());
+        let watched = Arc::clone(&slot);
+        let work = move || {
+            if std::panic::catch_unwind(AssertUnwindSafe(|| worker.work())).is_err() {
+                let mut board = watched.board.lock();
+                board.state = Some(PeripheralState::Quarantined);
+                board.alarm =
+                    Some("its thread panicked: start the program again, and tell its makers".to_owned());
+            }
+        };
+        let thread = std::thread::Builder::new().name("peripheral".to_owned()).spawn(work);
         Ok(Running { slot, thread: Some(thread.map_err(Error::Thread)?) })
     }
 
@@ -303,7 +313,7 @@ impl Peripherals {
     // --- who is who ---
 
     fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.shared.settings.read())
+        self.shared.settings()
     }
 
     fn own<'a>(&self, settings: &'a Settings, name: &str) -> Result<&'a PeripheralSettings, Error> {
@@ -393,3 +403,6 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,28 +12,21 @@
 //! no program decides that it did not. `synchronous = FULL` is for that. One program has the file
 //! (`locking_mode = EXCLUSIVE`): two would print twice.
 
+mod decisions;
 mod rows;
 mod schema;
 mod stations;
+mod tidy;
 
 use crate::error::{Error, QueueError};
-use crate::job::{Document, Job, JobState, Outcome, Resolution, Submitted};
+use crate::job::{Document, Job, JobState, Outcome, Submitted};
+pub use decisions::{Decision, Resolving};
 use driver_abi::Done;
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Jobs whose life is over are remembered so long, in ms: the same id again prints nothing.
-const KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
-/// But no more than so many of them.
-const KEPT_MAX: i64 = 100_000;
-/// A job that nobody looked after is forgotten after so long, in ms, with a line in the audit.
-const UNKNOWN_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
-/// Decisions that are remembered.
-const AUDIT_MAX: i64 = 100_000;
-/// Rows that one clean-up takes away at most.
-const PRUNED_MAX: i64 = 1_000;
 /// The cursor alone is written so often, in ms: a sync for each batch of scans would be the gates' disk time. Records
 /// that are taken again change nothing.
 const CURSOR_EVERY_MS: i64 = 1_000;
@@ -91,21 +84,6 @@ pub struct Begun {
     pub attempts: u32,
     /// Which reprint it is; 0: none.
     pub reprint: u32,
-}
-
-/// A decision to be written down.
-#[derive(Clone, Copy, Debug)]
-pub struct Decision<'a> {
-    /// Who.
-    pub who: &'a str,
-    /// What.
-    pub what: &'a str,
-    /// Where.
-    pub peripheral: &'a str,
-    /// Which job.
-    pub job: Option<&'a str>,
-    /// Why.
-    pub why: &'a str,
 }
 
 /// Why a transaction is taken back.
@@ -338,97 +316,11 @@ impl Queue {
         due.map_err(|error| queue_error(&self.path, error).into())
     }
 
-    /// Takes back a job that waits.
-    ///
-    /// # Errors
-    /// It does not; the file.
-    pub fn cancel(&self, id: &str, who: &str, why: &str, now_ms: i64) -> Result<(), Error> {
-        self.change_job(id, |tx, peripheral| {
-            let changed = tx.execute(
-                "UPDATE job SET state = 'cancelled', changed_ms = ?2 WHERE id = ?1 AND state = 'queued'",
-                params![id, now_ms],
-            )?;
-            must_be_one(tx, id, changed)?;
-            note(tx, &Decision { who, what: "cancel", peripheral, job: Some(id), why }, now_ms)
-        })
-    }
-
-    /// A person decides about an unknown job; `queue_max` is for what is printed again, and so is `expires_ms`.
-    ///
-    /// # Errors
-    /// It is not unknown; the queue is full; the file.
-    pub fn resolve(&self, id: &str, resolving: &Resolving<'_>, now_ms: i64) -> Result<Option<String>, Error> {
-        let again = resolving.resolution == Resolution::Reprint;
-        let state = if again { JobState::Reprinted } else { JobState::Printed };
-        self.change_job(id, |tx, peripheral| {
-            let changed = tx.execute(
-                "UPDATE job SET state = ?2, changed_ms = ?3 WHERE id = ?1 AND state = 'unknown'",
-                params![id, state.word(), now_ms],
-            )?;
-            must_be_one(tx, id, changed)?;
-            let what = if again { "reprint" } else { "printed" };
-            let decision =
-                Decision { who: resolving.who, what, peripheral, job: Some(id), why: resolving.why };
-            note(tx, &decision, now_ms)?;
-            if again { Ok(Some(reprint(tx, id, resolving, now_ms)?)) } else { Ok(None) }
-        })
-    }
-
-    /// Writes a decision down.
-    ///
-    /// # Errors
-    /// The file.
-    pub fn note(&self, decision: &Decision<'_>, now_ms: i64) -> Result<(), Error> {
-        let mut inner = self.inner.lock();
-        transact(&mut inner.connection, &self.path, |tx| note(tx, decision, now_ms))
-    }
-
-    /// Ends what is over: waiting jobs are `expired`, handed ones `unknown`. Gives the peripherals and how many expired.
-    ///
-    /// # Errors
-    /// The file.
-    pub fn expire(&self, now_ms: i64) -> Result<Vec<(String, u64)>, Error> {
-        let mut inner = self.inner.lock();
-        let over: Vec<(String, u64)> = transact(&mut inner.connection, &self.path, |tx| {
-            let mut query = tx.prepare_cached(
-                "SELECT peripheral, SUM(state = 'queued') FROM job
-                 WHERE state IN ('queued', 'handed') AND expires_ms <= ?1 GROUP BY peripheral",
-            )?;
-            let over = query
-                .query_map([now_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<Vec<_>, _>>()?;
-            if !over.is_empty() {
-                let lost = Outcome {
-                    done: Done::Unknown,
-                    fault: None,
-                    text: "its station did not tell in time what became of it".to_owned(),
-                };
-                tx.execute(
-                    "UPDATE job SET outcome = CASE state WHEN 'handed' THEN ?2 ELSE outcome END,
-                            state = CASE state WHEN 'handed' THEN 'unknown' ELSE 'expired' END, changed_ms = ?1
-                     WHERE state IN ('queued', 'handed') AND expires_ms <= ?1",
-                    params![now_ms, rows::outcome_text(&lost)],
-                )?;
-            }
-            Ok(over)
-        })?;
-        for (peripheral, _) in &over {
-            self.counted(&inner.connection, peripheral);
-        }
-        Ok(over)
-    }
-
-    /// Forgets what is long over, a bounded part at a time.
-    ///
-    /// # Errors
-    /// The file.
-    pub fn prune(&self, now_ms: i64) -> Result<(), Error> {
-        let mut inner = self.inner.lock();
-        let forgotten = transact(&mut inner.connection, &self.path, |tx| prune(tx, now_ms))?;
-        for peripheral in forgotten {
-            self.counted(&inner.connection, &peripheral);
-        }
-        Ok(())
+    /// From here on nothing can be written, or it can again.
+    #[cfg(test)]
+    pub fn only_read(&self, on: bool) {
+        let inner = self.inner.lock();
+        inner.connection.pragma_update(None, "query_only", on).expect("a pragma");
     }
 
     /// A transaction about a peripheral; its depth is told afterwards.
@@ -491,21 +383,6 @@ pub struct PutBack<'a> {
     pub outcome: &'a Outcome,
 }
 
-/// A person's decision about an unknown job.
-#[derive(Clone, Copy, Debug)]
-pub struct Resolving<'a> {
-    /// What.
-    pub resolution: Resolution,
-    /// Who.
-    pub who: &'a str,
-    /// Why.
-    pub why: &'a str,
-    /// Jobs that may wait where it is printed again.
-    pub queue_max: u64,
-    /// The new job is given up then, ms since 1970.
-    pub expires_ms: i64,
-}
-
 // === transactions ===
 
 fn transact<T>(
@@ -564,64 +441,6 @@ fn insert(tx: &Transaction<'_>, entry: &Entry, now_ms: i64) -> Within<Submitted>
         entry.station
     ])?;
     Ok(Submitted::New)
-}
-
-/// The new job of a reprint. All reprints are linked to the first print, and counted.
-fn reprint(tx: &Transaction<'_>, id: &str, resolving: &Resolving<'_>, now_ms: i64) -> Within<String> {
-    let (root, mut job, station): (String, Job, Option<String>) = tx.query_row(
-        "SELECT COALESCE(reprint_of, id), id, peripheral, priority, document, origin, station FROM job WHERE id = ?1",
-        [id],
-        |row| Ok((row.get(0)?, rows::job(row, 1)?, row.get(6)?)),
-    )?;
-    let number: u32 = tx.query_row(
-        "SELECT COALESCE(MAX(reprint), 0) + 1 FROM job WHERE reprint_of = ?1",
-        [&root],
-        |row| row.get(0),
-    )?;
-    job.id = format!("reprint:{number}:{root}");
-    job.expires_ms = Some(resolving.expires_ms);
-    job.origin = crate::job::Origin::Operator { who: resolving.who.to_owned() };
-    let new = job.id.clone();
-    let queue_max = resolving.queue_max;
-    insert(tx, &Entry { job, station, queue_max, reprint: number, reprint_of: Some(root) }, now_ms)?;
-    Ok(new)
-}
-
-fn note(tx: &Transaction<'_>, decision: &Decision<'_>, now_ms: i64) -> Within<()> {
-    let Decision { who, what, peripheral, job, why } = decision;
-    tx.execute(
-        "INSERT INTO audit (at_ms, who, what, peripheral, job, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![now_ms, who, what, peripheral, job, why],
-    )?;
-    Ok(())
-}
-
-fn prune(tx: &Transaction<'_>, now_ms: i64) -> Within<Vec<String>> {
-    const OVER: &str = "state NOT IN ('queued', 'handed', 'started', 'unknown')";
-    let old = format!(
-        "DELETE FROM job WHERE n IN (SELECT n FROM job WHERE {OVER} AND changed_ms < ?1 ORDER BY n LIMIT ?2)"
-    );
-    tx.execute(&old, params![now_ms - KEPT_MS, PRUNED_MAX])?;
-    let kept: i64 = tx.query_row(&format!("SELECT COUNT(*) FROM job WHERE {OVER}"), [], |row| row.get(0))?;
-    let many = format!("DELETE FROM job WHERE n IN (SELECT n FROM job WHERE {OVER} ORDER BY n LIMIT ?1)");
-    tx.execute(&many, [(kept - KEPT_MAX).clamp(0, PRUNED_MAX)])?;
-    let mut query = tx.prepare(
-        "SELECT id, peripheral FROM job WHERE state = 'unknown' AND changed_ms < ?1 ORDER BY n LIMIT ?2",
-    )?;
-    let forgotten = query
-        .query_map(params![now_ms - UNKNOWN_KEPT_MS, PRUNED_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<Vec<(String, String)>, _>>()?;
-    for (id, peripheral) in &forgotten {
-        let why = "nobody said in time whether it was printed";
-        note(tx, &Decision { who: "gatehouse", what: "pruned", peripheral, job: Some(id), why }, now_ms)?;
-        tx.execute("DELETE FROM job WHERE id = ?1", [id])?;
-    }
-    tx.execute(
-        "DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE number <=
-         (SELECT COALESCE(MAX(number), 0) FROM audit) - ?1 ORDER BY number LIMIT ?2)",
-        params![AUDIT_MAX, PRUNED_MAX],
-    )?;
-    Ok(forgotten.into_iter().map(|(_, peripheral)| peripheral).collect())
 }
 
 /// An update that was to change one job: none means that it is elsewhere in its life.

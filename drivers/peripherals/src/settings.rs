@@ -109,10 +109,10 @@ fn file(source: &Source<'_>, table: DeTable<'_>, folder: &Path) -> Settings {
     }
     let mut lines = BTreeMap::new();
     for mut fields in top.tables("template") {
-        if let Some((name, template)) = template(&mut fields, folder) {
-            if settings.templates.insert(name.clone(), Arc::new(template)).is_some() {
-                fields.mistake("name", &format!("a second template {name:?}"));
-            }
+        if let Some((name, template)) = template(&mut fields, folder)
+            && settings.templates.insert(name.clone(), Arc::new(template)).is_some()
+        {
+            fields.mistake("name", &format!("a second template {name:?}"));
         }
         fields.end();
     }

@@ -8,7 +8,7 @@ use common::{
 };
 use peripherals::{
     Asking, Error, HandIn, JobFilter, JobState, Occasion, Op, PeripheralState, Peripherals, QueueError,
-    Resolution, ScanFacts, Submitted, Values,
+    Resolution, ScanFacts, Show, Step, Submitted, Values,
 };
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -48,9 +48,10 @@ fn a_job_is_printed_once_and_the_same_again_is_known() {
     until_job(&peripherals, "one", JobState::Confirmed);
     assert_eq!(peripherals.submit(job("one")).unwrap(), Submitted::Known(JobState::Confirmed));
     assert_eq!(venue.read("paper"), "[one]\n");
+    let last = until("it is told", || view(&peripherals, "till").last);
+    assert_eq!((last.job.as_str(), last.state), ("one", JobState::Confirmed));
     let view = until_state(&peripherals, "till", PeripheralState::Ready);
     assert_eq!((view.queued, view.unknown, view.alarm), (0, 0, None));
-    assert_eq!(view.last.unwrap().job, "one");
     let metrics = &peripherals.metrics()[0];
     assert_eq!((metrics.outcome_confirmed, metrics.run_ms_buckets.iter().sum::<u64>()), (1, 1));
     drop(peripherals);
@@ -260,6 +261,17 @@ fn a_station_prints_what_hangs_there_and_says_what_became_of_it() {
     here.hand_in("box-1", "one", &told).unwrap();
     assert_eq!(here.job("one").unwrap().state, JobState::Confirmed);
     assert!(matches!(here.hand_in("box-2", "one", &told), Err(Error::NotYours { .. })));
+    // A text for a display there: the latest, told once.
+    for text in ["old", "new"] {
+        let ops = vec![Op::Text(text.into())];
+        here.show("till", Show::Steps(vec![Step { ops, for_ms: 1_000 }])).unwrap();
+    }
+    let shows = here.offer(&asking(&[])).unwrap().shows;
+    assert_eq!(shows.len(), 1);
+    assert!(
+        matches!(&shows[0], (name, Show::Steps(steps)) if name == "till" && steps[0].ops == [Op::Text("new".into())])
+    );
+    assert!(here.offer(&asking(&[])).unwrap().shows.is_empty());
     assert_eq!((station.read("paper"), server.read("paper")), ("[one]\n".to_owned(), String::new()));
 }
 

@@ -44,15 +44,15 @@ impl Peripherals {
         told(&[who, reason])?;
         let peripheral = self.shared.queue.job(job)?.peripheral;
         let settings = self.settings();
-        let queue_max = match (settings.peripheral(&peripheral), resolution) {
-            (Some(own), _) => own.queue_max,
+        let (queue_max, station) = match (settings.peripheral(&peripheral), resolution) {
+            (Some(own), _) => (own.queue_max, self.elsewhere(own)),
             // Where it hung there is nothing any more: it can only be said that it was printed.
-            (None, Resolution::Printed) => 0,
+            (None, Resolution::Printed) => (0, None),
             (None, Resolution::Reprint) => return Err(Error::UnknownPeripheral(peripheral)),
         };
         let now_ms = now_ms();
         let expires_ms = now_ms.saturating_add(EXPIRES_AFTER_MS);
-        let resolving = Resolving { resolution, who, why: reason, queue_max, expires_ms };
+        let resolving = Resolving { resolution, who, why: reason, queue_max, station, expires_ms };
         let new = self.shared.queue.resolve(job, &resolving, now_ms)?;
         if new.is_some() {
             self.slot(&peripheral)?.mailbox.put(|mail| mail.jobs = true);
@@ -89,7 +89,7 @@ impl Peripherals {
         note("drawer", reason)?;
         let outcome = kick(&slot, printer);
         let words = match &outcome {
-            Ok(outcome) => format!("{:?}: {}", outcome.done, outcome.text),
+            Ok(outcome) => format!("{:?}: {}", outcome.done, outcome.text).to_lowercase(),
             Err(error) => error.to_string(),
         };
         // The drawer is open or not, whether or not this can be written.

@@ -1,8 +1,9 @@
 //! The queue against a plain reference, over crashes at every step, and against files that are damaged, locked, full.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use super::tidy::{KEPT_MS, UNKNOWN_KEPT_MS};
 use super::*;
-use crate::job::{Asking, HandIn, Origin, Priority};
+use crate::job::{Asking, HandIn, Origin, Priority, Resolution};
 use crate::view::JobFilter;
 use documents::Values;
 use proptest::prelude::*;
@@ -37,7 +38,14 @@ fn state(queue: &Queue, id: &str) -> JobState {
 }
 
 fn reprint(why: &str) -> Resolving<'_> {
-    Resolving { resolution: Resolution::Reprint, who: "Ada", why, queue_max: 3, expires_ms: T0 + LIFE_MS }
+    Resolving {
+        resolution: Resolution::Reprint,
+        who: "Ada",
+        why,
+        queue_max: 3,
+        station: None,
+        expires_ms: T0 + LIFE_MS,
+    }
 }
 
 #[test]

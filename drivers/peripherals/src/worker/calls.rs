@@ -145,7 +145,7 @@ impl Worker {
         let body = match &begun.document {
             Document::Ops(ops) => ops.clone(),
             Document::Template { name, values } => {
-                let settings = self.shared.settings.read();
+                let settings = self.shared.settings();
                 let template = settings.templates.get(name);
                 let template = template.ok_or_else(|| format!("no template {name:?} in the settings"))?;
                 template.render(values, &up.capabilities)
@@ -277,7 +277,7 @@ impl Worker {
         let own = &self.setup.settings;
         let gate = own.gates.first().cloned().unwrap_or_default();
         let values = Values::from([("peripheral".to_owned(), own.name.clone()), ("gate".to_owned(), gate)]);
-        let settings = self.shared.settings.read();
+        let settings = self.shared.settings();
         let template = own.idle.as_ref().and_then(|idle| settings.templates.get(idle));
         let ops = template.map(|template| template.render(&values, &up.capabilities));
         self.face.set_idle(ops.unwrap_or_default());
@@ -305,7 +305,7 @@ impl Worker {
             Show::Steps(steps) => Some(steps),
             Show::Template { name, values } => {
                 let Stage::Up(up) = &self.stage else { return None };
-                let settings = self.shared.settings.read();
+                let settings = self.shared.settings();
                 let template = settings.templates.get(&name)?;
                 Some(display::steps(template, &values, &up.capabilities))
             }
@@ -329,6 +329,8 @@ impl Worker {
                     Err(fault) if policy::keeps_from_working(fault) => {
                         self.waiting = Some((fault, now + self.shared.pace.wait));
                     }
+                    // It does not tell: whether it works again is seen when something is printed.
+                    Err(_) if self.waiting.take().is_some() => self.jobs_at = Some(now),
                     Err(_) => {}
                 }
             }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// A receipt of one line, and what a display shows between guests.
+const RECEIPT: &str = "text = \"receipt {lsn} at {gate}\"\n";
+const IDLE: &str = "text = \"Welcome to {peripheral}\"\n";
 /// What does not come in this time does not come at all.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -102,11 +105,11 @@ impl Venue {
     }
 
     pub fn settings_of(&self, peripherals: &str, more: &str) -> Settings {
-        self.write("receipt.toml", "text = \"\"\"receipt {lsn} at {gate}\"\"\"\n");
-        self.write(
-            "peripherals.toml",
-            &format!("{peripherals}\n{more}\n[[template]]\nname = \"receipt\"\nfile = \"receipt.toml\"\n"),
-        );
+        self.write("receipt.toml", RECEIPT);
+        self.write("idle.toml", IDLE);
+        let templates = ["receipt", "idle"]
+            .map(|name| format!("[[template]]\nname = \"{name}\"\nfile = \"{name}.toml\"\n"));
+        self.write("peripherals.toml", &format!("{peripherals}\n{more}\n{}", templates.concat()));
         Settings::load(&self.path("peripherals.toml")).unwrap()
     }
 
