@@ -6,6 +6,8 @@ use crate::record::{Recorder, What};
 use crate::ways::{self, Transport};
 use driver_abi::Fault;
 use driver_frames::Way;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -20,8 +22,8 @@ pub struct Line {
     /// How many times it was opened.
     openings: usize,
     cancelled: Arc<AtomicBool>,
-    /// The call under way has its end here, however long a driver wants to wait.
-    until: Instant,
+    /// The call under way has its end here, however long a driver wants to wait. `None`: wherever the driver says.
+    until: Option<Instant>,
     /// Bytes that left and may have printed, since `begin`.
     printing: u64,
     /// Has anything left since `begin`?
@@ -54,32 +56,39 @@ pub struct Lost {
 // === impl Line ===
 
 impl Line {
-    /// A line that is opened when it is needed.
-    pub fn new(way: Way, cancelled: Arc<AtomicBool>, record: Option<Recorder>) -> Line {
-        Line {
+    /// A line that is opened when it is needed. What goes over it is written to the file `record`.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub fn new(way: Way, cancelled: Arc<AtomicBool>, record: Option<&Path>) -> io::Result<Line> {
+        Ok(Line {
             way,
             transport: None,
             openings: 0,
             cancelled,
-            until: Instant::now(),
+            until: None,
             printing: 0,
             touched: false,
             torn: false,
             lost: None,
-            record,
-        }
+            record: record.map(Recorder::open).transpose()?,
+        })
     }
 
-    /// A call of so long begins.
-    pub fn begin(&mut self, timeout: Duration) {
-        self.until = Instant::now() + timeout;
+    /// A document begins.
+    pub fn begin(&mut self) {
         self.printing = 0;
         self.touched = false;
     }
 
-    /// What is left of the call's time.
+    /// A call begins that is over after so long.
+    pub fn within(&mut self, timeout: Duration) {
+        self.until = Some(Instant::now() + timeout);
+    }
+
+    /// What is left of the call's time; without end where none was set.
     pub fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        self.until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()))
     }
 
     /// Opens the line if it is not. `true`: it is new, and what was believed of the device is void.
@@ -94,11 +103,11 @@ impl Line {
             return Ok(false);
         }
         self.close();
-        let patience = Patience::new(self.until, &self.cancelled);
+        let patience = Patience::new(Instant::now() + OPEN_MAX.min(self.left()), &self.cancelled);
         if let Err(over) = patience.step() {
             return Err(Lost { fault: over, text: format!("{}: {over}", self.way) });
         }
-        self.transport = Some(ways::open(&self.way, self.openings, patience.at_most(OPEN_MAX))?);
+        self.transport = Some(ways::open(&self.way, self.openings, patience)?);
         self.openings += 1;
         self.note(|| What::Opened);
         Ok(true)
@@ -150,7 +159,7 @@ impl Line {
     /// # Errors
     /// The fault and the bytes that left before it.
     pub fn write(&mut self, bytes: &[u8], content: Content, timeout: Duration) -> Result<(), (Fault, usize)> {
-        let until = self.until.min(Instant::now() + timeout);
+        let until = Instant::now() + timeout.min(self.left());
         let mut written = 0;
         while written < bytes.len() {
             match self.write_some(&bytes[written..], until) {
@@ -184,7 +193,7 @@ impl Line {
     /// # Errors
     /// `Timeout` where nothing came.
     pub fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, Fault> {
-        let until = self.until.min(Instant::now() + timeout);
+        let until = Instant::now() + timeout.min(self.left());
         loop {
             let step = Patience::new(until, &self.cancelled).step()?;
             match self.transport.as_mut().ok_or(Fault::Gone)?.read_some(buffer, step) {
@@ -208,8 +217,8 @@ impl Line {
         buffer: &mut [u8],
         timeout: Duration,
     ) -> Result<usize, Fault> {
-        Patience::new(self.until, &self.cancelled).step()?;
         let timeout = timeout.min(self.left());
+        Patience::new(Instant::now() + timeout, &self.cancelled).step()?;
         let transport = self.transport.as_mut().ok_or(Fault::Gone)?;
         match transport.control_in(request, buffer, timeout) {
             Ok(n) => {
@@ -225,10 +234,11 @@ impl Line {
     /// Waits until everything written has left this machine, as far as the way knows.
     ///
     /// # Errors
-    /// Why it did not within the call's time.
-    pub fn settle(&mut self) -> Result<(), Fault> {
+    /// Why it did not within this time.
+    pub fn settle(&mut self, timeout: Duration) -> Result<(), Fault> {
+        let until = Instant::now() + timeout;
         loop {
-            let step = Patience::new(self.until, &self.cancelled).step();
+            let step = Patience::new(until, &self.cancelled).step();
             // Asked at least once: a document may be out though its time is just over.
             let look = step.unwrap_or(Duration::ZERO);
             match self.transport.as_mut().ok_or(Fault::Gone)?.settle(look) {

@@ -47,7 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         (Some(file), ..) => {
             let image = Image::take(&file, None)?;
             confine::shut_in(None)?;
-            print(&serve::describe(&Plugin::load(image)?.info))
+            print(&serve::describe(&Plugin::from_image(image)?.info))
         }
         (None, Some(way), Some(file)) => {
             let image = Image::take(&file, None)?;

@@ -20,12 +20,6 @@ impl<'a> Patience<'a> {
         Patience { until, cancelled }
     }
 
-    /// The same, but no longer than this from now.
-    #[must_use]
-    pub fn at_most(self, most: Duration) -> Patience<'a> {
-        Patience { until: self.until.min(Instant::now() + most), ..self }
-    }
-
     /// The next piece of the wait: short, so that a cancel is noticed.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use driver_abi::{Capabilities, Done, Fault, Kind, Op, Status, Style, raw};
 use driver_frames::PluginInfo;
 use parking_lot::Mutex;
 use std::ffi::c_void;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -123,11 +124,19 @@ struct IoContext<'a> {
 // === impl Plugin ===
 
 impl Plugin {
-    /// Loads a driver and checks what it says about itself. Its own start-up code runs here.
+    /// Loads a driver's file and checks what it says about itself. Its own start-up code runs here.
     ///
     /// # Errors
     /// What is wrong with it, by field.
-    pub fn load(image: Image) -> Result<Plugin, LoadError> {
+    pub fn load(path: &Path, sha256: Option<&str>) -> Result<Plugin, LoadError> {
+        Plugin::from_image(Image::take(path, sha256)?)
+    }
+
+    /// The same of a file that was taken before: where files cannot be opened any more.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn from_image(image: Image) -> Result<Plugin, LoadError> {
         let name = image.path.clone();
         let refused = |error: libloading::Error| {
             // The loader names our copy, which nobody knows.

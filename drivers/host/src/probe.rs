@@ -40,7 +40,7 @@ pub enum ProbeError {
 /// # Errors
 /// Why it cannot be asked. A device that tells nothing is no error: the answer says so.
 pub fn probe(image: Image, way: Way, config: &str) -> Result<Value, ProbeError> {
-    let plugin = Plugin::load(image)?;
+    let plugin = Plugin::from_image(image)?;
     let services = Services {
         log: Box::new(|level, text| {
             let words = ["", "error: ", "warning: ", "", ""];
@@ -53,14 +53,15 @@ pub fn probe(image: Image, way: Way, config: &str) -> Result<Value, ProbeError> 
         cancelled: Arc::default(),
     };
     let mut device = Device::create(&plugin, services, config).map_err(ProbeError::Settings)?;
-    let mut line = Line::new(way.clone(), Arc::default(), None);
-    line.begin(EACH_MAX);
+    let mut line =
+        Line::new(way.clone(), Arc::default(), None).map_err(|error| ProbeError::Line(error.to_string()))?;
+    line.within(EACH_MAX);
     line.open().map_err(|lost| ProbeError::Line(lost.text))?;
-    line.begin(EACH_MAX);
+    line.within(EACH_MAX);
     device.reset(&mut line, EACH_MAX).map_err(|fault| ProbeError::Reset { way: way.clone(), fault })?;
-    line.begin(EACH_MAX);
+    line.within(EACH_MAX);
     let found = device.probe(&mut line, EACH_MAX);
-    line.begin(EACH_MAX);
+    line.within(EACH_MAX);
     let status = match line.is_open() {
         true => device.status(&mut line, EACH_MAX),
         false => Err(Fault::Gone),

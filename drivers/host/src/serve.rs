@@ -5,7 +5,6 @@ use crate::confine::{self, Walls};
 use crate::image::Image;
 use crate::line::{Line, Lost};
 use crate::plugin::{Device, Plugin, RunResult, Services};
-use crate::record::Recorder;
 use driver_abi::{Done, Fault, Op, Status, raw};
 use driver_frames::{
     BEAT_MS, FRAMES_VERSION, FrameError, FromHost, Kind, PluginInfo, Refusal, Report, Start, ToHost,
@@ -79,7 +78,8 @@ pub fn serve(mut input: File, output: File) -> anyhow::Result<()> {
         Ok(())
     };
     // All files are open before the doors are shut, and those are shut before any thread and the driver begin.
-    let (image, record) = match open_files(&start) {
+    let shared = Arc::new(Shared::new());
+    let (image, line) = match open_files(&start, &shared) {
         Ok(files) => files,
         Err(told) => return refused(told),
     };
@@ -88,7 +88,6 @@ pub fn serve(mut input: File, output: File) -> anyhow::Result<()> {
         Ok(fewer) => voice.log(raw::LOG_WARN, &fewer.to_string()),
         Err(error) => return refused((Refusal::System, format!("failed to shut the driver in: {error}"))),
     }
-    let shared = Arc::new(Shared::new());
     let (requests, waiting) = sync_channel(REQUESTS_MAX as usize + 1);
     // A thread that begins needs the loader's lock for a moment, which a driver's start-up code holds, maybe for ever:
     // nothing is loaded before both have begun.
@@ -100,7 +99,7 @@ pub fn serve(mut input: File, output: File) -> anyhow::Result<()> {
         listen(input, &requests, &for_reader, &its_voice);
     })?;
     begun.wait();
-    match shared.busy(|| Host::start(&start, image, record, &voice, &shared)) {
+    match shared.busy(|| Host::start(&start, image, line, &voice, &shared)) {
         Ok(host) => host.work(&waiting),
         Err(told) => return refused(told),
     }
@@ -109,12 +108,13 @@ pub fn serve(mut input: File, output: File) -> anyhow::Result<()> {
 
 type Refused = (Refusal, String);
 
-fn open_files(start: &Start) -> Result<(Image, Option<Recorder>), Refused> {
+fn open_files(start: &Start, shared: &Shared) -> Result<(Image, Line), Refused> {
     let image = Image::take(Path::new(&start.plugin), start.sha256.as_deref())
         .map_err(|error| (Refusal::Plugin, error.to_string()))?;
-    let record = start.record.as_deref().map(|path| Recorder::open(Path::new(path)));
-    let record = record.transpose();
-    Ok((image, record.map_err(|error| (Refusal::System, format!("the record of the traffic: {error}")))?))
+    let record = start.record.as_deref().map(Path::new);
+    let line = Line::new(start.way.clone(), Arc::clone(&shared.cancelled), record)
+        .map_err(|error| (Refusal::System, format!("the record of the device's traffic: {error}")))?;
+    Ok((image, line))
 }
 
 fn beat(voice: &Voice, shared: &Arc<Shared>, begun: &Arc<Barrier>) -> std::io::Result<()> {
@@ -261,11 +261,11 @@ impl Host {
     fn start(
         start: &Start,
         image: Image,
-        record: Option<Recorder>,
+        line: Line,
         voice: &Voice,
         shared: &Arc<Shared>,
     ) -> Result<Host, Refused> {
-        let plugin = Plugin::load(image).map_err(|error| (Refusal::Plugin, error.to_string()))?;
+        let plugin = Plugin::from_image(image).map_err(|error| (Refusal::Plugin, error.to_string()))?;
         let complaint: Arc<Mutex<String>> = Arc::default();
         let services = services(voice, shared, &complaint);
         let mut device = Device::create(&plugin, services, &start.config).map_err(|fault| {
@@ -275,7 +275,6 @@ impl Host {
         })?;
         let capabilities =
             device.capabilities().map_err(|fault| (Refusal::Plugin, format!("its capabilities: {fault}")))?;
-        let line = Line::new(start.way.clone(), Arc::clone(&shared.cancelled), record);
         let (kind, voice, shared) = (plugin.info.kind, voice.clone(), Arc::clone(shared));
         voice.say(&FromHost::Started { info: Box::new(plugin.info), capabilities: Box::new(capabilities) });
         Ok(Host { device, line, voice, shared, kind, up: None, next_tick: None })
@@ -320,7 +319,7 @@ impl Host {
             }
             ToHost::Start(_) | ToHost::Cancel | ToHost::Stop => {}
         }
-        // A display keeps its line: its texts run on and its picture heals.
+        // A display keeps its line between documents: its texts run on and its picture heals.
         if self.kind == Kind::Printer {
             self.line.rest();
         }
@@ -328,7 +327,8 @@ impl Host {
 
     fn run(&mut self, ops: &[Op<'_>], timeout: Duration) -> Report {
         let began = Instant::now();
-        self.line.begin(timeout);
+        self.line.begin();
+        self.line.within(timeout);
         if let Err(lost) = self.open() {
             return unprinted(lost.fault, lost.text, began.elapsed());
         }
@@ -339,7 +339,7 @@ impl Host {
         if result.done == Done::Sent
             && result.fault.is_none()
             && sent > 0
-            && let Err(fault) = self.line.settle()
+            && let Err(fault) = self.line.settle(self.line.left())
         {
             result.fault = Some(fault);
             result.text = format!("not everything has left this machine: {fault}");
@@ -353,7 +353,8 @@ impl Host {
     }
 
     fn status(&mut self, timeout: Duration) -> Result<Status, Fault> {
-        self.line.begin(timeout);
+        self.line.begin();
+        self.line.within(timeout);
         self.open().map_err(|lost| lost.fault)?;
         let left = self.line.left();
         let status = self.device.status(&mut self.line, left);
@@ -362,7 +363,8 @@ impl Host {
     }
 
     fn probe(&mut self, timeout: Duration) -> Result<String, Fault> {
-        self.line.begin(timeout);
+        self.line.begin();
+        self.line.within(timeout);
         self.open().map_err(|lost| lost.fault)?;
         let left = self.line.left();
         let found = self.device.probe(&mut self.line, left);
@@ -376,7 +378,8 @@ impl Host {
             return;
         }
         self.shared.begin(u64::MAX);
-        self.line.begin(TICK_MAX);
+        self.line.begin();
+        self.line.within(TICK_MAX);
         let shared = Arc::clone(&self.shared);
         let next = shared.busy(|| self.device.tick(&mut self.line));
         self.told_lost();
@@ -389,8 +392,6 @@ impl Host {
         let opened = match self.line.open() {
             Ok(false) => return Ok(()),
             Ok(true) => {
-                // What a driver does by itself ended with the line that was lost; it begins anew, whoever opened this one.
-                self.next_tick = Some(Instant::now());
                 let most = self.line.left().min(RESET_MAX);
                 self.device.reset(&mut self.line, most).map_err(|fault| {
                     self.line.close();
@@ -403,7 +404,11 @@ impl Host {
             Err(lost) => Err(lost),
         };
         match &opened {
-            Ok(()) => self.tell(true, self.line.way().to_string()),
+            Ok(()) => {
+                // What a driver does by itself ended with the line that was lost, and begins anew with this one.
+                self.next_tick = Some(Instant::now());
+                self.tell(true, self.line.way().to_string());
+            }
             // Given up, which says nothing of the line.
             Err(lost) if lost.fault == Fault::Cancelled => {}
             Err(lost) => self.tell(false, lost.text.clone()),

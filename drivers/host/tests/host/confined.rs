@@ -1,8 +1,11 @@
 //! What a driver is able to reach besides its device.
 
 use crate::harness::{Host, odd, start};
-use driver_frames::{FromHost, Status, Way};
+use driver_frames::{FrameError, FromHost, Status, Way, read_frame};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 /// Limits of a process, as the system tells them: soft and hard.
 fn limit(host: &Host, name: &str) -> String {
@@ -51,24 +54,25 @@ fn a_host_has_limits_and_can_gain_no_rights() {
 
 #[test]
 fn a_stopped_host_dies_with_its_supervisor() {
-    // The supervisor is a shell that is killed; the host is stopped, so that it can notice nothing by itself.
-    let program = env!("CARGO_BIN_EXE_gatehouse-driver-host");
-    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
-    let mut shell = std::process::Command::new("sh")
-        // The host keeps the pipe's end open as its error output as long as it lives.
-        .args(["-c", &format!("{program} & echo $!; wait")])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(theirs)
+    // The supervisor is a shell. Its host's standard input stays open in our hands, and the host is stopped: it can
+    // notice nothing by itself, and would keep its device for ever.
+    let script = r#"exec 3<&0; "$0" <&3 & wait"#;
+    let mut shell = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_gatehouse-driver-host")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut first = Vec::new();
-    while first.last() != Some(&b'\n') {
-        let mut byte = [0];
-        std::io::Read::read_exact(shell.stdout.as_mut().unwrap(), &mut byte).unwrap();
-        first.extend(byte);
-    }
-    drop((ours, first));
+    let mut output = shell.stdout.take().unwrap();
+    // Its first words: from here on it is tied to the shell.
+    assert!(matches!(read_frame(&mut output).unwrap(), FromHost::Hello { .. }));
+    let children = format!("/proc/{0}/task/{0}/children", shell.id());
+    let host: i32 = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(host).unwrap(), Signal::STOP).unwrap();
     shell.kill().unwrap();
     shell.wait().unwrap();
+    // The last one that could write has ended.
+    let mut look = [PollFd::new(&output, PollFlags::IN)];
+    assert_eq!(poll(&mut look, Some(&Timespec { tv_sec: 30, tv_nsec: 0 })), Ok(1), "the host lives on");
+    assert!(matches!(read_frame::<FromHost>(&mut output), Err(FrameError::Ended)));
 }

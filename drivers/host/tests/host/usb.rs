@@ -70,9 +70,7 @@ fn play(name: &str, class: u8, transfers: &[String]) {
 }
 
 fn line(way: &str) -> Line {
-    let mut line = Line::new(way.parse::<Way>().unwrap(), Arc::default(), None);
-    line.begin(Duration::from_secs(10));
-    line
+    Line::new(way.parse::<Way>().unwrap(), Arc::default(), None).unwrap()
 }
 
 const EACH: Duration = Duration::from_secs(2);
@@ -93,7 +91,7 @@ fn played() {
             assert_eq!(printer.read(&mut answer[..1], EACH), Ok(1));
             assert_eq!(printer.read(&mut answer[1..], EACH), Ok(1));
             assert_eq!(answer, [0x12, 0x34]);
-            assert_eq!(printer.settle(), Ok(()));
+            assert_eq!(printer.settle(EACH), Ok(()));
             assert_eq!(printer.open(), Ok(false));
         }
         "wrong byte" => {
