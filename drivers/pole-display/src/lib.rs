@@ -95,12 +95,12 @@ impl Driver for PoleDisplay {
                 self.told(report)
             }
             Err(broken) if broken.written == 0 => {
-                // It may be tried again, so it was never asked for.
+                // It may be tried again, so it was never asked for. Why it was not reached, the host knows better.
                 self.wanted = before;
-                self.told(Report::broken(Done::None, broken.fault, "the display was not reached"))
+                self.told(Report::broken(Done::None, broken.fault, ""))
             }
             Err(broken) => {
-                let text = "only a part reached the display: all of it is drawn with the next document";
+                let text = "only a part reached the display: everything is drawn again";
                 self.told(Report::broken(Done::Unknown, broken.fault, text))
             }
         }

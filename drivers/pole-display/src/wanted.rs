@@ -143,7 +143,7 @@ impl Notes {
         }
         let set = settings.set.name;
         if self.bright {
-            words.push(format!("brightness left: {} is not known to change it", settings.model.name));
+            words.push(format!("brightness unchanged: not known to work on {}", settings.model.name));
         }
         if self.blink {
             words.push(format!("not blinking: {set} cannot"));

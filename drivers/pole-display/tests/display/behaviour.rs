@@ -216,7 +216,7 @@ fn what_a_display_cannot_do_is_told_and_the_rest_is_shown() {
     let mut desk = Desk::new("{}");
     desk.open();
     let report = desk.run(&[Op::Bright(2), line(1, "Gate 7")]);
-    assert_eq!(report.text, "brightness left: pd300 is not known to change it");
+    assert_eq!(report.text, "brightness unchanged: not known to work on pd300");
     assert_eq!(desk.sent(), b"\x1f\x24\x01\x01Gate 7");
     // Who has seen it work says so.
     let mut desk = Desk::new(r#"{"brightness":true}"#);

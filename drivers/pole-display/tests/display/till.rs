@@ -2,7 +2,6 @@
 //! inner face.
 
 use driver_frames::{Op, Way};
-use driver_host::image::Image;
 use driver_host::line::Line;
 use driver_host::plugin::{Device, Plugin, RunResult, Services};
 use driver_sdk::Fault;
@@ -15,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The plugin as it was built for this test.
 pub fn plugin() -> Plugin {
     let dir = std::env::current_exe().unwrap().parent().unwrap().to_owned();
-    Plugin::load(Image::take(&dir.join("libdriver_pole_display.so"), None).unwrap()).unwrap()
+    Plugin::load(&dir.join("libdriver_pole_display.so"), None).unwrap()
 }
 
 /// A driver and its line.
@@ -33,14 +32,13 @@ impl Till {
             Services { log: Box::new(|_, _| {}), changed: Box::new(|_| {}), cancelled: Arc::default() };
         let device = Device::create(plugin, services, config)?;
         let wire = dir.join("wire");
-        let line = Line::new(Way::File(wire.display().to_string()), Arc::default(), None);
+        let line = Line::new(Way::File(wire.display().to_string()), Arc::default(), None).unwrap();
         Ok(Till { device, line, wire, read: 0 })
     }
 
     /// The line is new. What was sent for it.
     pub fn open(&mut self) -> Vec<u8> {
         self.line.close();
-        self.line.begin(TIMEOUT);
         assert!(self.line.open().unwrap());
         self.device.reset(&mut self.line, TIMEOUT).unwrap();
         self.sent()
@@ -48,7 +46,7 @@ impl Till {
 
     /// A document: what became of it, and what was sent.
     pub fn run(&mut self, ops: &[Op<'_>]) -> (RunResult, Vec<u8>) {
-        self.line.begin(TIMEOUT);
+        self.line.begin();
         let result = self.device.run(&mut self.line, ops, TIMEOUT);
         let sent = self.sent();
         assert_eq!(self.line.printing(), sent.len() as u64, "what shows is counted");
