@@ -11,6 +11,8 @@ pub const PAGE_ROWS_MAX: usize = 16_384;
 pub const PAPER_DOTS_MIN: u16 = 64;
 /// What could not be drawn is told so often at most.
 const NOTES_MAX: usize = 32;
+/// Dots at a roll's sides that are not printed: 3 of the 4 mm that paper of 80 mm has there.
+const ROLL_MARGIN: usize = 24;
 /// Dots around codes and pictures.
 const BLOCK_GAP: usize = 8;
 
@@ -69,12 +71,18 @@ impl Page {
         pen.page
     }
 
-    /// As a PNG, with its resolution, so that it prints in its true size.
+    /// As a PNG with its resolution. A roll is wider than what is printed on it: it is shown with its margin.
     ///
     /// # Errors
     /// The encoder's, in words.
     pub fn png(&self) -> Result<Vec<u8>, String> {
-        picture::png(&self.raster, self.paper.dpi)
+        if self.paper.rows.is_some() {
+            return picture::png(&self.raster, self.paper.dpi);
+        }
+        let (width, rows) = (self.raster.width + 2 * ROLL_MARGIN, self.raster.rows() + 2 * ROLL_MARGIN);
+        let mut roll = Raster::new(width, rows);
+        roll.paste(&self.raster, ROLL_MARGIN, ROLL_MARGIN);
+        picture::png(&roll, self.paper.dpi)
     }
 
     fn note(&mut self, note: String) {
@@ -185,14 +193,20 @@ impl Pen {
     /// Long dashes across the paper for a full cut; a partial one leaves the middle.
     fn cut(&mut self, cut: Cut) {
         self.end_begun_line();
-        self.down(BLOCK_GAP);
+        match self.page.paper.rows {
+            // A ticket is cut where it ends, wherever its last element stands.
+            Some(rows) => self.top = usize::from(rows).saturating_sub(2),
+            None => self.down(BLOCK_GAP),
+        }
         self.reserve(2);
         let width = usize::from(self.page.paper.dots);
         let middle = width * 2 / 5..width * 3 / 5;
         for left in (0..width).step_by(16).filter(|left| cut == Cut::Full || !middle.contains(left)) {
             self.page.raster.fill(left, self.top, 10.min(width - left), 2);
         }
-        self.down(2 + BLOCK_GAP);
+        if self.page.paper.rows.is_none() {
+            self.down(2 + BLOCK_GAP);
+        }
     }
 
     /// What a page cannot show, and a person has to know.

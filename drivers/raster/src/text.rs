@@ -71,11 +71,13 @@ fn draw(raster: &mut Raster, character: char, left: usize, style: Style, size: S
 fn cells(text: &str) -> Vec<Cell> {
     let composed: String = text.nfc().filter(|character| !character.is_control()).collect();
     let joined = join(&composed);
-    let bidi = BidiInfo::new(&joined, None);
+    // Blanks before a text are a layout's: they stay on the left, whatever way the text runs.
+    let blanks = joined.len() - joined.trim_start_matches(' ').len();
+    let bidi = BidiInfo::new(&joined[blanks..], None);
     let mut cells: Vec<Cell> = Vec::new();
     for (at, character) in joined.char_indices() {
         if character.width().unwrap_or(0) > 0 {
-            let level = bidi.levels[at];
+            let level = at.checked_sub(blanks).map_or(Level::ltr(), |at| bidi.levels[at]);
             let base = if level.is_rtl() { mirrored(character) } else { character };
             cells.push(Cell { base, marks: Vec::new(), level });
         } else if is_combining_mark(character)

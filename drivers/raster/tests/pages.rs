@@ -43,6 +43,13 @@ fn hebrew_is_turned_round_and_its_brackets_too() {
 }
 
 #[test]
+fn blanks_before_a_text_stay_on_the_left() {
+    let padded = text("  שלום");
+    assert_eq!(padded.width, 6 * 12);
+    assert!((0..24).all(|x| (0..24).all(|y| !padded.get(x, y))));
+}
+
+#[test]
 fn arabic_letters_are_joined() {
     // U+FE91 and U+FE90: beh at the beginning and at the end of a word.
     assert_eq!(text("بب"), text("\u{fe91}\u{fe90}"));
