@@ -51,7 +51,7 @@ impl Size {
     fn sources(self, n: usize) -> (usize, usize) {
         match self {
             Size::Small => (n, n),
-            Size::Usual => (n / 3 * 2 + usize::from(n % 3 == 2), n / 3 * 2 + usize::from(n % 3 != 0)),
+            Size::Usual => (n / 3 * 2 + usize::from(n % 3 > 1), n / 3 * 2 + usize::from(n % 3 > 0)),
         }
     }
 }

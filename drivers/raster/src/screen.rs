@@ -75,6 +75,12 @@ impl Screen {
         }
     }
 
+    /// Steps until every text that runs through began again; 0: none does.
+    pub fn run(&self) -> usize {
+        let scrolling = self.lines.iter().filter(|line| line.scrolls.is_some());
+        scrolling.map(|line| line.text.len() + self.columns).max().unwrap_or(0)
+    }
+
     /// What is read on it, a line each, as wide as the display.
     pub fn text(&self) -> Vec<String> {
         self.lines.iter().map(|line| self.window(line).into_iter().collect()).collect()

@@ -165,6 +165,7 @@ fn a_display_shows_its_lines_and_moves_what_is_too_long() {
     assert_eq!(screen.text(), ["étude     ", "Welcome to"]);
     screen.step();
     assert_eq!(screen.text()[1], "elcome to ");
+    assert_eq!(screen.run(), 29);
     (1..29).for_each(|_| screen.step());
     assert_eq!(screen.text()[1], "Welcome to", "it begins again");
     assert_eq!(
