@@ -1,12 +1,21 @@
-//! Texts of any script, QR codes and barcodes as dots, in black and white. Knows no device and no file.
+//! Texts of any script, QR codes, barcodes and pictures as dots in black and white; whole pages and displays as pictures.
+//! Knows no device and no file.
 
+mod barcode;
+mod font;
+mod page;
+mod picture;
+mod qr;
+mod screen;
 mod text;
 
-use driver_abi::{Op, Style};
-use qrcodegen::{QrCode, QrCodeEcc, QrSegment, Version};
+pub use barcode::BARCODE_CHARS_MAX;
+pub use page::{PAGE_ROWS_MAX, PAPER_DOTS_MIN, Page, Paper};
+pub use picture::{PNG_BYTES_MAX, PNG_DOTS_MAX, logo, png};
+pub use qr::{QrDots, draw as qr};
+pub use screen::{COLUMNS_MAX, LINES_MAX, Screen};
 
-/// Empty modules around a QR code.
-const QUIET_MODULES: u16 = 4;
+use driver_abi::{Op, Style};
 
 /// Dots: rows of `row_bytes`, 1 is black, most significant bit first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +24,15 @@ pub struct Raster {
     pub row_bytes: usize,
     /// All rows.
     pub dots: Vec<u8>,
+    /// Dots of a row that mean something; the rest up to the byte is white.
+    pub width: usize,
 }
 
 impl Raster {
     /// White.
     pub fn new(width: usize, height: usize) -> Raster {
         let row_bytes = width.div_ceil(8);
-        Raster { row_bytes, dots: vec![0; row_bytes * height] }
+        Raster { row_bytes, dots: vec![0; row_bytes * height], width }
     }
 
     /// How many rows.
@@ -31,70 +42,68 @@ impl Raster {
 
     /// Is this dot black? Outside is white.
     pub fn get(&self, x: usize, y: usize) -> bool {
-        x < self.row_bytes * 8
+        x < self.width
             && self.dots.get(y * self.row_bytes + x / 8).is_some_and(|byte| byte & (0x80 >> (x % 8)) != 0)
     }
 
     /// Makes this dot black; outside nothing happens.
     pub fn set(&mut self, x: usize, y: usize) {
-        if x < self.row_bytes * 8
+        if x < self.width
             && let Some(byte) = self.dots.get_mut(y * self.row_bytes + x / 8)
         {
             *byte |= 0x80 >> (x % 8);
         }
     }
 
-    /// Makes a rectangle black.
+    /// Makes a rectangle black; what of it is outside does not happen.
     pub fn fill(&mut self, x: usize, y: usize, width: usize, height: usize) {
-        for row in y..y + height {
-            (x..x + width).for_each(|column| self.set(column, row));
+        for row in y..(y + height).min(self.rows()) {
+            (x..(x + width).min(self.width)).for_each(|column| self.set(column, row));
+        }
+    }
+
+    /// Black becomes white and white black.
+    fn invert(&mut self) {
+        self.dots.iter_mut().for_each(|byte| *byte = !*byte);
+        let beyond = self.row_bytes * 8 - self.width;
+        for last in self.dots.iter_mut().skip(self.row_bytes.wrapping_sub(1)).step_by(self.row_bytes.max(1)) {
+            *last &= 0xff << beyond;
+        }
+    }
+
+    /// Longer, if it is shorter than so many rows.
+    fn grow(&mut self, rows: usize) {
+        self.dots.resize(self.dots.len().max(rows * self.row_bytes), 0);
+    }
+
+    /// Puts the black dots of `other` here.
+    fn paste(&mut self, other: &Raster, left: usize, top: usize) {
+        for y in 0..other.rows() {
+            (0..other.width).filter(|x| other.get(*x, y)).for_each(|x| self.set(left + x, top + y));
         }
     }
 }
 
-/// An op as dots, at most `dots_max` wide.
+/// An op as dots, at most `dots_max` wide. Text is 24 dots high in the usual font and 16 in the small one, times its
+/// style's height.
 ///
 /// # Errors
 /// Why it cannot be, in words.
 pub fn rasterise(op: &Op<'_>, style: Style, dots_max: u16) -> Result<Raster, String> {
     match op {
-        Op::Text(text) => text::rasterise(text, style, dots_max),
-        Op::Qr { data, module, correction } => qr(data, *module, *correction, dots_max),
+        Op::Text(text) => Ok(text::rasterise(text, style, dots_max)),
+        Op::Qr { data, module, correction } => Ok(qr::draw(data, *module, *correction, dots_max)?.raster),
+        Op::Barcode(code) => barcode::draw(code, dots_max),
         Op::Image { width, height, dots } => {
             if *width > dots_max {
                 return Err(format!("a picture of {width} dots is wider than {dots_max}"));
             }
             let row_bytes = usize::from(*width).div_ceil(8);
-            debug_assert_eq!(dots.len(), row_bytes * usize::from(*height));
-            Ok(Raster { row_bytes, dots: dots.to_vec() })
+            if dots.len() != row_bytes * usize::from(*height) {
+                return Err(format!("a picture of {width} x {height} dots has {} bytes", dots.len()));
+            }
+            Ok(Raster { row_bytes, dots: dots.to_vec(), width: usize::from(*width) })
         }
         _ => Err("only texts, codes and pictures have dots".to_owned()),
     }
-}
-
-fn qr(data: &[u8], module: u8, correction: u8, dots_max: u16) -> Result<Raster, String> {
-    let ecc = [QrCodeEcc::Low, QrCodeEcc::Medium, QrCodeEcc::Quartile, QrCodeEcc::High];
-    let ecc = ecc.get(usize::from(correction)).copied().ok_or("there is no such error correction")?;
-    let segments = match std::str::from_utf8(data) {
-        Ok(text) => QrSegment::make_segments(text),
-        Err(_) => vec![QrSegment::make_bytes(data)],
-    };
-    let code = QrCode::encode_segments_advanced(&segments, ecc, Version::MIN, Version::MAX, None, false)
-        .map_err(|error| format!("a QR code of {} bytes: {error}", data.len()))?;
-    let modules = code.size() as u16 + 2 * QUIET_MODULES;
-    let largest = dots_max / modules;
-    if largest == 0 || u16::from(module) > largest {
-        return Err(format!("a QR code of {modules} modules does not fit into {dots_max} dots"));
-    }
-    // Six dots are 0.75 mm at 203 dpi: larger ones are no easier to read, only longer.
-    let module = if module == 0 { largest.min(6) } else { u16::from(module) };
-    let side = usize::from(modules * module);
-    let mut raster = Raster::new(side, side);
-    for y in 0..code.size() {
-        for x in (0..code.size()).filter(|x| code.get_module(*x, y)) {
-            let at = |n: i32| (n as usize + usize::from(QUIET_MODULES)) * usize::from(module);
-            raster.fill(at(x), at(y), module.into(), module.into());
-        }
-    }
-    Ok(raster)
 }
