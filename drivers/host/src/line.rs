@@ -68,6 +68,11 @@ impl Line {
         Ok(Line { way, transport: None, cancelled, printing: 0, record })
     }
 
+    /// A line that is open already, over what the caller made: a scripted device.
+    pub fn over(transport: Box<dyn Transport>, way: Way, cancelled: Arc<AtomicBool>) -> Line {
+        Line { way, transport: Some(transport), cancelled, printing: 0, record: None }
+    }
+
     /// Opens the line if it is not. `true`: it is new, and what was believed of the device is void.
     ///
     /// # Errors
