@@ -54,8 +54,8 @@ pub enum LoadError {
         /// What it has to be.
         wanted: String,
     },
-    /// The system's loader refused it.
-    #[error("{path}: {error}")]
+    /// The system's loader refused it: its own words name the symbol or library that is missing.
+    #[error("{path}: {error}{}", std::error::Error::source(error).map(|words| format!(": {words}")).unwrap_or_default())]
     Library {
         /// Which.
         path: String,
