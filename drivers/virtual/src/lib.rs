@@ -1,7 +1,7 @@
 //! A printer made of text: a document comes out as lines. For demos and tests; opens nothing.
 
 use driver_sdk::{
-    Capabilities, Done, Driver, Fault, Host, Info, Kind, Link, Op, Report, Status, export_driver,
+    Capabilities, Done, Driver, Fault, Host, Info, Kind, Level, Link, Op, Report, Status, export_driver,
 };
 use std::time::Duration;
 
@@ -20,8 +20,15 @@ impl Driver for Virtual {
         config_schema: r#"{"type":"object","additionalProperties":false}"#,
     };
 
-    fn create(_host: Host, _config: &str) -> Result<Virtual, Fault> {
-        Ok(Virtual)
+    fn create(host: Host, config: &str) -> Result<Virtual, Fault> {
+        let settings = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(config);
+        let complaint = match settings {
+            Ok(settings) if settings.is_empty() => return Ok(Virtual),
+            Ok(settings) => format!("it has no settings, found {:?}", settings.keys().collect::<Vec<_>>()),
+            Err(error) => format!("its settings are no JSON object: {error}"),
+        };
+        host.log(Level::Error, &complaint);
+        Err(Fault::Config)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -36,7 +43,8 @@ impl Driver for Virtual {
         let mut page = String::new();
         for op in ops {
             match op {
-                Op::Text(text) => page.push_str(text),
+                // Who looks at the file in a terminal is not to be commanded by a guest's name.
+                Op::Text(text) => page.extend(text.chars().filter(|c| !c.is_control())),
                 Op::Newline => page.push('\n'),
                 Op::Feed(lines) => page.extend(std::iter::repeat_n('\n', usize::from(*lines))),
                 Op::Qr { data, .. } => page.push_str(&format!("[QR {}]\n", String::from_utf8_lossy(data))),
