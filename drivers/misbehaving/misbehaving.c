@@ -60,6 +60,7 @@
 
 #define STR(text) {(text), sizeof(text) - 1}
 #define MS_CONTROL 1000u /* a USB device that is well answers in a few ms */
+#define MS_ENQUIRY 200u
 #define MS_SLICE 20u /* how often a wait of its own asks whether it was cancelled */
 
 struct ghd_dev {
@@ -201,6 +202,16 @@ static ghd_code write_all(const ghd_io *io, const char *text, uint32_t flags, ui
   return io->write(io->ctx, (const uint8_t *)text, strlen(text), flags, timeout_ms, written);
 }
 
+/* What the device of this driver answers to ENQ: one byte, bit 0 is paper low. */
+static uint32_t enquire(const ghd_io *io, uint32_t timeout_ms) {
+  uint8_t byte = 0;
+  size_t n = 0;
+  if (timeout_ms > MS_ENQUIRY) timeout_ms = MS_ENQUIRY;
+  if (write_all(io, "\x05", GHD_W_ASK, timeout_ms, &n) != GHD_OK) return 0;
+  if (io->read(io->ctx, &byte, 1, timeout_ms, &n) != GHD_OK) return 0; /* not every device has it */
+  return byte & 1 ? GHD_S_PAPER_LOW : 0;
+}
+
 static ghd_code probe(ghd_dev *dev, const ghd_io *io, uint32_t timeout_ms, char *json, size_t cap, size_t *n) {
   uint8_t id[256];
   char text[300];
@@ -224,6 +235,7 @@ static ghd_code status(ghd_dev *dev, const ghd_io *io, uint32_t timeout_ms, uint
   if (is(dev, "status-flood"))
     for (int i = 0; i < 100000; i++) dev->host.status_changed(dev->host.ctx, GHD_S_ONLINE);
   ghd_code code = port_status(dev, io, timeout_ms, bits);
+  if (code == GHD_OK && *bits != GHD_S_UNKNOWN) *bits |= enquire(io, timeout_ms);
   if (is(dev, "status-bits")) *bits = 1u << 29; /* a bit nobody has given a meaning */
   return code;
 }
