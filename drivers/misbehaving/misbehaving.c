@@ -51,7 +51,8 @@
   X("hang-create") X("hang-status") X("hang-run") X("hang-tick") X("hang-reset") X("hang-destroy")                     \
   X("busy-loop") X("late") X("deaf-to-cancel") X("after-cancel")                                                       \
   X("crash") X("abort") X("exit") X("panic-run") X("panic-status") X("panic-tick") X("panic-reset")                    \
-  X("stdout") X("leak-create") X("leak-run") X("open-file") X("thread") X("log-flood") X("status-flood")               \
+  X("stdout") X("leak-create") X("leak-run") X("open-file") X("close-files") X("thread")                               \
+  X("log-flood") X("status-flood")                                                                                     \
   X("bad-capabilities") X("changing-capabilities") X("capabilities-overrun")                                           \
   X("prints-in-probe") X("prints-in-status") X("prints-in-reset") X("growing-reset") X("status-bits")                  \
   X("says-none") X("says-sent") X("says-confirmed") X("confirms-unheard") X("asks-in-run") X("repeats")                \
@@ -149,6 +150,7 @@ static ghd_code create(const ghd_host *host, ghd_str config, ghd_dev **out) {
   if (is(dev, "hang-create")) hang();
   if (is(dev, "leak-create")) leak(64 << 10);
   if (is(dev, "open-file")) (void)!open("/dev/null", O_RDONLY); /* a driver opens nothing: devices are the host's */
+  for (int file = 0; is(dev, "close-files") && file < 16; file++) close(file); /* its host's pipes are among them */
   if (is(dev, "thread")) { /* its code may be gone before it is, and the host's functions are for one thread only */
     pthread_t thread;
     pthread_create(&thread, NULL, left_behind, NULL);

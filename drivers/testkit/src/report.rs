@@ -106,3 +106,52 @@ fn tap(number: usize, ran: &Ran) -> String {
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::ALL;
+    use std::time::Duration;
+
+    fn three() -> Vec<Ran> {
+        let outcomes = [
+            Outcome::Pass(vec!["seed 1".to_owned()]),
+            Outcome::Skip("nothing is asked".to_owned()),
+            Outcome::Fail("it said \"none\"\nand printed".to_owned()),
+        ];
+        let ran = |(case, outcome)| Ran { case, outcome, took: Duration::from_millis(7) };
+        ALL.iter().zip(outcomes).map(ran).collect()
+    }
+
+    fn told(form: Form) -> String {
+        let all = three();
+        let lines: String = all.iter().enumerate().map(|(index, ran)| line(form, index + 1, ran)).collect();
+        head(form, "x.so", 3) + &lines + &foot(form, "x.so", &all)
+    }
+
+    #[test]
+    fn tap_is_tap() {
+        let rule = json!(ALL[2].rule);
+        let wanted = format!(
+            "TAP version 13\n1..3\nok 1 - table\n# seed 1\nok 2 - other-major # SKIP nothing is asked\n\
+             not ok 3 - newer-minor\n  ---\n  expected: {rule}\n  found: \"it said \\\"none\\\"\\nand printed\"\n  ...\n\
+             # 3 cases, 1 failed, 1 skipped\n"
+        );
+        assert_eq!(told(Form::Tap), wanted);
+    }
+
+    #[test]
+    fn json_is_one_object_and_says_whether_the_driver_conforms() {
+        let value: serde_json::Value = serde_json::from_str(&told(Form::Json)).expect("it is JSON");
+        assert_eq!(value["conforms"], false);
+        assert_eq!(value["cases"][2]["result"], "fail");
+        assert_eq!(value["cases"][0]["notes"][0], "seed 1");
+    }
+
+    #[test]
+    fn people_read_what_was_expected_beside_what_was_found() {
+        let text = told(Form::Words);
+        assert!(text.contains(&format!("BROKEN  newer-minor\n          rule:  {}\n", ALL[2].rule)), "{text}");
+        assert!(text.ends_with("1 of 3 rules are broken.\n"), "{text}");
+    }
+}

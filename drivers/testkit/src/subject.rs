@@ -59,6 +59,7 @@ pub struct Bench {
     pub cancelled: Arc<AtomicBool>,
     /// Printer or display.
     pub kind: Kind,
+    cuts: bool,
 }
 
 /// What became of a document, as the driver answered and as the line saw it.
@@ -106,7 +107,9 @@ impl Subject {
         let (fake, wire) = Fake::new(usb, Arc::clone(&cancelled));
         // The line itself is never cancelled: the scripted device answers in its place, and counts.
         let line = Line::over(Box::new(fake), Way::File("a script".to_owned()), Arc::default());
-        let mut bench = Bench { device, line, wire, heard, cancelled, kind: plugin.info.kind };
+        let mut bench = Bench { device, line, wire, heard, cancelled, kind: plugin.info.kind, cuts: false };
+        // Capabilities that are none are another case's to tell.
+        bench.cuts = bench.capabilities().is_ok_and(|able| able.cuts);
         if let Err(fault) = bench.reset(PLENTY)? {
             return Err(format!("`reset` failed on a device that is well: {fault}"));
         }
@@ -292,7 +295,10 @@ impl Bench {
     pub fn words(&self, words: &str) -> Vec<Op<'static>> {
         let words = words.to_owned();
         match self.kind {
-            Kind::Printer => vec![Op::Text(words.into()), Op::Newline, Op::Cut(driver_abi::Cut::Partial)],
+            Kind::Printer if self.cuts => {
+                vec![Op::Text(words.into()), Op::Newline, Op::Cut(driver_abi::Cut::Partial)]
+            }
+            Kind::Printer => vec![Op::Text(words.into()), Op::Newline],
             Kind::Display => vec![Op::Clear, Op::Line { line: 1, text: words.into() }],
         }
     }

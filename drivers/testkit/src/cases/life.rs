@@ -60,7 +60,7 @@ pub fn lives(subject: &Subject) -> Verdict {
 }
 
 fn same(what: &str, before: usize, after: usize) -> Result<(), String> {
-    if after > before {
+    if after != before {
         return Err(format!("{before} {what} were there before, {after} afterwards"));
     }
     Ok(())
