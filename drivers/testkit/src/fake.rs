@@ -20,6 +20,9 @@ pub const PORT_WELL: u8 = 0x18;
 /// Of one that is in error and out of paper.
 pub const PORT_PAPER_OUT: u8 = 0x30;
 
+/// IEEE 1284 device id: its length in two bytes, which count themselves, and its text.
+const DEVICE_ID: &[u8] = b"\0\x30MFG:Gatehouse;MDL:Script;CMD:NONE;CLS:PRINTER;";
+
 /// How a device takes what is written.
 #[derive(Clone, Copy, Debug)]
 pub enum Takes {
@@ -231,9 +234,8 @@ impl Transport for Fake {
                 return Err(self.no_answer(step));
             }
         };
-        let id = b"\0\x2aMFG:Gatehouse;MDL:Script;CMD:NONE;CLS:PRINTER";
         let answer: &[u8] = match (request.request_type, request.request) {
-            (0xa1, 0) => id,
+            (0xa1, 0) => DEVICE_ID,
             (0xa1, 1) => &port,
             _ => return Err(Fault::Io),
         };
@@ -275,4 +277,29 @@ fn answer(written: &[u8], paper: bool) -> Option<(Vec<u8>, bool)> {
         return Some((vec![if paper { 6 } else { 16 }], true));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_id_counts_its_own_bytes() {
+        assert_eq!(usize::from(DEVICE_ID[1]), DEVICE_ID.len());
+    }
+
+    #[test]
+    fn questions_of_common_printers_are_answered_by_whether_there_is_paper() {
+        let told = |question: &[u8], paper| answer(question, paper).map(|(bytes, _)| bytes);
+        // Epson's table of DLE EOT 4: bits 5 and 6 are the roll paper's end.
+        assert_eq!(told(b"Gate 7\n\x10\x04\x04", true), Some(vec![0x12]));
+        assert_eq!(told(b"\x10\x04\x04", false), Some(vec![0x7e]));
+        // GS ( H returns the job's characters when it is printed, and never without paper.
+        let asked = b"\x1d(H\x06\x00\x30\x30AB12";
+        assert_eq!(told(asked, true), Some(b"7\"AB12\0".to_vec()));
+        assert_eq!(told(asked, false), Some(Vec::new()));
+        assert_eq!(told(b"<RC10,10>Gate 7<p>", false), Some(vec![16]));
+        assert_eq!(told(b"~HS", false).map(|text| text[5]), Some(b'1'));
+        assert_eq!(told(b"Gate 7\n", true), None);
+    }
 }

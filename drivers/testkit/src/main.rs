@@ -92,15 +92,19 @@ fn all(cli: Cli, plugin: PathBuf) -> anyhow::Result<ExitCode> {
     let plugin = std::path::absolute(plugin)?;
     let plan = Plan { program, plugin, config: cli.config, seed: cli.seed, only: cli.only };
     let cases = if plan.only.is_empty() { ALL.len() } else { plan.only.len() };
-    let mut out = std::io::stdout();
-    write!(out, "{}", report::head(form, &name, cases))?;
+    say(&report::head(form, &name, cases));
     let mut number = 0;
     let told = runner::run(&plan, |ran| {
         number += 1;
-        // Whoever reads it may have gone; the exit code tells all the same.
-        let _ = write!(out, "{}", report::line(form, number, ran)).and_then(|()| out.flush());
+        say(&report::line(form, number, ran));
     })?;
-    write!(out, "{}", report::foot(form, &name, &told))?;
+    say(&report::foot(form, &name, &told));
     let failed = told.iter().any(|ran| matches!(ran.outcome, Outcome::Fail(_)));
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whoever reads it may have gone; the exit code tells all the same.
+fn say(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -43,7 +43,7 @@ pub fn foot(form: Form, plugin: &str, all: &[Ran]) -> String {
         Form::Words if failed == 0 => {
             format!("\nThis driver keeps the rules: {} kept, {skipped} not visible.\n", all.len() - skipped)
         }
-        Form::Words => format!("\n{failed} of {} rules are broken.\n", all.len()),
+        Form::Words => format!("\n{failed} of {} rules are broken, {skipped} not visible.\n", all.len()),
         Form::Tap => format!("# {} cases, {failed} failed, {skipped} skipped\n", all.len()),
         Form::Json => {
             let cases: Vec<_> = all.iter().map(case).collect();
@@ -133,8 +133,8 @@ mod tests {
     fn tap_is_tap() {
         let rule = json!(ALL[2].rule);
         let wanted = format!(
-            "TAP version 13\n1..3\nok 1 - table\n# seed 1\nok 2 - other-major # SKIP nothing is asked\n\
-             not ok 3 - newer-minor\n  ---\n  expected: {rule}\n  found: \"it said \\\"none\\\"\\nand printed\"\n  ...\n\
+            "TAP version 13\n1..3\nok 1 - table\n# seed 1\nok 2 - create # SKIP nothing is asked\n\
+             not ok 3 - other-major\n  ---\n  expected: {rule}\n  found: \"it said \\\"none\\\"\\nand printed\"\n  ...\n\
              # 3 cases, 1 failed, 1 skipped\n"
         );
         assert_eq!(told(Form::Tap), wanted);
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn people_read_what_was_expected_beside_what_was_found() {
         let text = told(Form::Words);
-        assert!(text.contains(&format!("BROKEN  newer-minor\n          rule:  {}\n", ALL[2].rule)), "{text}");
-        assert!(text.ends_with("1 of 3 rules are broken.\n"), "{text}");
+        assert!(text.contains(&format!("BROKEN  other-major\n          rule:  {}\n", ALL[2].rule)), "{text}");
+        assert!(text.ends_with("1 of 3 rules are broken, 1 not visible.\n"), "{text}");
     }
 }

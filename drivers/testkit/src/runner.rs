@@ -44,12 +44,18 @@ pub struct Plan {
 /// # Errors
 /// The system's, where no process can be started or no file written.
 pub fn run(plan: &Plan, mut each: impl FnMut(&Ran)) -> anyhow::Result<Vec<Ran>> {
-    let mut all = Vec::new();
+    let (mut all, mut broken) = (Vec::new(), None);
     for case in
         ALL.iter().filter(|case| plan.only.is_empty() || plan.only.iter().any(|name| name == case.name))
     {
         let began = Instant::now();
-        let outcome = run_one(plan, case)?;
+        let outcome = match broken {
+            Some(first) => Outcome::Skip(format!("{first} has to be well first")),
+            None => run_one(plan, case)?,
+        };
+        if case.first && matches!(outcome, Outcome::Fail(_)) {
+            broken = Some(case.name);
+        }
         let ran = Ran { case, outcome, took: began.elapsed() };
         each(&ran);
         all.push(ran);

@@ -33,6 +33,8 @@ pub struct Case {
     pub rule: &'static str,
     /// It is ended after so long.
     pub limit: Duration,
+    /// Where it fails, nothing that follows says anything.
+    pub first: bool,
     check: fn(&Subject) -> Verdict,
 }
 
@@ -49,17 +51,27 @@ impl Case {
 }
 
 const fn case(name: &'static str, limit_s: u64, rule: &'static str, check: fn(&Subject) -> Verdict) -> Case {
-    Case { name, rule, limit: Duration::from_secs(limit_s), check }
+    Case { name, rule, limit: Duration::from_secs(limit_s), first: false, check }
+}
+
+const fn first(case: Case) -> Case {
+    Case { first: true, ..case }
 }
 
 /// All of them, in the order they are run and told.
 pub static ALL: &[Case] = &[
-    case(
+    first(case(
         "table",
         20,
         "the file has the symbol ghd_driver_entry_v1, and its table magic, size, version, all eight functions, texts in UTF-8 and JSON",
         table::table,
-    ),
+    )),
+    first(case(
+        "create",
+        20,
+        "`create` takes the settings that were given: without a device nothing can be checked",
+        table::create,
+    )),
     case(
         "other-major",
         20,
