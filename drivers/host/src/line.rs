@@ -61,7 +61,12 @@ impl Line {
     /// # Errors
     /// A record that cannot be written.
     pub fn new(way: Way, cancelled: Arc<AtomicBool>, record: Option<&Path>) -> io::Result<Line> {
-        Ok(Line {
+        let record = record.map(Recorder::open).transpose()?;
+        Ok(Line { record, ..Line::closed(way, cancelled) })
+    }
+
+    fn closed(way: Way, cancelled: Arc<AtomicBool>) -> Line {
+        Line {
             way,
             transport: None,
             openings: 0,
@@ -71,8 +76,8 @@ impl Line {
             touched: false,
             torn: false,
             lost: None,
-            record: record.map(Recorder::open).transpose()?,
-        })
+            record: None,
+        }
     }
 
     /// A document begins.
@@ -89,6 +94,11 @@ impl Line {
     /// What is left of the call's time; without end where none was set.
     pub fn left(&self) -> Duration {
         self.until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// A line that is open already, over what the caller made: a scripted device.
+    pub fn over(transport: Box<dyn Transport>, way: Way, cancelled: Arc<AtomicBool>) -> Line {
+        Line { transport: Some(transport), ..Line::closed(way, cancelled) }
     }
 
     /// Opens the line if it is not. `true`: it is new, and what was believed of the device is void.

@@ -138,21 +138,7 @@ impl Plugin {
     /// As above.
     pub fn from_image(image: Image) -> Result<Plugin, LoadError> {
         let name = image.path.clone();
-        let refused = |error: libloading::Error| {
-            // The loader names our copy, which nobody knows.
-            let place = format!("{}: ", image.loadable().display());
-            let source =
-                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            LoadError::Library { path: name.clone(), reason: source.replace(&place, "") }
-        };
-        // SAFETY: loading runs the file's constructors: it is trusted as far as its digest is, and this process has
-        // nothing to lose but one peripheral.
-        let library = unsafe { libloading::Library::new(image.loadable()) }.map_err(refused)?;
-        // SAFETY: the symbol's type is the header's.
-        let entry = unsafe { library.get::<raw::EntryFn>(raw::ENTRY.as_bytes()) }
-            .map_err(|_| LoadError::NoEntry { path: name.clone() })?;
-        // SAFETY: the header: cheap, may be called by any thread.
-        let table = unsafe { entry(raw::ABI_MAJOR, raw::ABI_MINOR) };
+        let table = enter(&image, raw::ABI_MAJOR, raw::ABI_MINOR)?;
         if table.is_null() {
             return Err(LoadError::Refused { path: name });
         }
@@ -161,9 +147,47 @@ impl Plugin {
         let driver = unsafe { copy_table(table) }.map_err(wrong)?;
         // SAFETY: the driver's texts live as long as it is loaded, and it stays loaded.
         let info = unsafe { read_info(&driver, image.sha256.clone()) }.map_err(wrong)?;
-        std::mem::forget(library);
         Ok(Plugin { driver, info })
     }
+
+    /// The major version a file answers a host of this version with; `None`: it refuses it. For who checks drivers.
+    ///
+    /// # Errors
+    /// A file that cannot be loaded, or with another magic.
+    pub fn offer(path: &Path, major: u16, minor: u16) -> Result<Option<u16>, LoadError> {
+        let table = enter(&Image::take(path, None)?, major, minor)?;
+        if table.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: not null; these fields stand at the same place in every version.
+        let (magic, its) = unsafe { ((*table).magic, (*table).abi_major) };
+        if magic == raw::MAGIC {
+            return Ok(Some(its));
+        }
+        let path = path.display().to_string();
+        Err(LoadError::Table { path, field: "magic", reason: format!("found {magic:#010x}") })
+    }
+}
+
+/// Loads the file for good and asks its entry for a table.
+fn enter(image: &Image, major: u16, minor: u16) -> Result<*const raw::Driver, LoadError> {
+    let path = || image.path.clone();
+    let refused = |error: libloading::Error| {
+        // The loader names our copy, which nobody knows.
+        let place = format!("{}: ", image.loadable().display());
+        let source = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        LoadError::Library { path: path(), reason: source.replace(&place, "") }
+    };
+    // SAFETY: loading runs the file's constructors: it is trusted as far as its digest is, and this process has
+    // nothing to lose but one peripheral.
+    let library = unsafe { libloading::Library::new(image.loadable()) }.map_err(refused)?;
+    // SAFETY: the symbol's type is the header's.
+    let entry = unsafe { library.get::<raw::EntryFn>(raw::ENTRY.as_bytes()) }
+        .map_err(|_| LoadError::NoEntry { path: path() })?;
+    // SAFETY: the header: cheap, may be called by any thread.
+    let table = unsafe { entry(major, minor) };
+    std::mem::forget(library);
+    Ok(table)
 }
 
 type Wrong = (&'static str, String);
@@ -303,6 +327,18 @@ impl Device {
         serde_json::from_slice(&json).map_err(|_| Fault::Protocol)
     }
 
+    /// The same with no more room than this, and how much the driver says it needs: for who checks drivers.
+    ///
+    /// # Errors
+    /// The driver's fault.
+    pub fn capabilities_into(&mut self, room: &mut [u8]) -> Result<usize, Fault> {
+        let call = self.driver.capabilities.ok_or(Fault::Internal)?;
+        let mut n = 0;
+        // SAFETY: the room is as large as it says.
+        Fault::check(unsafe { call(self.dev, room.as_mut_ptr(), room.len(), &mut n) })?;
+        Ok(n)
+    }
+
     /// What the device says it is, JSON.
     ///
     /// # Errors
@@ -332,6 +368,41 @@ impl Device {
     /// Prints or shows a document.
     pub fn run(&mut self, line: &mut Line, ops: &[Op<'_>], timeout: Duration) -> RunResult {
         let raw_ops: Vec<raw::Op> = ops.iter().map(Op::to_raw).collect();
+        // SAFETY: the ops point into `ops`, lent for the call.
+        let (code, result) = unsafe { self.call_run(line, &raw_ops, timeout) };
+        let text = &result.text[..(result.text_len as usize).min(raw::RESULT_TEXT_MAX)];
+        RunResult {
+            done: Done::from_number(result.done),
+            fault: Fault::check(code).err(),
+            ops_done: result.ops_done.min(u32::try_from(ops.len()).unwrap_or(u32::MAX)),
+            status: Status(result.device_bits),
+            native_code: result.native_code,
+            text: String::from_utf8_lossy(text).into_owned(),
+        }
+    }
+
+    /// Hands over ops that may be none, each with its data, and gives the answer as it is: for who checks drivers.
+    pub fn run_raw(
+        &mut self,
+        line: &mut Line,
+        ops: &[(raw::Op, &[u8])],
+        timeout: Duration,
+    ) -> (i32, raw::RunResult) {
+        let bytes = |data: &[u8]| raw::Bytes { ptr: data.as_ptr(), len: data.len() };
+        let raw_ops: Vec<raw::Op> =
+            ops.iter().map(|(op, data)| raw::Op { data: bytes(data), ..*op }).collect();
+        // SAFETY: every op's data is a slice of the caller's, lent for the call.
+        unsafe { self.call_run(line, &raw_ops, timeout) }
+    }
+
+    /// # Safety
+    /// The ops' data are there.
+    unsafe fn call_run(
+        &mut self,
+        line: &mut Line,
+        ops: &[raw::Op],
+        timeout: Duration,
+    ) -> (i32, raw::RunResult) {
         let mut context = IoContext { line };
         let mut result = raw::RunResult {
             struct_size: size_of::<raw::RunResult>() as u32,
@@ -343,28 +414,13 @@ impl Device {
             text: [0; raw::RESULT_TEXT_MAX],
         };
         let code = match self.driver.run {
-            // SAFETY: as above; the ops point into `ops`, lent for the call.
+            // SAFETY: as above, and the caller's promise.
             Some(run) => unsafe {
-                run(
-                    self.dev,
-                    &io_table(&mut context),
-                    raw_ops.as_ptr(),
-                    raw_ops.len(),
-                    ms(timeout),
-                    &mut result,
-                )
+                run(self.dev, &io_table(&mut context), ops.as_ptr(), ops.len(), ms(timeout), &mut result)
             },
             None => Fault::Internal.number(),
         };
-        let text = &result.text[..(result.text_len as usize).min(raw::RESULT_TEXT_MAX)];
-        RunResult {
-            done: Done::from_number(result.done),
-            fault: Fault::check(code).err(),
-            ops_done: result.ops_done.min(u32::try_from(ops.len()).unwrap_or(u32::MAX)),
-            status: Status(result.device_bits),
-            native_code: result.native_code,
-            text: String::from_utf8_lossy(text).into_owned(),
-        }
+        (code, result)
     }
 
     /// The driver's own time. `None`: not until the next document.
