@@ -1,4 +1,5 @@
-//! A printer behind a TCP port of this machine, with a plan of faults. One thread; it ends when it is told to, or by
+//! A printer behind a TCP port of this machine, with a plan of faults. Connections that are let in wait for each other:
+//! the printer reads one at a time, in order. One thread; it ends when it is told to, or by
 //! itself after `LIFE_MAX`. The printer and its paper outlive the connections. Knows no printer's language.
 
 use crate::Machine;
@@ -227,10 +228,17 @@ impl Server {
             self.mind_the_paper(machine);
         }
         self.let_in(&mut state.connections)?;
+        let round = Round {
+            holds_ms: self.plan.holds_ms,
+            stopping: state.stopping,
+            until_paper_out: self.plan.paper_out_at.map_or(u64::MAX, |at| at.saturating_sub(self.bytes)),
+        };
+        // Jobs come one after the other: of those that are not frozen the first is read, and the others wait.
+        let mut reading = false;
         for open in &mut self.open {
-            let until_paper_out = self.plan.paper_out_at.map_or(u64::MAX, |at| at.saturating_sub(self.bytes));
-            let round = Round { holds_ms: self.plan.holds_ms, stopping: state.stopping, until_paper_out };
-            self.bytes += open.serve(machine, &mut state.connections[open.number], &round);
+            if open.frozen_since.is_some() || !std::mem::replace(&mut reading, true) {
+                self.bytes += open.serve(machine, &mut state.connections[open.number], &round);
+            }
         }
         machine.work(usize::MAX);
         let answers = machine.answers();
