@@ -72,8 +72,8 @@ impl Plan {
             refuses_ms: if rng.random_bool(0.2) { rng.random_range(1..=150) } else { 0 },
             paper_out_at: rng.random_bool(0.25).then(|| rng.random_range(0..document_bytes * 4)),
             refill_after_ms: rng.random_range(1..=400),
-            one_at_a_time: rng.random_bool(0.7),
-            holds_ms: rng.random_range(20..=400),
+            one_at_a_time: rng.random_bool(0.5),
+            holds_ms: rng.random_range(20..=200),
         }
     }
 

@@ -92,6 +92,11 @@ enum Act {
 pub struct ReceiptPrinter {
     model: Model,
     buffer: VecDeque<u8>,
+    /// Bytes ever taken and ever worked off: `worked + buffer.len() == taken`.
+    taken: u64,
+    worked: u64,
+    /// Where in what was taken a line was cut.
+    cuts_of_line: VecDeque<u64>,
     /// A real-time command as far as it came in.
     real_time: RealTime,
     /// The command it is in.
@@ -123,6 +128,9 @@ impl ReceiptPrinter {
     pub fn new(model: Model) -> ReceiptPrinter {
         ReceiptPrinter {
             buffer: VecDeque::new(),
+            taken: 0,
+            worked: 0,
+            cuts_of_line: VecDeque::new(),
             real_time: RealTime::default(),
             pending: Vec::new(),
             head: Head::new(model.width_dots),
@@ -206,9 +214,7 @@ impl ReceiptPrinter {
 
     /// Switched off and on: buffer, command and settings are gone; the paper is not.
     pub fn power_cycle(&mut self) {
-        self.buffer.clear();
-        self.pending.clear();
-        self.acts.clear();
+        self.clear_buffers();
         self.head = Head::new(self.model.width_dots);
         self.real_time = RealTime::default();
         self.out.clear();
@@ -231,6 +237,7 @@ impl ReceiptPrinter {
             return false;
         }
         self.buffer.push_back(byte);
+        self.taken += 1;
         if let Some(command) = self.real_time.take(byte) {
             self.obey_real_time(&command);
         }
@@ -325,7 +332,12 @@ impl Machine for ReceiptPrinter {
             if !self.acts.is_empty() || !self.is_online() {
                 break;
             }
+            while self.cuts_of_line.front() == Some(&self.worked) {
+                self.cuts_of_line.pop_front();
+                self.pending.clear();
+            }
             let Some(byte) = self.buffer.pop_front() else { break };
+            self.worked += 1;
             self.pending.push(byte);
             self.interpret();
         }
@@ -360,8 +372,9 @@ impl Machine for ReceiptPrinter {
 
     fn line_lost(&mut self) {
         self.real_time = RealTime::default();
-        if self.model.forgets_command {
-            self.pending.clear();
+        // What is in the buffer is still printed; the command its end is in is not waited for.
+        if self.model.forgets_command && self.cuts_of_line.back() != Some(&self.taken) {
+            self.cuts_of_line.push_back(self.taken);
         }
     }
 }

@@ -100,8 +100,10 @@ impl ReceiptPrinter {
         self.state_changed();
     }
 
-    fn clear_buffers(&mut self) {
+    pub(super) fn clear_buffers(&mut self) {
         self.buffer.clear();
+        self.worked = self.taken;
+        self.cuts_of_line.clear();
         self.pending.clear();
         self.acts.clear();
         self.head.drop_line();

@@ -273,5 +273,11 @@ fn half_a_picture_swallows_what_comes_on_the_next_line_unless_it_is_forgotten() 
         printer.line_lost();
         printer.feed(b"\x1b@Gate 8\n");
         assert_eq!(printer.paper().text(), text);
+        // The same while all of it is still in the buffer.
+        let mut printer = ReceiptPrinter::new(Model { forgets_command, ..Model::default() });
+        printer.take(b"\x1dv0\x00\x48\x00\xff\x00\xff\xff");
+        printer.line_lost();
+        printer.feed(b"\x1b@Gate 8\n");
+        assert_eq!(printer.paper().text(), text);
     }
 }
