@@ -265,6 +265,10 @@ impl Machine for FglPrinter {
         self.out.push(says::PAPER_OUT);
     }
 
+    fn is_out_of_paper(&self) -> bool {
+        self.paper_out
+    }
+
     fn refill(&mut self) {
         if self.paper_out {
             self.out.push(says::LOADED);

@@ -28,6 +28,11 @@ pub trait Machine: Send {
     /// The paper ends here. A display has none.
     fn paper_out(&mut self) {}
 
+    /// Does it wait for paper?
+    fn is_out_of_paper(&self) -> bool {
+        false
+    }
+
     /// New paper, the cover closed, everything put right that a person can.
     fn refill(&mut self) {}
 

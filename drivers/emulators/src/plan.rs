@@ -16,7 +16,7 @@ pub struct Plan {
     pub refuses_ms: u64,
     /// After so many bytes in all the paper ends.
     pub paper_out_at: Option<u64>,
-    /// Somebody brings new paper after so long.
+    /// Whenever the paper has ended somebody brings new paper after so long.
     pub refill_after_ms: u64,
     /// While there is a connection another is closed at once.
     pub one_at_a_time: bool,

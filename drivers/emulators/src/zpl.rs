@@ -277,6 +277,10 @@ impl Machine for ZplPrinter {
         self.paper_out = true;
     }
 
+    fn is_out_of_paper(&self) -> bool {
+        self.paper_out
+    }
+
     fn refill(&mut self) {
         (self.paper_out, self.paused, self.head_up, self.ribbon_out) = (false, false, false, false);
     }

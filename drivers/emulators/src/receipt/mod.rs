@@ -358,6 +358,10 @@ impl Machine for ReceiptPrinter {
         self.end_of_paper();
     }
 
+    fn is_out_of_paper(&self) -> bool {
+        self.paper_out
+    }
+
     fn refill(&mut self) {
         if self.paper_out {
             self.paper.end_of_roll();

@@ -281,3 +281,43 @@ fn half_a_picture_swallows_what_comes_on_the_next_line_unless_it_is_forgotten() 
         assert_eq!(printer.paper().text(), text);
     }
 }
+
+/// A receipt as python-escpos 3.1 writes it: `Dummy(profile="TM-T88III")`, text in four code pages, a QR code, two
+/// barcodes, a diagonal as a raster and as columns, the drawer, a cut.
+#[test]
+fn a_receipt_of_another_encoder_is_read_whole() {
+    let mut printer = printer();
+    printer.feed(include_bytes!("../../tests/data/python-escpos-3.1-receipt.bin"));
+    assert_eq!(printer.errors(), &[] as &[String]);
+    let text = printer.paper().text();
+    let expected = "                  Gate 7
+Zürich 5 € ?sz Да
+[QR TICKET-0001-ABCDEF]
+[EAN13 4006381333931]
+[CODE128 GATE7]
+[picture 64 x 40]
+[picture 64 x 24]
+[picture 64 x 24]
+
+
+
+
+
+
+
+
+---8<--- Full
+";
+    assert_eq!(text, expected);
+    let piece = &printer.paper().pieces()[0];
+    let grey = printer.paper().grey(piece);
+    let black =
+        |left: usize, top: usize| (0..40).all(|at| grey.pixels[(top + at) * grey.width + left + at] == 0);
+    // What is not text begins in the middle: the raster below the codes, the columns below the raster.
+    let top = |marks: usize| -> usize {
+        piece.printed[..marks].iter().map(|printed| printed.height_dots as usize).sum()
+    };
+    assert!(black((576 - 64) / 2, top(5)));
+    assert!(black((576 - 64) / 2, top(6)));
+    assert_eq!(printer.kicks(), [Kick { pin: 0, on_ms: 100 }]);
+}

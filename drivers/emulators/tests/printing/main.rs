@@ -137,6 +137,7 @@ fn run(seed: u64, driver: Driver) -> Told {
         buffer_bytes: [64, 512, 4_096][rng.random_range(0..3)],
         process_ids: rng.random_bool(0.8),
         forgets_command: rng.random_bool(0.5),
+        roll_dots: rng.random_bool(0.3).then(|| rng.random_range(600..4_000)),
         ..Model::default()
     };
     let mut story = format!("seed {seed}, {config}\n{plan:#?}\n{model:?}\n");
