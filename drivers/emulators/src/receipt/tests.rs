@@ -321,3 +321,14 @@ Zürich 5 € ?sz Да
     assert!(black((576 - 64) / 2, top(6)));
     assert_eq!(printer.kicks(), [Kick { pin: 0, on_ms: 100 }]);
 }
+
+#[test]
+fn a_question_in_turn_shows_whether_it_is_in_the_middle_of_a_picture_and_blanks_lead_out_of_it() {
+    let mut printer = printer();
+    printer.feed(b"\x1dv0\x00\x02\x00\x08\x00\xff\xff");
+    printer.line_lost();
+    // In real time it answers as if nothing were wrong; in turn it does not: the question became dots.
+    assert_eq!(answered(&mut printer, b"\x10\x04\x01\x1dr\x01"), [0x12]);
+    printer.feed(&[0; 16]);
+    assert_eq!(answered(&mut printer, b"\x1dr\x01"), [0x00]);
+}

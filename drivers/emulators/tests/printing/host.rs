@@ -3,8 +3,8 @@
 use driver_frames::{FromHost, Op, Report, Start, ToHost, Way, read_frame, write_frame};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 /// A host gets so long beyond the time it was given for a document.
 const GRACE: Duration = Duration::from_secs(20);
@@ -53,12 +53,27 @@ impl Host {
 
     /// Prints a document: its final report.
     pub fn run(&mut self, ops: Vec<Op<'static>>, timeout_ms: u32) -> Result<Report, String> {
+        let id = self.ask(ops, timeout_ms)?;
+        self.report(id, Duration::from_millis(timeout_ms.into()) + GRACE)
+    }
+
+    /// Begins to print a document and is killed after a while: its report, if it came before.
+    pub fn run_and_kill(mut self, ops: Vec<Op<'static>>, timeout_ms: u32, after: Duration) -> Option<Report> {
+        let id = self.ask(ops, timeout_ms).ok()?;
+        self.report(id, after).ok()
+    }
+
+    fn ask(&mut self, ops: Vec<Op<'static>>, timeout_ms: u32) -> Result<u64, String> {
         let id = self.next_id;
         self.next_id += 1;
         self.tell(&ToHost::Run { id, ops, timeout_ms })?;
-        let wait = Duration::from_millis(timeout_ms.into()) + GRACE;
+        Ok(id)
+    }
+
+    fn report(&self, id: u64, wait: Duration) -> Result<Report, String> {
+        let until = Instant::now() + wait;
         loop {
-            match self.hear(wait)? {
+            match self.hear(until.saturating_duration_since(Instant::now()))? {
                 FromHost::Ran { id: of, report } if of == id => return Ok(report),
                 FromHost::Link { .. } | FromHost::Changed { .. } => {}
                 other => return Err(format!("instead of a report: {other:?}")),
@@ -70,17 +85,17 @@ impl Host {
         write_frame(&mut self.input, message).map_err(|error| format!("the host cannot be told: {error}"))
     }
 
-    /// The next message that is no sign of life and no log line. Signs of life do not prolong the wait for ever: each
-    /// comes a second after the last, and there are as many as the wait has seconds.
+    /// The next message that is no sign of life and no log line.
     fn hear(&self, wait: Duration) -> Result<FromHost, String> {
-        for _ in 0..=wait.as_secs() * 2 {
-            match self.heard.recv_timeout(wait) {
+        let until = Instant::now() + wait;
+        loop {
+            match self.heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(FromHost::Beat { .. } | FromHost::Log { .. } | FromHost::Hello { .. }) => {}
                 Ok(message) => return Ok(message),
-                Err(_) => return Err("the host ended, or is silent".to_owned()),
+                Err(RecvTimeoutError::Timeout) => return Err("the host does not answer in time".to_owned()),
+                Err(RecvTimeoutError::Disconnected) => return Err("the host ended".to_owned()),
             }
         }
-        Err("the host lives and does not answer".to_owned())
     }
 }
 

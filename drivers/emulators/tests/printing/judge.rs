@@ -4,8 +4,9 @@
 //! - reported None: nothing of it is on the paper;
 //! - a ticket's line is on the paper at most once, whatever was reported, and all of them on one piece;
 //! - Confirmed: all of it is on the paper, once, in order;
-//! - Sent: the same, except where the printer lost bytes after it had taken them: it closed, froze or refused this
-//!   ticket's connection, or an earlier loss left it in the middle of a command that swallows what follows;
+//! - Sent: the same, except where bytes were lost after they had left: the printer closed, froze or refused this
+//!   ticket's connection or its host was killed, or one of these left the printer in the middle of a command that
+//!   swallows what follows;
 //! - Unknown: anything but twice;
 //! - without a device's proof (`Proof::None`) Confirmed is worth no more than Sent.
 

@@ -12,7 +12,7 @@ use device_emulators::network::{Connection, NetworkPrinter, Over};
 use device_emulators::plan::Plan;
 use device_emulators::receipt::{Grey, Mark as Printed, Model, Paper, Piece, ReceiptPrinter};
 use driver_abi::{Cut, Style};
-use driver_frames::{Done, Op, Report};
+use driver_frames::{Done, Op, Report, Status};
 use host::Host;
 use judge::{Attempt, Mark, Proof, judge, marks_of_text};
 use rand::rngs::StdRng;
@@ -29,6 +29,8 @@ const AT_ONCE: usize = 16;
 const LINES: u32 = 6;
 /// A ticket gets so long.
 const TIMEOUT_MS: u32 = 700;
+/// Of so many tickets the host is killed while it prints them.
+const KILLED: f64 = 0.08;
 /// Of what a printer did not understand so much is told.
 const ERRORS_TOLD_MAX: usize = 20;
 /// A ticket that is reported None is tried so often, so far apart.
@@ -143,27 +145,30 @@ fn run(seed: u64, driver: Driver) -> Told {
     let mut story = format!("seed {seed}, {config}\n{plan:#?}\n{model:?}\n");
     let tickets = rng.random_range(3..=6);
     let printer = NetworkPrinter::start(ReceiptPrinter::new(model.clone()), plan).unwrap();
-    let mut tried = Vec::new();
     let mut findings = Vec::new();
-    let started = Host::start(driver.name, config, &printer.address().to_string());
-    match started {
-        Ok(mut host) => {
-            for ticket in 1..=tickets {
-                if let Err(error) = print_ticket(&mut host, &printer, ticket, &mut tried) {
-                    findings.push(format!("ticket {ticket} has no final report: {error}"));
-                    break;
-                }
-            }
+    let mut stage = Stage { driver, config, printer: &printer, host: None, tried: Vec::new() };
+    for ticket in 1..=tickets {
+        let kill_after = rng.random_bool(KILLED).then(|| Duration::from_millis(rng.random_range(0..30)));
+        if let Err(error) = stage.print_ticket(ticket, kill_after) {
+            findings.push(format!("ticket {ticket} has no final report: {error}"));
+            break;
         }
-        Err(error) => findings.push(error),
     }
+    let tried = std::mem::take(&mut stage.tried);
+    drop(stage);
     let (printer, connections) = printer.finish();
-    let attempts: Vec<Attempt> =
-        tried.iter().map(|tried| tried.judged(&connections, model.forgets_command)).collect();
+    let broken = |at: usize| tried[at].is_broken(&connections);
+    let attempts: Vec<Attempt> = (0..tried.len())
+        .map(|at| Attempt {
+            ticket: tried[at].ticket,
+            attempt: tried[at].attempt,
+            done: tried[at].report.done,
+            lost: broken(at) || (!model.forgets_command && (0..at).any(broken)),
+        })
+        .collect();
     let marks = marks_of_paper(printer.paper());
     findings.extend(judge(&attempts, &marks, LINES, driver.proof));
-    let lossy = connections.iter().any(|connection| connection.over.is_some_and(Over::loses));
-    if driver.proof == Proof::OfDevice && !lossy {
+    if driver.proof == Proof::OfDevice && !(0..tried.len()).any(broken) {
         // On a line that lost nothing there is nothing to misunderstand; a printer without process IDs may be asked.
         let errors = printer.errors().iter().filter(|error| !error.contains("knows no process IDs"));
         findings.extend(errors.map(|error| format!("the printer did not understand: {error}")));
@@ -171,8 +176,12 @@ fn run(seed: u64, driver: Driver) -> Told {
     for tried in &tried {
         let _ = writeln!(
             story,
-            "{}.{} on connections {:?}: {:?}",
-            tried.ticket, tried.attempt, tried.connections, tried.report
+            "{}.{}{} on connections {:?}: {:?}",
+            tried.ticket,
+            tried.attempt,
+            if tried.killed { ", host killed," } else { "" },
+            tried.connections,
+            tried.report
         );
     }
     for (number, connection) in connections.iter().enumerate() {
@@ -190,37 +199,71 @@ struct Tried {
     ticket: u32,
     attempt: u32,
     report: Report,
+    killed: bool,
     connections: std::ops::Range<usize>,
 }
 
 impl Tried {
-    fn judged(&self, connections: &[Connection], forgets_command: bool) -> Attempt {
-        let loses = |connection: &Connection| connection.over.is_some_and(Over::loses);
-        let own = connections[self.connections.clone()].iter().any(loses);
-        let earlier = !forgets_command && connections[..self.connections.start].iter().any(loses);
-        Attempt { ticket: self.ticket, attempt: self.attempt, done: self.report.done, lost: own || earlier }
+    /// May what was sent have been lost on its way, or have ended in the middle of a command?
+    fn is_broken(&self, connections: &[Connection]) -> bool {
+        let own = &connections[self.connections.clone()];
+        self.killed || own.iter().any(|connection| connection.over.is_some_and(Over::loses))
     }
 }
 
-/// The only policy that is allowed: again after None, never otherwise.
-fn print_ticket(
-    host: &mut Host,
-    printer: &NetworkPrinter<ReceiptPrinter>,
-    ticket: u32,
-    tried: &mut Vec<Tried>,
-) -> Result<(), String> {
-    for attempt in 1..=ATTEMPTS_MAX {
-        let before = printer.connected();
-        let report = host.run(document(ticket, attempt), TIMEOUT_MS)?;
-        let connections = before..printer.connected();
-        let again = report.done == Done::None;
-        tried.push(Tried { ticket, attempt, report, connections });
-        if !again {
-            break;
+/// What one schedule is played with.
+struct Stage<'a> {
+    driver: Driver,
+    config: &'a str,
+    printer: &'a NetworkPrinter<ReceiptPrinter>,
+    /// Started when it is needed: a supervisor starts it anew when it died.
+    host: Option<Host>,
+    tried: Vec<Tried>,
+}
+
+impl Stage<'_> {
+    /// The only policy that is allowed: again after None, never otherwise. A host that died without a report says
+    /// what a supervisor then says: Unknown.
+    fn print_ticket(&mut self, ticket: u32, kill_after: Option<Duration>) -> Result<(), String> {
+        for attempt in 1..=ATTEMPTS_MAX {
+            let before = self.printer.connected();
+            let mut host = match self.host.take() {
+                Some(host) => host,
+                None => Host::start(self.driver.name, self.config, &self.printer.address().to_string())?,
+            };
+            let document = document(ticket, attempt);
+            let killed = kill_after.is_some();
+            let report = match kill_after {
+                Some(after) => host.run_and_kill(document, TIMEOUT_MS, after).unwrap_or_else(died),
+                None => {
+                    let report = host.run(document, TIMEOUT_MS)?;
+                    self.host = Some(host);
+                    report
+                }
+            };
+            let again = report.done == Done::None;
+            let connections = before..self.printer.connected();
+            self.tried.push(Tried { ticket, attempt, report, killed, connections });
+            if !again {
+                break;
+            }
+            std::thread::sleep(BACK_OFF);
         }
-        std::thread::sleep(BACK_OFF);
+        Ok(())
     }
-    Ok(())
+}
+
+fn died() -> Report {
+    Report {
+        done: Done::Unknown,
+        fault: None,
+        ops_done: 0,
+        bytes_sent: 0,
+        status: Status::UNKNOWN,
+        native_code: 0,
+        text: "the host died".to_owned(),
+        took_ms: 0,
+    }
 }
 
 /// Lines that name their ticket, attempt and place, a code that does too, and a cut.
