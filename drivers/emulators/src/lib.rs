@@ -16,8 +16,8 @@ pub trait Machine: Send {
     /// Takes from the front of these bytes what it has room for, and says how many that were.
     fn take(&mut self, bytes: &[u8]) -> usize;
 
-    /// Works off at most so many of the bytes it took.
-    fn work(&mut self, bytes_max: usize);
+    /// Works off what it took, as far as it is able to.
+    fn work(&mut self);
 
     /// Does it hold bytes it is able to work off now?
     fn is_busy(&self) -> bool;

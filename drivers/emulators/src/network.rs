@@ -78,7 +78,6 @@ struct State<M> {
     /// Whole rounds of the server.
     ticks: u64,
     stopping: bool,
-    ended: bool,
 }
 
 // === impl NetworkPrinter ===
@@ -93,22 +92,13 @@ impl<M: Machine + 'static> NetworkPrinter<M> {
         bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
         let address = SocketAddr::try_from(rustix::net::getsockname(&socket)?)
             .map_err(|_| io::Error::other("a socket without an address"))?;
-        let state = State {
-            machine: Some(machine),
-            connections: Vec::new(),
-            ticks: 0,
-            stopping: false,
-            ended: false,
-        };
+        let state = State { machine: Some(machine), connections: Vec::new(), ticks: 0, stopping: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), ticked: Condvar::new() });
         let mut server = Server::new(socket, plan);
         server.open_door()?;
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("printer".to_owned()).spawn(move || {
-            // What keeps it from serving is seen as a printer that is not there.
-            let _ = server.serve(&for_thread);
-            for_thread.state.lock().ended = true;
-            for_thread.ticked.notify_all();
+            server.serve(&for_thread).expect("sockets of this machine work");
         })?;
         Ok(NetworkPrinter { address, shared, thread: Some(thread) })
     }
@@ -128,8 +118,8 @@ impl<M: Machine + 'static> NetworkPrinter<M> {
         let mut state = self.shared.state.lock();
         // The round under way may be past the door already; the one after it is not.
         let until = state.ticks + 2;
-        while state.ticks < until && !state.ended {
-            self.shared.ticked.wait_for(&mut state, FINISH_MAX);
+        while state.ticks < until && self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            self.shared.ticked.wait_for(&mut state, TICK * 100);
         }
         state.connections.len()
     }
@@ -145,8 +135,11 @@ impl<M: Machine + 'static> NetworkPrinter<M> {
 
     fn stop(&mut self) {
         self.shared.state.lock().stopping = true;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let Some(thread) = self.thread.take() else { return };
+        if let Err(panic) = thread.join()
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
         }
     }
 }
@@ -240,7 +233,7 @@ impl Server {
                 self.bytes += open.serve(machine, &mut state.connections[open.number], &round);
             }
         }
-        machine.work(usize::MAX);
+        machine.work();
         let answers = machine.answers();
         if let Some(open) = self.open.iter_mut().find(|open| open.frozen_since.is_none()) {
             open.answer(&answers);

@@ -66,8 +66,11 @@ impl Drop for Plug {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         let _ = std::fs::remove_file(&self.path);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let Some(thread) = self.thread.take() else { return };
+        if let Err(panic) = thread.join()
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
         }
     }
 }
@@ -86,7 +89,7 @@ fn serve<M: Machine>(mut near: File, machine: &Mutex<M>, stop: &AtomicBool) {
             let mut machine = machine.lock();
             let taken = machine.take(&held);
             held.drain(..taken);
-            machine.work(usize::MAX);
+            machine.work();
             machine.answers()
         };
         // A line nobody listens to loses what is said.

@@ -253,8 +253,8 @@ impl Machine for ZplPrinter {
         taken
     }
 
-    fn work(&mut self, bytes_max: usize) {
-        for _ in 0..bytes_max {
+    fn work(&mut self) {
+        loop {
             self.print();
             if !self.waiting.is_empty() {
                 break;
@@ -292,7 +292,7 @@ mod tests {
 
     fn fed(printer: &mut ZplPrinter, bytes: &[u8]) -> String {
         assert_eq!(printer.take(bytes), bytes.len());
-        printer.work(usize::MAX);
+        printer.work();
         String::from_utf8(printer.answers()).unwrap()
     }
 
@@ -327,7 +327,7 @@ mod tests {
         assert!(busy.contains("030,1,0,"), "{busy:?}");
         assert!(busy.contains("000,0,1,0,0,2,6,0,00000003,"), "{busy:?}");
         printer.refill();
-        printer.work(usize::MAX);
+        printer.work();
         assert_eq!(printer.labels().len(), 3);
     }
 

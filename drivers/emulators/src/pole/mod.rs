@@ -153,7 +153,7 @@ impl Machine for Pole {
         bytes.len()
     }
 
-    fn work(&mut self, _bytes_max: usize) {}
+    fn work(&mut self) {}
 
     fn is_busy(&self) -> bool {
         false

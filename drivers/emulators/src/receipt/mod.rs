@@ -183,7 +183,7 @@ impl ReceiptPrinter {
         loop {
             let taken = self.take(rest);
             rest = &rest[taken..];
-            self.work(usize::MAX);
+            self.work();
             if taken == 0 || rest.is_empty() {
                 return rest;
             }
@@ -326,8 +326,8 @@ impl Machine for ReceiptPrinter {
         bytes.iter().take_while(|byte| self.take_one(**byte)).count()
     }
 
-    fn work(&mut self, bytes_max: usize) {
-        for _ in 0..bytes_max {
+    fn work(&mut self) {
+        loop {
             self.act();
             if !self.acts.is_empty() || !self.is_online() {
                 break;

@@ -180,7 +180,7 @@ fn the_end_of_the_paper_stops_everything_but_real_time() {
     assert_eq!(answered(&mut printer, b"\x10\x04\x04\x10\x04\x02"), [0x7e, 0x32]);
     assert_eq!(printer.paper().text(), "");
     printer.refill();
-    printer.work(usize::MAX);
+    printer.work();
     assert_eq!(printer.answers(), b"\x10\x00\x00\x00\x00\x37\x22AB12\x00");
     assert_eq!(printer.paper().text(), "[end of roll]\nGate 7\n");
 }
@@ -196,7 +196,7 @@ fn a_full_buffer_takes_nothing_but_real_time() {
     assert_eq!(printer.answers(), [0x16]);
     assert_eq!(printer.feed(b"GHIJ\n"), b"GHIJ\n");
     printer.set_cover(false);
-    printer.work(usize::MAX);
+    printer.work();
     assert_eq!(printer.answers(), [0x11]);
     assert!(printer.feed(b"GHIJ\n").is_empty());
     assert_eq!(printer.paper().text(), "0123456789abcdefGHIJ\n");
@@ -212,7 +212,7 @@ fn a_picture_goes_on_where_the_roll_ended() {
     printer.feed(&rows);
     assert_eq!(answered(&mut printer, b"\x10\x04\x04"), [0x7e]);
     printer.refill();
-    printer.work(usize::MAX);
+    printer.work();
     let pictures: Vec<&[u8]> = printer
         .paper()
         .current()
@@ -261,7 +261,7 @@ fn the_drawer_opens_in_turn_and_in_real_time() {
     printer.feed(b"\x10\x14\x01\x01\x02");
     assert_eq!(printer.kicks(), [Kick { pin: 1, on_ms: 200 }]);
     printer.refill();
-    printer.work(usize::MAX);
+    printer.work();
     assert_eq!(printer.kicks()[1], Kick { pin: 0, on_ms: 100 });
 }
 
