@@ -1,6 +1,6 @@
 //! A printer behind a TCP port of this machine, with a plan of faults. Connections that are let in wait for each other:
-//! the printer reads one at a time, in order. One thread; it ends when it is told to, or by
-//! itself after `LIFE_MAX`. The printer and its paper outlive the connections. Knows no printer's language.
+//! the printer reads one at a time, in order. One thread; it ends when it is told to, or by itself after `LIFE_MAX`.
+//! The printer and its paper outlive the connections. Knows no printer's language.
 
 use crate::Machine;
 use crate::plan::{Answers, Behaviour, End, Plan};
