@@ -226,6 +226,18 @@ proptest! {
     }
 
     #[test]
+    fn no_file_breaks_the_reader_of_pictures(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let raster = rasterise(&Op::Text("logo".into()), Style::default(), 576).unwrap();
+        let mut file = png(&raster, 203).unwrap();
+        let at = at.index(file.len());
+        file[at] = byte;
+        if cut {
+            file.truncate(at);
+        }
+        let _ = logo(&file, 20, 20);
+    }
+
+    #[test]
     fn no_document_breaks_a_display(ops in prop::collection::vec(any_op(), 0..24), columns in any::<u16>(), lines in 0..4_u8) {
         let mut screen = Screen::new(columns, lines);
         for op in &ops {
