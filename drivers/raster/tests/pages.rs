@@ -54,6 +54,8 @@ fn arabic_letters_are_joined() {
     // U+FE91 and U+FE90: beh at the beginning and at the end of a word.
     assert_eq!(text("بب"), text("\u{fe91}\u{fe90}"));
     assert_ne!(text("بب").dots, text("\u{fe8f}\u{fe8f}").dots);
+    assert_eq!(text("لا"), text("\u{fefb}"), "lam and alef are one");
+    assert_eq!(text("الله").width, 4 * 12, "a word stays as long as its letters");
 }
 
 #[test]
