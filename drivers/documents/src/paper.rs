@@ -293,7 +293,7 @@ fn bears(symbology: Symbology, data: &str) -> bool {
         Symbology::Code39 => data
             .bytes()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-. $/+%".contains(&byte)),
-        Symbology::Itf => digits && length % 2 == 0,
+        Symbology::Itf => digits && length.is_multiple_of(2),
     };
     well && (1..=driver_raster::BARCODE_CHARS_MAX).contains(&length)
 }

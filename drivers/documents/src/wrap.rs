@@ -3,9 +3,15 @@
 use driver_abi::Align;
 use unicode_width::UnicodeWidthChar;
 
-/// Columns a text takes: two for a wide character, none for a mark.
+/// Columns a text takes: two for a wide character, none for a mark, one for lam and alef, which are written as one.
 pub fn width(text: &str) -> usize {
-    text.chars().map(|character| character.width().unwrap_or(0)).sum()
+    let mut before = ' ';
+    let column = |character: char| {
+        let joined = before == 'ل' && matches!(character, 'آ' | 'أ' | 'إ' | 'ا');
+        before = character;
+        if joined { 0 } else { character.width().unwrap_or(0) }
+    };
+    text.chars().map(column).sum()
 }
 
 /// Lines of at most `columns`, broken between words where that is possible, at most `lines_max` of them; the last ends
@@ -115,6 +121,7 @@ mod tests {
         assert_eq!(shares(42, &[1, 1]), [21, 20]);
         assert_eq!(shares(32, &[3, 1]), [24, 7]);
         assert_eq!(shares(2, &[1, 1, 1]), [1, 1, 1]);
+        assert_eq!((width("سلام"), width("東a")), (3, 3));
         assert_eq!(pad("12", 5, Align::Right), "   12");
         assert_eq!(pad("12", 5, Align::Middle), " 12  ");
     }

@@ -241,6 +241,10 @@ fn a_file_that_is_no_toml_or_no_template_is_told_so() {
         mistakes(placed),
         "line 3: element 2: x and y are missing: on a ticket every element has its place"
     );
+    assert!(
+        mistakes(&format!("elements = {}", "[".repeat(60_000))).starts_with("line 1: "),
+        "no stack is lost"
+    );
     assert!(mistakes(&"#".repeat(70_000)).contains("at most 65536 bytes"));
 }
 

@@ -51,7 +51,14 @@ impl Size {
     fn sources(self, n: usize) -> (usize, usize) {
         match self {
             Size::Small => (n, n),
-            Size::Usual => (n / 3 * 2 + usize::from(n % 3 > 1), n / 3 * 2 + usize::from(n % 3 > 0)),
+            Size::Usual => {
+                let pair = n / 3 * 2;
+                match n % 3 {
+                    0 => (pair, pair),
+                    1 => (pair, pair + 1),
+                    _ => (pair + 1, pair + 1),
+                }
+            }
         }
     }
 }

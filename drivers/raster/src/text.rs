@@ -6,6 +6,7 @@
 
 use crate::Raster;
 use crate::font::{self, Size};
+use ar_reshaper::prelude::LigatureNames;
 use ar_reshaper::{ArabicReshaper, ReshaperConfig};
 use driver_abi::Style;
 use unicode_bidi::{BidiInfo, Level};
@@ -93,7 +94,10 @@ fn cells(text: &str) -> Vec<Cell> {
 
 /// Arabic letters in the form their neighbours ask for. Vowel signs stay: a name may need them.
 fn join(text: &str) -> String {
-    let reshaper = ArabicReshaper::new(ReshaperConfig { delete_harakat: false, ..ReshaperConfig::default() });
+    let mut config = ReshaperConfig { delete_harakat: false, ..ReshaperConfig::default() };
+    // Four letters in one cell are no word any more. Lam and alef are joined: everybody writes them so.
+    config.update_ligature(LigatureNames::ARABIC_LIGATURE_ALLAH, false);
+    let reshaper = ArabicReshaper::new(config);
     if reshaper.need_reshape(text) { reshaper.reshape(text) } else { text.to_owned() }
 }
 

@@ -54,6 +54,8 @@ fn arabic_letters_are_joined() {
     // U+FE91 and U+FE90: beh at the beginning and at the end of a word.
     assert_eq!(text("بب"), text("\u{fe91}\u{fe90}"));
     assert_ne!(text("بب").dots, text("\u{fe8f}\u{fe8f}").dots);
+    assert_eq!(text("لا"), text("\u{fefb}"), "lam and alef are one");
+    assert_eq!(text("الله").width, 4 * 12, "a word stays as long as its letters");
 }
 
 #[test]
@@ -223,6 +225,18 @@ proptest! {
         let page = Page::draw(&ops, Paper { dots, rows, dpi: 203 });
         prop_assert!(page.raster.rows() <= driver_raster::PAGE_ROWS_MAX);
         prop_assert!(!png(&page.raster, 203).unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_file_breaks_the_reader_of_pictures(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let raster = rasterise(&Op::Text("logo".into()), Style::default(), 576).unwrap();
+        let mut file = png(&raster, 203).unwrap();
+        let at = at.index(file.len());
+        file[at] = byte;
+        if cut {
+            file.truncate(at);
+        }
+        let _ = logo(&file, 20, 20);
     }
 
     #[test]
