@@ -43,6 +43,12 @@ pub struct Peripherals {
     housekeeping: Option<(SyncSender<()>, JoinHandle<()>)>,
 }
 
+/// Callers' threads share it.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Peripherals>();
+};
+
 /// A peripheral, here or at a station.
 struct Running {
     slot: Arc<Slot>,
