@@ -43,6 +43,12 @@ pub struct Peripherals {
     housekeeping: Option<(SyncSender<()>, JoinHandle<()>)>,
 }
 
+/// Callers' threads share it.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Peripherals>();
+};
+
 /// A peripheral, here or at a station.
 struct Running {
     slot: Arc<Slot>,
@@ -88,7 +94,7 @@ impl Peripherals {
     /// when it is up and the old one has nothing under way; all others notice nothing.
     ///
     /// # Errors
-    /// Threads; the queue's file.
+    /// Threads: all others run. The queue's file: nothing changed.
     pub fn reload(&self, settings: Settings) -> Result<(), Error> {
         let _one = self.reloading.lock();
         for own in &settings.peripherals {
@@ -96,7 +102,7 @@ impl Peripherals {
         }
         let setups: Vec<Setup> = settings.peripherals.iter().map(|own| self.setup(own, &settings)).collect();
         *self.shared.settings.write() = Arc::new(settings);
-        let mut gone = Vec::new();
+        let (mut gone, mut failed) = (Vec::new(), None);
         let mut running = self.running.write();
         let mut old = std::mem::take(&mut *running);
         for setup in setups {
@@ -112,7 +118,13 @@ impl Peripherals {
                 Some(own) if own.thread.is_none() && !here => own,
                 other => {
                     gone.extend(other);
-                    self.start(setup, here)?
+                    match self.start(setup, here) {
+                        Ok(own) => own,
+                        Err(error) => {
+                            failed = Some(error);
+                            continue;
+                        }
+                    }
                 }
             };
             running.insert(name, next);
@@ -120,7 +132,7 @@ impl Peripherals {
         gone.extend(old.into_values());
         drop(running);
         end(gone);
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     fn start(&self, setup: Setup, here: bool) -> Result<Running, Error> {

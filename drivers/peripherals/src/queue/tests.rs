@@ -430,23 +430,7 @@ fn play(dir: &TempDir, acts: Vec<Act>) {
 fn one(queue: &Queue, reference: &mut Reference, act: &Act, now_ms: i64) {
     match *act {
         Act::Submit { id, peripheral, priority } => {
-            let id = format!("job-{id}");
-            let new = entry(&id, NAMES[peripheral], Priority::from_rank(priority));
-            let found = queue.submit(&new, now_ms);
-            let full = reference.waiting(peripheral) >= 3;
-            match (reference.find(&id), found) {
-                (Some(own), Ok(Submitted::Known(state))) => {
-                    assert_eq!((own.state, own.peripheral), (state, peripheral));
-                }
-                (Some(own), Err(Error::IdConflict(_))) => assert_ne!(own.peripheral, peripheral),
-                (None, Err(Error::Full { .. })) => assert!(full),
-                (None, Ok(Submitted::New)) => {
-                    assert!(!full);
-                    let (state, not_before_ms) = (JobState::Queued, 0);
-                    reference.0.push(Own { id, peripheral, priority, state, not_before_ms, begun: 0 });
-                }
-                (own, found) => panic!("{own:?}: {found:?}"),
-            }
+            submit_one(queue, reference, (id, peripheral, priority), now_ms);
         }
         Act::Start(peripheral) => {
             if reference.started(peripheral).is_none() {
@@ -497,6 +481,31 @@ fn one(queue: &Queue, reference: &mut Reference, act: &Act, now_ms: i64) {
             }
         }
         Act::Pass(_) | Act::Crash => unreachable!("done by the caller"),
+    }
+}
+
+fn submit_one(
+    queue: &Queue,
+    reference: &mut Reference,
+    (id, peripheral, priority): (usize, usize, i64),
+    now_ms: i64,
+) {
+    let id = format!("job-{id}");
+    let new = entry(&id, NAMES[peripheral], Priority::from_rank(priority));
+    let found = queue.submit(&new, now_ms);
+    let full = reference.waiting(peripheral) >= 3;
+    match (reference.find(&id), found) {
+        (Some(own), Ok(Submitted::Known(state))) => {
+            assert_eq!((own.state, own.peripheral), (state, peripheral));
+        }
+        (Some(own), Err(Error::IdConflict(_))) => assert_ne!(own.peripheral, peripheral),
+        (None, Err(Error::Full { .. })) => assert!(full),
+        (None, Ok(Submitted::New)) => {
+            assert!(!full);
+            let (state, not_before_ms) = (JobState::Queued, 0);
+            reference.0.push(Own { id, peripheral, priority, state, not_before_ms, begun: 0 });
+        }
+        (own, found) => panic!("{own:?}: {found:?}"),
     }
 }
 
