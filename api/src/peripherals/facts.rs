@@ -72,11 +72,33 @@ fn more(catalog: &Catalog, scan: &ScanRecord<'_>) -> Values {
         .and_then(|kind| catalog.calendar(kind.event));
     let offset_s = calendar.map_or(0, |calendar| calendar.offset_s(answer.at));
     let mut more = Values::from([
-        ("time".to_owned(), engine::calendar::hour(answer.at, answer.at, offset_s)),
+        ("time".to_owned(), engine::calendar::local(answer.at, offset_s)),
         ("people".to_owned(), answer.people.to_string()),
     ]);
+    if let Verdict::Deny(reason) = answer.verdict {
+        more.insert("what_to_do".to_owned(), what_to_do(reason).to_owned());
+    }
     if scan.code_kind == CodeKind::Optical {
         more.insert("code".to_owned(), code_text(scan.code_kind, scan.code));
     }
     more
+}
+
+/// What a guest who was refused does now, for a slip or a display.
+fn what_to_do(reason: Reason) -> &'static str {
+    match reason {
+        Reason::UnknownTicket => "Please show the confirmation of your order at the help desk.",
+        Reason::Cancelled => "Please ask where you bought it.",
+        Reason::Blocked | Reason::NotInside => "Please see the supervisor at the help desk.",
+        Reason::Superseded => "Please use the newer ticket.",
+        Reason::NotActivated => "Please pay or activate it at the box office.",
+        Reason::WrongEvent => "Please come to the event it is for.",
+        Reason::TooEarly => "Please come back when it opens.",
+        Reason::TooLate => "Please ask at the help desk.",
+        Reason::WrongGate | Reason::GateClosed => "Please use another gate; our staff will show you.",
+        Reason::AlreadyInside | Reason::AlreadyUsed | Reason::NoEntriesLeft | Reason::NoEntriesLeftToday => {
+            "Please come to the help desk with an identity card."
+        }
+        Reason::ZoneFull => "Please wait until somebody leaves.",
+    }
 }

@@ -99,7 +99,7 @@ fn host_of(server: &Server, name: &str) -> u64 {
     })
 }
 
-const SLIP: &str = "text = '{verdict} {holder} {ticket} {reason} at {gate}'\n";
+const SLIP: &str = "elements = [{ text = '{verdict} {holder|nobody} {ticket|none}' }, { text = '{reason|well} at {gate}' }]\n";
 
 /// One printer at this way that prints a slip of every admission and refusal.
 fn one_printer(site_files: &Path, way: &str) -> String {

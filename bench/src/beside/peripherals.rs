@@ -85,7 +85,7 @@ pub fn sides(gatehouse: &Path, work_dir: &Path, bench: &Bench) -> Result<Vec<Box
     Ok(sides)
 }
 
-const SLIP: &str = "[[element]]\ntext = '{holder} {ticket} {gate} {time}'\n";
+const SLIP: &str = "elements = [{ text = '{holder|-} {ticket} {gate} {time}' }]\n";
 
 /// Every first use of a ticket prints a slip: of the mix one scan in a hundred.
 fn venue(driver: &str, config: &str) -> String {

@@ -4,13 +4,12 @@
 use documents::{Template, Values};
 use driver_abi::{Capabilities, Op};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// No two texts come closer than this, in ms: 20 a second.
 pub const PACE_MS: u64 = 50;
 /// Steps of one show.
 pub const STEPS_MAX: usize = 32;
-/// A template's text stays so long, in ms.
-const TEMPLATE_MS: u32 = 4_000;
 /// A text the display did not take is told it again after so long, in ms.
 const AGAIN_MS: u64 = 1_000;
 
@@ -40,7 +39,9 @@ pub struct Step {
 
 /// The steps of a display's template.
 pub fn steps(template: &Template, values: &Values, capabilities: &Capabilities) -> Vec<Step> {
-    vec![Step { ops: template.render(values, capabilities), for_ms: TEMPLATE_MS }]
+    let steps = template.steps(values, capabilities).into_iter().take(STEPS_MAX);
+    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    steps.map(|(ops, time)| Step { ops, for_ms: ms(time) }).collect()
 }
 
 /// What a display shows: at most one text under way, one sequence, one idle text.

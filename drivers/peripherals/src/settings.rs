@@ -5,8 +5,8 @@ mod fields;
 
 use crate::job::{EXPIRES_AFTER_MS, Priority};
 use crate::rules::{On, Rule, Target};
-use documents::Template;
-use driver_frames::Way;
+use documents::{Template, Values};
+use driver_frames::{Kind, Way};
 use fields::{Fields, Source};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub struct Settings {
     pub templates: BTreeMap<String, Arc<Template>>,
     /// In the file's order.
     pub rules: Vec<Rule>,
+    /// The venue's name, for every template's field `venue`.
+    pub venue: String,
     /// SHA-256 of drivers' files in hex; where there are some, no other is loaded.
     pub allow: Vec<String>,
 }
@@ -93,6 +95,14 @@ impl Settings {
         if mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(mistakes)) }
     }
 
+    /// These values, and those of the venue that they do not have.
+    pub fn filled(&self, mut values: Values) -> Values {
+        if !self.venue.is_empty() {
+            values.entry("venue".to_owned()).or_insert_with(|| self.venue.clone());
+        }
+        values
+    }
+
     /// A peripheral by its name.
     pub fn peripheral(&self, name: &str) -> Option<&PeripheralSettings> {
         self.peripherals.iter().find(|own| own.name == name)
@@ -107,6 +117,7 @@ fn file(source: &Source<'_>, table: DeTable<'_>, folder: &Path) -> Settings {
     if !settings.allow.iter().all(hex) {
         top.mistake("allow", "SHA-256 in hex is meant: 64 digits, as sha256sum prints them");
     }
+    settings.venue = top.optional_text("venue").unwrap_or_default();
     let mut lines = BTreeMap::new();
     for mut fields in top.tables("template") {
         if let Some((name, template)) = template(&mut fields, folder)
@@ -116,6 +127,7 @@ fn file(source: &Source<'_>, table: DeTable<'_>, folder: &Path) -> Settings {
         }
         fields.end();
     }
+    built_in(&mut settings, folder);
     for mut fields in top.tables("peripheral") {
         let peripheral = peripheral(&mut fields, &settings);
         if let Some(line) = lines.insert(peripheral.name.clone(), fields.line()) {
@@ -146,10 +158,40 @@ fn template(fields: &mut Fields<'_, '_>, folder: &Path) -> Option<(String, Templ
     let text = std::fs::read_to_string(&path);
     let text = text.map_err(|error| fields.mistake("file", &format!("{}: {error}", path.display()))).ok()?;
     match Template::parse(&name, &text) {
-        Ok(template) => Some((name, template)),
+        Ok(mut template) => {
+            let beside = path.parent().unwrap_or(folder);
+            for logo in logos(&mut template, beside) {
+                fields.mistake("file", &format!("{file}: {logo}"));
+            }
+            Some((name, template))
+        }
         Err(mistakes) => {
             mistakes.iter().for_each(|mistake| fields.mistake("file", &format!("{file}: {mistake}")));
             None
+        }
+    }
+}
+
+/// Gives a template its pictures, which lie beside its file. What is wrong with them.
+fn logos(template: &mut Template, folder: &Path) -> Vec<String> {
+    let names: Vec<String> = template.logos().into_iter().map(str::to_owned).collect();
+    let set = |name: String| {
+        let path = folder.join(&name);
+        let png = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()));
+        png.and_then(|png| template.set_logo(&name, png)).err()
+    };
+    names.into_iter().filter_map(set).collect()
+}
+
+/// The templates that come with the program, for names that the file has none of its own for. A picture for them may
+/// lie beside the file.
+fn built_in(settings: &mut Settings, folder: &Path) {
+    for (name, _) in documents::BUILT_IN {
+        if let Some(mut template) = documents::built_in(name)
+            && !settings.templates.contains_key(name)
+        {
+            let _ = logos(&mut template, folder);
+            settings.templates.insert(name.to_owned(), Arc::new(template));
         }
     }
 }
@@ -216,8 +258,8 @@ fn rule(fields: &mut Fields<'_, '_>, settings: &Settings) -> Rule {
         gates: fields.texts("gates"),
         types: fields.texts("types"),
         reasons: fields.texts("reasons"),
-        print: target(fields, "print", "printers", settings),
-        show: target(fields, "show", "displays", settings),
+        print: target(fields, "print", Kind::Printer, settings),
+        show: target(fields, "show", Kind::Display, settings),
         priority: fields.choice("priority", &PRIORITIES, Some(Priority::Normal)),
         expires_after_ms: 1_000 * fields.number("expires_s", 1, 86_400, EXPIRES_AFTER_MS / 1_000),
     };
@@ -228,7 +270,8 @@ fn rule(fields: &mut Fields<'_, '_>, settings: &Settings) -> Rule {
 }
 
 /// `print = "receipt"`, `printers = ["till"]`.
-fn target(fields: &mut Fields<'_, '_>, what: &str, to: &str, settings: &Settings) -> Option<Target> {
+fn target(fields: &mut Fields<'_, '_>, what: &str, kind: Kind, settings: &Settings) -> Option<Target> {
+    let to = &format!("{kind}s");
     let template = fields.optional_text(what);
     let names = fields.texts(to);
     let Some(template) = template else {
@@ -238,6 +281,9 @@ fn target(fields: &mut Fields<'_, '_>, what: &str, to: &str, settings: &Settings
         return None;
     };
     known(fields, what, "template", &template, settings.templates.contains_key(&template));
+    if settings.templates.get(&template).is_some_and(|own| own.kind() != kind) {
+        fields.mistake(what, &format!("template {template:?} is not for a {kind}"));
+    }
     if names.is_empty() {
         fields.mistake(what, &format!("{to} = [\"NAME\"] is missing: where to"));
     }

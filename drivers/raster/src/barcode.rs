@@ -1,12 +1,10 @@
 //! Barcodes as dots: quiet zones, check digits proved or added, the text below. Knows no printer's own barcodes.
 
-use crate::{Raster, text};
+use crate::{BARCODE_CHARS_MAX, Raster, text};
 use barcoders::sym::{code39::Code39, code128::Code128, ean8::EAN8, ean13::EAN13, tf::TF};
 use driver_abi::{Barcode, Style, Symbology};
 use std::borrow::Cow;
 
-/// Characters of a barcode; more are wider than any paper.
-pub const BARCODE_CHARS_MAX: usize = 80;
 /// A barcode lower than this (in dots) is hard to aim at.
 const HEIGHT_MIN: usize = 16;
 /// No paper is as long.

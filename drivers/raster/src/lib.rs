@@ -1,21 +1,33 @@
 //! Texts of any script, QR codes, barcodes and pictures as dots in black and white; whole pages and displays as pictures.
 //! Knows no device and no file.
 
+#[cfg(feature = "text")]
 mod barcode;
+#[cfg(feature = "text")]
 mod font;
+#[cfg(feature = "text")]
 mod page;
 mod picture;
+#[cfg(feature = "text")]
 mod qr;
+#[cfg(feature = "text")]
 mod screen;
+#[cfg(feature = "text")]
 mod text;
 
-pub use barcode::BARCODE_CHARS_MAX;
+#[cfg(feature = "text")]
 pub use page::{PAGE_ROWS_MAX, PAPER_DOTS_MIN, Page, Paper};
 pub use picture::{PNG_BYTES_MAX, PNG_DOTS_MAX, logo, png};
+#[cfg(feature = "text")]
 pub use qr::{QrDots, draw as qr};
+#[cfg(feature = "text")]
 pub use screen::{COLUMNS_MAX, LINES_MAX, Screen};
 
+#[cfg(feature = "text")]
 use driver_abi::{Op, Style};
+
+/// Characters of a barcode; more are wider than any paper.
+pub const BARCODE_CHARS_MAX: usize = 80;
 
 /// Dots: rows of `row_bytes`, 1 is black, most significant bit first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +75,7 @@ impl Raster {
     }
 
     /// Black becomes white and white black.
+    #[cfg(feature = "text")]
     fn invert(&mut self) {
         self.dots.iter_mut().for_each(|byte| *byte = !*byte);
         let beyond = self.row_bytes * 8 - self.width;
@@ -72,11 +85,13 @@ impl Raster {
     }
 
     /// Longer, if it is shorter than so many rows.
+    #[cfg(feature = "text")]
     fn grow(&mut self, rows: usize) {
         self.dots.resize(self.dots.len().max(rows * self.row_bytes), 0);
     }
 
     /// Puts the black dots of `other` here.
+    #[cfg(feature = "text")]
     fn paste(&mut self, other: &Raster, left: usize, top: usize) {
         for y in 0..other.rows() {
             (0..other.width).filter(|x| other.get(*x, y)).for_each(|x| self.set(left + x, top + y));
@@ -89,6 +104,7 @@ impl Raster {
 ///
 /// # Errors
 /// Why it cannot be, in words.
+#[cfg(feature = "text")]
 pub fn rasterise(op: &Op<'_>, style: Style, dots_max: u16) -> Result<Raster, String> {
     match op {
         Op::Text(text) => Ok(text::rasterise(text, style, dots_max)),

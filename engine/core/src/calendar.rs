@@ -45,6 +45,13 @@ pub fn hour(at: Time, now: Time, offset_s: i32) -> String {
     local.strftime(form).to_string()
 }
 
+/// The whole moment on that clock: `2026-11-25T19:05:00`.
+pub fn local(at: Time, offset_s: i32) -> String {
+    let offset = jiff::tz::Offset::from_seconds(offset_s).unwrap_or(jiff::tz::Offset::UTC);
+    let Ok(stamp) = Timestamp::from_millisecond(at.0) else { return "an unknown time".to_owned() };
+    offset.to_datetime(stamp).strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

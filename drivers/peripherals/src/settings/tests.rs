@@ -5,11 +5,12 @@ use super::*;
 
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("receipt.toml"), "text = \"Gate {gate}\"\n").unwrap();
+    std::fs::write(dir.path().join("receipt.toml"), "elements = [{ text = \"Gate {gate}\" }]\n").unwrap();
     dir
 }
 
 const WELL: &str = r#"
+venue = "Arena"
 [[template]]
 name = "receipt"
 file = "receipt.toml"
@@ -26,7 +27,7 @@ name = "north-display"
 driver = "pole-display"
 connection = "serial:/dev/ttyUSB0?baud=9600"
 station = "box-1"
-idle = "receipt"
+idle = "idle"
 queue_max = 5
 
 [[rule]]
@@ -35,7 +36,7 @@ on = "admit"
 types = ["VIP"]
 print = "receipt"
 printers = ["till"]
-show = "receipt"
+show = "welcome"
 displays = ["north-display"]
 expires_s = 60
 "#;
@@ -55,6 +56,9 @@ fn a_file_is_read() {
     assert_eq!((rule.on, rule.expires_after_ms), (On::Admit, 60_000));
     let target = rule.print.as_ref().unwrap();
     assert_eq!(target.peripherals, [("till".to_owned(), vec!["North".to_owned()])]);
+    assert_eq!(settings.templates["receipt"].fields().into_iter().collect::<Vec<_>>(), ["gate"], "its own");
+    assert_eq!(settings.templates.len(), documents::BUILT_IN.len(), "the others come with the program");
+    assert_eq!(settings.filled(Values::new())["venue"], "Arena");
     assert!(Settings::parse("empty.toml", "", dir.path()).unwrap().peripherals.is_empty());
 }
 
@@ -79,7 +83,7 @@ config = "tm-t88v"
 name = "bar"
 driver = "virtual"
 connection = "file:/tmp/x"
-idle = "welcome"
+idle = "welcmoe"
 [[rule]]
 name = "r"
 on = "entry"
@@ -88,6 +92,11 @@ printers = ["tall"]
 [[rule]]
 name = "idle"
 on = "admit"
+[[rule]]
+name = "wrong"
+on = "admit"
+print = "welcome"
+printers = ["bar"]
 "#;
     let mistakes = Settings::parse("p.toml", text, folder().path()).unwrap_err().0;
     let wanted = [
@@ -102,11 +111,12 @@ on = "admit"
         ("p.toml:12: driver of peripheral \"bar\": is missing", ""),
         ("p.toml:15: config of peripheral \"bar\": a table is meant", ""),
         ("p.toml:17: name of peripheral \"bar\": \"bar\" is the name of the peripheral in line 12", ""),
-        ("p.toml:20: idle of peripheral \"bar\": no template \"welcome\" in this file", ""),
+        ("p.toml:20: idle of peripheral \"bar\": no template \"welcmoe\" in this file", ""),
         ("p.toml:23: on of rule \"r\": \"entry\": one of admit, deny, attention, button, count is meant", ""),
         ("p.toml:24: print of rule \"r\": no template \"recipt\" in this file", ""),
         ("p.toml:25: printers of rule \"r\": no peripheral \"tall\" in this file", ""),
         ("p.toml:27: name of rule \"idle\": a rule has something to do", ""),
+        ("p.toml:32: print of rule \"wrong\": template \"welcome\" is not for a printer", ""),
     ];
     for ((begins, has), mistake) in wanted.iter().zip(&mistakes) {
         assert!(mistake.starts_with(begins) && mistake.contains(has), "{mistake}\nwanted {begins} … {has}");

@@ -10,7 +10,7 @@ use crate::policy::{self, Next};
 use crate::queue::{Begun, PutBack};
 use crate::view::{LastOutcome, Paper};
 use crate::{now_ms, view};
-use documents::Values;
+use documents::{Template, Values};
 use driver_abi::{Done, Fault, Op, Status, Style};
 use driver_frames::{FRAME_BYTES_MAX, FromHost, Report, ToHost};
 use std::time::{Duration, Instant};
@@ -148,7 +148,7 @@ impl Worker {
                 let settings = self.shared.settings();
                 let template = settings.templates.get(name);
                 let template = template.ok_or_else(|| format!("no template {name:?} in the settings"))?;
-                template.render(values, &up.capabilities)
+                template.render(&settings.filled(values.clone()), &up.capabilities)
             }
         };
         if body.iter().any(|op| matches!(op, Op::Drawer { .. })) {
@@ -278,8 +278,13 @@ impl Worker {
         let gate = own.gates.first().cloned().unwrap_or_default();
         let values = Values::from([("peripheral".to_owned(), own.name.clone()), ("gate".to_owned(), gate)]);
         let settings = self.shared.settings();
+        let values = settings.filled(values);
         let template = own.idle.as_ref().and_then(|idle| settings.templates.get(idle));
-        let ops = template.map(|template| template.render(&values, &up.capabilities));
+        let idle = |template: &Template| {
+            let own = template.idle(&values, &up.capabilities);
+            own.unwrap_or_else(|| template.render(&values, &up.capabilities))
+        };
+        let ops = template.map(|template| idle(template));
         self.face.set_idle(ops.unwrap_or_default());
     }
 
@@ -307,7 +312,7 @@ impl Worker {
                 let Stage::Up(up) = &self.stage else { return None };
                 let settings = self.shared.settings();
                 let template = settings.templates.get(&name)?;
-                Some(display::steps(template, &values, &up.capabilities))
+                Some(display::steps(template, &settings.filled(values), &up.capabilities))
             }
         }
     }

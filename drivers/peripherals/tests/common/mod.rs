@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A receipt of one line, and what a display shows between guests.
-const RECEIPT: &str = "text = \"receipt {lsn} at {gate}\"\n";
-const IDLE: &str = "text = \"Welcome to {peripheral}\"\n";
+const RECEIPT: &str = "elements = [{ text = \"receipt {lsn} at {gate}\" }]\n";
+const IDLE: &str = "steps = [{ lines = [\"-\"] }]\nidle = { lines = [\"Welcome to {peripheral}\"] }\n";
 /// What does not come in this time does not come at all.
 const PATIENCE: Duration = Duration::from_secs(60);
 
