@@ -11,4 +11,5 @@ pub mod plugin;
 pub mod probe;
 pub mod record;
 pub mod serve;
+mod shared;
 pub mod ways;

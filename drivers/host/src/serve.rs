@@ -5,6 +5,7 @@ use crate::confine::{self, Walls};
 use crate::image::Image;
 use crate::line::{Line, Lost};
 use crate::plugin::{Device, Plugin, RunResult, Services};
+use crate::shared::{REQUESTS_MAX, Shared};
 use driver_abi::{Done, Fault, Op, Status, raw};
 use driver_frames::{
     BEAT_MS, FRAMES_VERSION, FrameError, FromHost, Kind, PluginInfo, Refusal, Report, Start, ToHost,
@@ -13,13 +14,10 @@ use driver_frames::{
 use parking_lot::Mutex;
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-/// Requests that wait for the driver; a supervisor sends one document at a time.
-const REQUESTS_MAX: u64 = 8;
 /// A device that was just opened gets so long to be brought into a known state.
 const RESET_MAX: Duration = Duration::from_secs(5);
 /// A driver's own time is at most so long.
@@ -30,26 +28,6 @@ const ORPHAN_MAX: Duration = Duration::from_secs(2);
 /// The pipe to the supervisor, shared by the threads.
 #[derive(Clone)]
 struct Voice(Arc<Mutex<File>>);
-
-/// What the threads know of each other.
-struct Shared {
-    /// Is the call under way to be given up?
-    cancelled: Arc<AtomicBool>,
-    turns: Mutex<Turns>,
-    /// Since when the driver is in a call: ms since `began`, 0: it is in none.
-    busy_since: AtomicU64,
-    began: Instant,
-}
-
-/// Requests by their numbers, from 1 on. A cancel is meant for those that were asked before it, whether the driver has
-/// begun with them or not, and for none that comes afterwards.
-#[derive(Default)]
-struct Turns {
-    asked: u64,
-    answered: u64,
-    /// Up to and with this one they are cancelled.
-    cancelled: u64,
-}
 
 /// Everything for one device.
 struct Host {
@@ -84,8 +62,8 @@ pub fn serve(mut input: File, output: File) -> anyhow::Result<()> {
         Err(told) => return refused(told),
     };
     match confine::shut_in(Some(&start.way)) {
-        Ok(Walls::All) => voice.log(raw::LOG_INFO, &Walls::All.to_string()),
-        Ok(fewer) => voice.log(raw::LOG_WARN, &fewer.to_string()),
+        Ok(Walls::None) => voice.log(raw::LOG_WARN, &Walls::None.to_string()),
+        Ok(walls) => voice.log(raw::LOG_INFO, &walls.to_string()),
         Err(error) => return refused((Refusal::System, format!("failed to shut the driver in: {error}"))),
     }
     let (requests, waiting) = sync_channel(REQUESTS_MAX as usize + 1);
@@ -193,65 +171,6 @@ impl Voice {
             ToHost::Probe { id, .. } => self.say(&FromHost::Probed { id: *id, found: Err(Fault::Busy) }),
             ToHost::Start(_) | ToHost::Cancel | ToHost::Stop => {}
         }
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    fn new() -> Shared {
-        Shared {
-            cancelled: Arc::default(),
-            turns: Mutex::default(),
-            busy_since: AtomicU64::new(0),
-            began: Instant::now(),
-        }
-    }
-
-    /// The number of one more request; `None`: too many wait.
-    fn ask(&self) -> Option<u64> {
-        let mut turns = self.turns.lock();
-        if turns.asked - turns.answered >= REQUESTS_MAX {
-            return None;
-        }
-        turns.asked += 1;
-        Some(turns.asked)
-    }
-
-    fn cancel(&self) {
-        let mut turns = self.turns.lock();
-        turns.cancelled = turns.cancelled.max(turns.asked);
-        self.cancelled.store(true, Ordering::SeqCst);
-    }
-
-    fn cancel_for_good(&self) {
-        self.turns.lock().cancelled = u64::MAX;
-        self.cancelled.store(true, Ordering::SeqCst);
-    }
-
-    /// This request's turn, or with `u64::MAX` the driver's own time: from here on a cancel is meant for it.
-    fn begin(&self, turn: u64) {
-        let turns = self.turns.lock();
-        self.cancelled.store(turn <= turns.cancelled, Ordering::SeqCst);
-    }
-
-    fn answered(&self) {
-        self.turns.lock().answered += 1;
-    }
-
-    /// Runs a call into the driver, with its length told in the beats.
-    fn busy<T>(&self, call: impl FnOnce() -> T) -> T {
-        let now = self.began.elapsed().as_millis() as u64;
-        self.busy_since.store(now.max(1), Ordering::Relaxed);
-        let result = call();
-        self.busy_since.store(0, Ordering::Relaxed);
-        result
-    }
-
-    fn busy_ms(&self) -> Option<u32> {
-        let since = self.busy_since.load(Ordering::Relaxed);
-        let now = self.began.elapsed().as_millis() as u64;
-        (since > 0).then(|| u32::try_from(now.saturating_sub(since)).unwrap_or(u32::MAX))
     }
 }
 

@@ -10,6 +10,7 @@ use driver_frames::{Flow, Serial};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use serialport::{ClearBuffer, DataBits, FlowControl, Parity, SerialPort, StopBits, TTYPort};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -32,7 +33,12 @@ pub(super) fn open(settings: &Serial) -> Result<SerialLine, Refused> {
     use rustix::fs::OFlags;
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let node = File::options().read(true).write(true).custom_flags(flags).open(&settings.path);
-    let node = node.map_err(|error| refused(&error))?;
+    // The lock is met here, or below by root, whom it does not keep from opening.
+    let busy = |error: &dyn Display| (Fault::Busy, format!("{error}; another program has this line"));
+    let node = node.map_err(|error| match refused(&error) {
+        (Fault::Busy, _) => busy(&error),
+        refused => refused,
+    })?;
     let builder = serialport::new(&settings.path, settings.baud)
         .data_bits(DataBits::Eight)
         .stop_bits(StopBits::One)
@@ -48,7 +54,7 @@ pub(super) fn open(settings: &Serial) -> Result<SerialLine, Refused> {
         });
     let port = TTYPort::open(&builder).map_err(|error| match error.kind() {
         // The node was there a moment ago: what fails is the lock.
-        serialport::ErrorKind::NoDevice => (Fault::Busy, format!("{error}; another program has this line")),
+        serialport::ErrorKind::NoDevice => busy(&error),
         serialport::ErrorKind::Io(_) | serialport::ErrorKind::Unknown => (Fault::Io, error.to_string()),
         serialport::ErrorKind::InvalidInput => (Fault::Config, error.to_string()),
     })?;
