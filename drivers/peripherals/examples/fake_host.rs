@@ -81,8 +81,12 @@ fn begin(dir: &Path, start: &Start) {
         config_schema: "{}".to_owned(),
         sha256: String::new(),
     };
-    let capabilities =
-        Capabilities { drawer: true, status: dir.join("status").exists(), ..Capabilities::default() };
+    let capabilities = Capabilities {
+        drawer: true,
+        lines: 2,
+        status: dir.join("status").exists(),
+        ..Capabilities::default()
+    };
     say(&FromHost::Started { info: Box::new(info), capabilities: Box::new(capabilities) });
 }
 
@@ -148,6 +152,10 @@ fn print(dir: &Path, ops: &[Op<'_>]) {
         match op {
             Op::Text(text) => page.push_str(text),
             Op::Newline => page.push('\n'),
+            Op::Line { text, .. } if !text.trim().is_empty() => {
+                page.push_str(text.trim());
+                page.push('\n');
+            }
             Op::Drawer { .. } => page.push_str("[drawer]\n"),
             _ => {}
         }
