@@ -61,7 +61,7 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     if let (Some(name), Some(verdict)) = (&cli.case, &cli.verdict) {
         watch::begin(verdict)?;
-        watch::finish(&one(name, Subject { plugin, config: cli.config, seed: cli.seed }));
+        watch::finish(&one(name, Subject::new(plugin, cli.config, cli.seed)));
     }
     if let Some(unknown) = cli.only.iter().find(|name| Case::named(name).is_none()) {
         anyhow::bail!("there is no case {unknown}; --list tells them");

@@ -9,8 +9,8 @@ use driver_host::line::Line;
 use driver_host::plugin::{Device, Plugin, Services};
 use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Calls without I/O have to be over in so long.
@@ -30,6 +30,8 @@ pub struct Subject {
     pub config: String,
     /// Where chance begins.
     pub seed: u64,
+    /// Loaded once: what is loaded stays, and a case makes hundreds of devices.
+    loaded: OnceLock<Plugin>,
 }
 
 /// What a driver asked of its host besides the line.
@@ -82,12 +84,29 @@ pub struct Ran {
 // === impl Subject ===
 
 impl Subject {
-    /// The file loaded.
+    /// A driver's file, settings and seed.
+    pub fn new(plugin: PathBuf, config: String, seed: u64) -> Subject {
+        Subject { plugin, config, seed, loaded: OnceLock::new() }
+    }
+
+    /// The file loaded, once.
     ///
     /// # Errors
     /// What is wrong with its table.
     pub fn load(&self) -> Result<Plugin, String> {
-        watch::call("ghd_driver_entry_v1", AT_ONCE, || Plugin::load(&self.plugin, None))
+        if let Some(plugin) = self.loaded.get() {
+            return Ok(plugin.clone());
+        }
+        let plugin = self.load_anew()?;
+        Ok(self.loaded.get_or_init(|| plugin).clone())
+    }
+
+    /// The file loaded once more.
+    ///
+    /// # Errors
+    /// What is wrong with its table.
+    pub fn load_anew(&self) -> Result<Plugin, String> {
+        watch::call(raw::ENTRY, AT_ONCE, || Plugin::load(&self.plugin, None))
             .map_err(|error| error.to_string())
     }
 

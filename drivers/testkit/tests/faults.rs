@@ -180,7 +180,7 @@ fn a_display_in_c_that_keeps_the_rules_passes_whole() {
 }
 
 /// Our own drivers, each with settings it takes. A dev-dependency puts its file beside this test's own.
-const OURS: &[(&str, &str)] = &[("virtual", "{}")];
+const OURS: &[(&str, &str)] = &[("virtual", "{}"), ("escpos", "{}"), ("pole_display", "{}")];
 
 #[test]
 fn our_own_drivers_keep_the_rules() {

@@ -16,8 +16,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The gadget, as `init` made it.
-const GADGET: &str = "/sys/kernel/config/usb_gadget/desk/UDC";
+const GADGET: &str = "/sys/kernel/config/usb_gadget/desk";
 const USB: &str = "usb:0525:a4a8:GH0001";
+/// In this order: the printer is interface 0.
+const FUNCTIONS: [&str; 2] = ["printer.0", "acm.0"];
 /// The kernel's node for a printer, and the gadget's own sides.
 const LP: &str = "/dev/usb/lp0";
 const PAPER: &str = "/dev/g_printer0";
@@ -25,6 +27,8 @@ const GLASS: &str = "/dev/ttyGS0";
 /// Port status: well, and out of paper and in error.
 const WELL: &str = "0x18";
 const PAPER_OUT: &str = "0x30";
+/// A request of the printer gadget, read whole.
+const REQUEST_BYTES: usize = 8_192;
 /// Whatever is waited for comes in so long, also in a machine that is software.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
@@ -46,10 +50,13 @@ fn main() {
     ];
     println!("TAP version 13\n1..{}", cases.len());
     std::panic::set_hook(Box::new(|info| println!("# {}", info.to_string().replace('\n', "\n# "))));
+    let mut all_well = true;
     for (number, (name, case)) in cases.iter().enumerate() {
         let well = std::panic::catch_unwind(case).is_ok();
+        all_well &= well;
         println!("{} {} - {name}", if well { "ok" } else { "not ok" }, number + 1);
     }
+    std::process::exit(if all_well { 0 } else { 1 });
 }
 
 // === A host process ===
@@ -108,11 +115,23 @@ impl Host {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let message = self.messages.recv_timeout(left).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let message = self
+                .messages
+                .recv_timeout(left)
+                .unwrap_or_else(|error| panic!("{what}: {error}; {}", self.place()));
             if let Some(found) = wanted(message) {
                 return found;
             }
         }
+    }
+
+    /// Where in the kernel its threads are: a host that waits there for ever is not to blame.
+    fn place(&self) -> String {
+        let threads =
+            std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let stack =
+            |path: std::path::PathBuf| std::fs::read_to_string(path.join("stack")).unwrap_or_default();
+        threads.map(|thread| format!("a thread of the host is at\n{}", stack(thread.path()))).collect()
     }
 
     fn begin(&mut self, ops: Vec<Op<'static>>, timeout: Duration) {
@@ -183,7 +202,7 @@ impl Reader {
         let (kept, ended) = (Arc::clone(&bytes), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             let mut file = None;
-            let mut room = [0; 8_192];
+            let mut room = [0; REQUEST_BYTES];
             while !ended.load(Ordering::SeqCst) {
                 let read = match &mut file {
                     None => {
@@ -245,15 +264,32 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Makes the gadget's functions new and binds it to the port. New each time: the kernel's printer function (6.1) keeps
+/// what it believed of its requests over unplugging, which frees them, and dies of it sooner or later.
 fn plug_in() {
+    std::fs::create_dir(format!("{GADGET}/functions/printer.0")).unwrap();
+    let id = "MFG:Gatehouse;MDL:Gadget;CMD:ESCPOS;CLS:PRINTER;";
+    std::fs::write(format!("{GADGET}/functions/printer.0/pnp_string"), id).unwrap();
+    std::fs::create_dir(format!("{GADGET}/functions/acm.0")).unwrap();
+    for function in FUNCTIONS {
+        let (from, to) =
+            (format!("{GADGET}/functions/{function}"), format!("{GADGET}/configs/c.1/{function}"));
+        std::os::unix::fs::symlink(from, to).unwrap();
+    }
     let port = std::fs::read_dir("/sys/class/udc").unwrap().next().unwrap().unwrap().file_name();
-    wait_for("the port to be free", || std::fs::write(GADGET, port.as_encoded_bytes()).ok());
+    wait_for("the port to be free", || std::fs::write(format!("{GADGET}/UDC"), port.as_encoded_bytes()).ok());
     wait_for(LP, || Path::new(LP).exists().then_some(()));
     set_port(WELL);
 }
 
 fn pull_out() {
-    std::fs::write(GADGET, "\n").unwrap();
+    std::fs::write(format!("{GADGET}/UDC"), "\n").unwrap();
+    for function in FUNCTIONS {
+        std::fs::remove_file(format!("{GADGET}/configs/c.1/{function}")).unwrap();
+        wait_for("the function to be let go", || {
+            std::fs::remove_dir(format!("{GADGET}/functions/{function}")).ok()
+        });
+    }
 }
 
 /// The port status the gadget answers with from now on. One program at a time may have its node.
@@ -409,7 +445,7 @@ fn pulled_out() {
     host.begin(ops, Duration::from_secs(15));
     // The first lines have to be out; as nobody reads on, the last ones cannot be.
     let mut node = wait_for(PAPER, || open(PAPER).ok());
-    let (mut room, mut came) = ([0; 512], Vec::new());
+    let (mut room, mut came) = ([0; REQUEST_BYTES], Vec::new());
     wait_for("the beginning", || {
         let n = node.read(&mut room).unwrap_or(0);
         came.extend_from_slice(&room[..n]);

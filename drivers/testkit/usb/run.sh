@@ -96,10 +96,14 @@ done
 status=0
 timeout "$seconds_max" qemu-system-x86_64 -accel tcg -cpu qemu64 -m 256 -nographic -no-reboot -nic none \
     -kernel "$image" -initrd "$cache/initrd.gz" \
-    -append "console=ttyS0 quiet edd=off panic=1 mitigations=off tsc=unstable" \
+    -append "console=ttyS0 quiet edd=off oops=panic panic=1 mitigations=off tsc=unstable" \
     < /dev/null > "$cache/console" 2>&1 || status=$?
 tr -d '\r' < "$cache/console" | sed -n 's/.*TAP version 13/TAP version 13/; /^TAP/,$p' > "$cache/tap"
 grep -E '^(TAP|1\.\.|ok|not ok|Bail out!|#)' "$cache/tap" || true
+if grep -q 'Kernel panic' "$cache/console"; then
+    echo "# the machine's own kernel died: $cache/console"
+    exit 1
+fi
 [ "$status" = 0 ] || { echo "# the machine was ended after $seconds_max s or failed ($status): $cache/console"; exit 1; }
 planned=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$cache/tap" | head -n 1)
 well=$(grep -c '^ok ' "$cache/tap" || true)

@@ -47,7 +47,8 @@ impl Driver for Virtual {
             places: self.config.ticket_rows.is_some(),
             cuts: self.config.cuts,
             drawer: true,
-            proof: Proof::Job,
+            // The file is the paper: what was written is printed, and nobody says so.
+            proof: Proof::None,
             status: true,
             ..Capabilities::default()
         }

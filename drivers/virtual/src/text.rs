@@ -27,7 +27,8 @@ struct Lines {
 impl Lines {
     fn put(&mut self, op: &Op<'_>) {
         match op {
-            Op::Text(text) => self.line.push_str(text),
+            // Who looks at the file in a terminal is not to be commanded by a guest's name.
+            Op::Text(text) => self.line.extend(text.chars().filter(|c| !c.is_control())),
             Op::Newline => self.end_line(),
             Op::Feed(lines) => {
                 self.end_begun_line();
