@@ -132,6 +132,23 @@ pub enum Command {
     Version,
 }
 
+/// A preview of a template.
+#[derive(Args, Debug)]
+pub struct Preview {
+    /// A template that comes with the program (receipt, badge, wristband, ticket, denied, welcome, denied-display, counter,
+    /// idle), or a TOML file.
+    pub template: String,
+    /// A field and its value; may be repeated. Fields that are not given get an example.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub values: Vec<String>,
+    /// Width of the paper in dots: 576 is 80 mm, 384 is 58 mm.
+    #[arg(long, value_name = "N", default_value_t = 576)]
+    pub dots: u16,
+    /// Where to.
+    #[arg(long, short, value_name = "FILE", default_value = "preview.png")]
+    pub output: PathBuf,
+}
+
 /// A station.
 #[derive(Args, Debug)]
 pub struct StationArgs {
@@ -166,6 +183,8 @@ pub enum DriversCommand {
     Probe(DeviceAt),
     /// Print a test page, or show a test text.
     TestPrint(DeviceAt),
+    /// What a template looks like on paper or on a display: a picture (PNG), no device needed.
+    Preview(Preview),
 }
 
 /// A device and how it is reached.

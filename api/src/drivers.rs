@@ -1,14 +1,15 @@
 //! The commands about drivers: which there are, what a device says, what a print looks like. Each asks a driver host of
 //! its own, so that a bad driver ends that and not this. Knows no running server.
 
-use crate::cli::{DeviceAt, DriversCommand};
+use crate::cli::{DeviceAt, DriversCommand, Preview};
 use crate::config::{Config, Mistakes};
 use crate::peripherals::{HOST_PROGRAM, drivers_dir};
 use anyhow::{Context, bail, ensure};
 use comfy_table::Table;
+use documents::{Template, Values};
 use driver_frames::{
-    Align, Capabilities, Cut, Done, FromHost, Kind, Op, PluginInfo, Start, Style, ToHost, Way, read_frame,
-    write_frame,
+    Align, Capabilities, Cut, Done, FromHost, Kind, Op, PluginInfo, Report, Start, Style, ToHost, Way,
+    read_frame, write_frame,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub fn run(config: &Config, command: &DriversCommand) -> anyhow::Result<u8> {
         DriversCommand::Inspect { driver } => inspect(&dir, driver),
         DriversCommand::Probe(at) => probe(&dir, at),
         DriversCommand::TestPrint(at) => test_print(&dir, at),
+        DriversCommand::Preview(options) => preview(&dir, options),
     }
 }
 
@@ -138,21 +140,17 @@ fn test_print(dir: &Path, at: &DeviceAt) -> anyhow::Result<u8> {
         Kind::Printer => test_page(&host.info, &host.capabilities, &at.connection),
         Kind::Display => test_text(&host.info),
     };
-    host.tell(&ToHost::Run { id: 1, ops, timeout_ms: DEVICE_MAX.as_millis() as u32 })?;
-    loop {
-        if let FromHost::Ran { report, .. } = host.hear()? {
-            let words = match report.done {
-                Done::Confirmed => "printed: the device confirmed it",
-                Done::Sent => "sent; the device does not say whether it came out: look",
-                Done::None => "nothing was printed",
-                Done::Unknown => "it broke in the middle and may have printed: look",
-            };
-            let fault = report.fault.map_or_else(String::new, |fault| format!(": {fault}"));
-            let text = if report.text.is_empty() { String::new() } else { format!(" ({})", report.text) };
-            println!("{words}{fault}{text}; {} bytes in {} ms", report.bytes_sent, report.took_ms);
-            return Ok(if matches!(report.done, Done::Confirmed | Done::Sent) { 0 } else { 1 });
-        }
-    }
+    let report = host.run(ops)?;
+    let words = match report.done {
+        Done::Confirmed => "printed: the device confirmed it",
+        Done::Sent => "sent; the device does not say whether it came out: look",
+        Done::None => "nothing was printed",
+        Done::Unknown => "it broke in the middle and may have printed: look",
+    };
+    let fault = report.fault.map_or_else(String::new, |fault| format!(": {fault}"));
+    let text = if report.text.is_empty() { String::new() } else { format!(" ({})", report.text) };
+    println!("{words}{fault}{text}; {} bytes in {} ms", report.bytes_sent, report.took_ms);
+    Ok(if matches!(report.done, Done::Confirmed | Done::Sent) { 0 } else { 1 })
 }
 
 /// Everything a receipt may have, with what it should look like beside it.
@@ -184,6 +182,99 @@ fn test_page(info: &PluginInfo, capabilities: &Capabilities, connection: &str) -
 fn test_text(info: &PluginInfo) -> Vec<Op<'static>> {
     let second = format!("{} {}", info.name, info.version);
     vec![Op::Clear, Op::Line { line: 1, text: "Gatehouse".into() }, Op::Line { line: 2, text: second.into() }]
+}
+
+/// Draws a template with the virtual device of its kind.
+fn preview(dir: &Path, options: &Preview) -> anyhow::Result<u8> {
+    let template = template(&options.template)?;
+    let values = values(&template, &options.values)?;
+    let picture = std::path::absolute(&options.output)?;
+    // The virtual device appends, as a printer does.
+    if let Err(error) = std::fs::remove_file(&picture)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("replace {}", picture.display()));
+    }
+    let (driver, driver_config) = match template.kind() {
+        Kind::Printer => ("virtual", serde_json::json!({"form": "png", "dots": options.dots})),
+        Kind::Display => ("virtual-display", serde_json::json!({"form": "png"})),
+    };
+    let at = DeviceAt {
+        driver: driver.to_owned(),
+        connection: format!("file:{}", picture.display()),
+        driver_config: driver_config.to_string(),
+    };
+    let mut host = OneHost::start(dir, &at)?;
+    let ops = template.render(&values, &host.capabilities);
+    let report = host.run(ops)?;
+    ensure!(
+        report.done == Done::Confirmed || report.done == Done::Sent,
+        "nothing was drawn: {}",
+        report.text
+    );
+    println!("{}: {}, drawn in {}", template.name(), template.about(), picture.display());
+    let steps = template.steps(&values, &host.capabilities).len();
+    if steps > 1 {
+        println!("the first of {steps} steps is drawn");
+    }
+    Ok(0)
+}
+
+/// A template by its file or its name.
+fn template(name: &str) -> anyhow::Result<Template> {
+    if let Some(template) = documents::built_in(name) {
+        return Ok(template);
+    }
+    let path = Path::new(name);
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let known: Vec<&str> = documents::BUILT_IN.iter().map(|(name, _)| *name).collect();
+        Mistakes(vec![format!("{name}: {error}; the program's own templates are {}", known.join(", "))])
+    })?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut template = Template::parse(&stem, &text).map_err(Mistakes)?;
+    let logos: Vec<String> = template.logos().into_iter().map(str::to_owned).collect();
+    for logo in logos {
+        let beside = path.with_file_name(&logo);
+        let png = std::fs::read(&beside).with_context(|| format!("read {}", beside.display()))?;
+        template.set_logo(&logo, png).map_err(|why| Mistakes(vec![why]))?;
+    }
+    Ok(template)
+}
+
+/// What was set, and an example for every other field.
+fn values(template: &Template, set: &[String]) -> anyhow::Result<Values> {
+    let mut values: Values =
+        template.fields().into_iter().map(|field| (field.to_owned(), example(field).to_owned())).collect();
+    for pair in set {
+        let (field, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Mistakes(vec![format!("--set {pair}: FIELD=VALUE is meant")]))?;
+        if values.insert(field.to_owned(), value.to_owned()).is_none() {
+            let fields: Vec<&str> = template.fields().into_iter().collect();
+            let mistake = format!("--set {field}: the template has the fields {}", fields.join(", "));
+            return Err(Mistakes(vec![mistake]).into());
+        }
+    }
+    Ok(values)
+}
+
+fn example(field: &str) -> &'static str {
+    match field {
+        "holder" => "John Doe",
+        "event" => "Demo Match",
+        "venue" => "Demo Arena",
+        "gate" => "ENTRANCE_01",
+        "ticket_type" => "VIP",
+        "ticket" | "code" => "DEMO-VIP-0001",
+        "seat" => "Block A, row 12, seat 7",
+        "price" => "45.00",
+        "time" => "2026-12-01T19:05:00",
+        "remaining" => "1",
+        "inside" => "41,250",
+        "message" => "Already used at ENTRANCE_04 at 18:52",
+        "what_to_do" => "Please come to the help desk with an identity card.",
+        _ => "Example",
+    }
 }
 
 /// A driver host for one command.
@@ -245,6 +336,16 @@ impl OneHost {
                 FromHost::Started { info, capabilities } => return Ok((*info, *capabilities)),
                 FromHost::Refused { text, .. } => bail!("the driver cannot be used: {text}"),
                 _ => {}
+            }
+        }
+    }
+
+    /// Prints or shows a document.
+    fn run(&mut self, ops: Vec<Op<'static>>) -> anyhow::Result<Report> {
+        self.tell(&ToHost::Run { id: 1, ops, timeout_ms: DEVICE_MAX.as_millis() as u32 })?;
+        loop {
+            if let FromHost::Ran { report, .. } = self.hear()? {
+                return Ok(report);
             }
         }
     }
