@@ -243,8 +243,8 @@ fn template(name: &str) -> anyhow::Result<Template> {
 
 /// What was set, and an example for every other field.
 fn values(template: &Template, set: &[String]) -> anyhow::Result<Values> {
-    let mut values: Values =
-        template.fields().into_iter().map(|field| (field.to_owned(), example(field).to_owned())).collect();
+    let examples = template.fields().into_iter().map(|field| (field.to_owned(), example(field).to_owned()));
+    let mut values: Values = examples.collect();
     for pair in set {
         let (field, value) = pair
             .split_once('=')
@@ -272,6 +272,8 @@ fn example(field: &str) -> &'static str {
         "remaining" => "1",
         "inside" => "41,250",
         "message" => "Already used at ENTRANCE_04 at 18:52",
+        // The template has words of its own.
+        "footer" => "",
         "what_to_do" => "Please come to the help desk with an identity card.",
         _ => "Example",
     }

