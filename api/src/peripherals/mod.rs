@@ -52,7 +52,13 @@ pub fn drivers_dir(config: &Config) -> anyhow::Result<PathBuf> {
 /// As [`drivers_dir`].
 pub fn place(config: &Config, station: Option<String>) -> anyhow::Result<Place> {
     let drivers = drivers_dir(config)?;
-    Ok(Place { queue: config.data_dir.join(QUEUE_FILE), host: drivers.join(HOST_PROGRAM), drivers, station })
+    Ok(Place {
+        queue: config.data_dir.join(QUEUE_FILE),
+        host: drivers.join(HOST_PROGRAM),
+        drivers,
+        station,
+        give_way: crate::system::give_way,
+    })
 }
 
 /// Reads a peripherals file.

@@ -154,6 +154,19 @@ fn drivers_are_loaded_by_their_hosts_and_never_by_the_server() {
     let maps = |pid: u64| std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let own = maps(u64::from(server.pid()));
     assert!(!own.contains("libdriver_") && !own.contains("memfd:"), "the server has a driver in it");
+    // And both give way to the gates: policy 5 is SCHED_IDLE, field 41 of proc(5), counted from behind the name.
+    let policy = |path: String| {
+        let stat = std::fs::read_to_string(path).unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(41 - 3).unwrap().to_owned()
+    };
+    assert_eq!(policy(format!("/proc/{host}/stat")), "5");
+    for task in std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap() {
+        let path = task.unwrap().path();
+        let name = std::fs::read_to_string(path.join("comm")).unwrap();
+        if ["peripheral", "peripherals", "host-in", "host-out"].contains(&name.trim()) {
+            assert_eq!(policy(path.join("stat").display().to_string()), "5", "{name}");
+        }
+    }
     let hosts = maps(host);
     assert!(hosts.contains("libdriver_") || hosts.contains("memfd:"), "the host has none: {hosts}");
     server.stop();

@@ -144,7 +144,9 @@ impl Peripherals {
         let hold = self.shared.queue.was_interrupted(&setup.settings.name);
         let worker = Worker::new(Arc::clone(&self.shared), Arc::clone(&slot), setup, hold);
         let watched = Arc::clone(&slot);
+        let give_way = self.shared.place.give_way;
         let work = move || {
+            give_way();
             if std::panic::catch_unwind(AssertUnwindSafe(|| worker.work())).is_err() {
                 let mut board = watched.board.lock();
                 board.state = Some(PeripheralState::Quarantined);
@@ -379,7 +381,10 @@ fn keep_house(shared: &Arc<Shared>, running: &AllRunning) -> Result<(SyncSender<
     let (shared, running) = (Arc::clone(shared), Arc::clone(running));
     let thread = std::thread::Builder::new()
         .name("peripherals".to_owned())
-        .spawn(move || housekeeping(&shared, &running, &stopped))
+        .spawn(move || {
+            (shared.place.give_way)();
+            housekeeping(&shared, &running, &stopped);
+        })
         .map_err(Error::Thread)?;
     Ok((stop, thread))
 }

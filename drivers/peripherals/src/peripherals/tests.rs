@@ -36,7 +36,8 @@ fn open(dir: &Path) -> Peripherals {
         dir.display()
     );
     let settings = Settings::parse("peripherals.toml", &text, dir).unwrap();
-    let place = Place { queue: dir.join("peripherals.db"), drivers: deps, host, station: None };
+    let place =
+        Place { queue: dir.join("peripherals.db"), drivers: deps, host, station: None, give_way: || {} };
     Peripherals::open(settings, place).unwrap()
 }
 

@@ -84,6 +84,7 @@ impl Venue {
             drivers: deps(),
             host: self.host.clone(),
             station: self.station.clone(),
+            give_way: || {},
         }
     }
 
