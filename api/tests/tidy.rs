@@ -268,6 +268,15 @@ fn the_documents_name_what_is_there() {
 }
 
 #[test]
+fn the_peripherals_file_of_the_readme_is_good() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let begin = readme.find("# peripherals.toml:").expect("the README shows one");
+    let text = &readme[begin..begin + readme[begin..].find("```").unwrap()];
+    let settings = peripherals::Settings::parse("README.md", text, &root()).unwrap();
+    assert!(settings.peripherals.len() >= 2 && settings.rules.len() >= 2);
+}
+
+#[test]
 fn every_invariant_has_its_test() {
     let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let all: String = sources().into_iter().map(|(_, text)| text).collect();
