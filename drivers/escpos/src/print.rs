@@ -18,12 +18,12 @@ const ROWS_A_SECOND: u32 = 800;
 const WATCH_MAX: Duration = Duration::from_secs(4);
 /// NULs that end a command which broke in the middle, in one write.
 const FILLER_BYTES_MAX: usize = 256 * 1_024;
-/// A printer that has nothing to do answers in turn within so long. One that has is only sent blanks that do nothing.
+/// A printer that has nothing to do answers in turn within so long. One that is busy is sent blanks that do nothing.
 const TURN: Duration = Duration::from_millis(100);
 /// Blanks before the second question in turn; before each one after it four times as many.
 const BLANKS_FIRST: usize = 512;
 const BLANKS_TIMES: usize = 4;
-/// A document's time by this is what the questions before it may take: what begins late ends in the middle.
+/// The questions before a document take at most this part of its time: one that begins late ends in the middle.
 const TURN_SHARE: u32 = 2;
 
 /// A printer and what is known of it.
@@ -39,7 +39,9 @@ pub struct Printer {
     fresh: bool,
     /// Where it answers in turn: it may be in the middle of a command, of whoever printed last.
     in_doubt: bool,
-    /// Where it does not: a document broke in the middle, and the printer may wait for so many bytes of a command.
+    /// Where it does not: a document broke in the middle, and the printer may wait for so many bytes of a command. Such
+    /// a printer confirms nothing, and a band of blanks on every new line would be ten seconds at 9600 bit/s: only after
+    /// a break that was seen.
     filler: usize,
     next_tag: u32,
 }

@@ -135,16 +135,13 @@ impl FakePrinter {
     }
 
     fn answer(&mut self, question: &[u8]) {
-        match question {
-            // Also in the middle of a command.
-            [0x10, 0x04, n] => {
-                let printed = !self.printed.is_empty();
-                let now = self.real_time_after.filter(|_| printed).or(self.real_time);
-                if let Some(bytes) = now {
-                    self.send_after(self.real_time_takes, vec![bytes[usize::from(*n) - 1]]);
-                }
+        // Also in the middle of a command.
+        if let [0x10, 0x04, n] = question {
+            let printed = !self.printed.is_empty();
+            let now = self.real_time_after.filter(|_| printed).or(self.real_time);
+            if let Some(bytes) = now {
+                self.send_after(self.real_time_takes, vec![bytes[usize::from(*n) - 1]]);
             }
-            _ => {}
         }
         match self.beyond_command(question) {
             [.., 0x1b, b'@'] => self.is_idle = true,
