@@ -150,8 +150,8 @@ fn what_no_page_has_becomes_dots_that_fit() {
             .collect();
         let all: usize = pictures.iter().sum();
         assert!(pictures.iter().all(|width| *width <= dots));
-        // 200 characters of 32 dots, and the spaces that are left.
-        assert!(all >= 200 * 32, "{all}");
+        // 200 characters of 24 dots, and the spaces that are left.
+        assert!(all >= 200 * 24, "{all}");
     }
 }
 
