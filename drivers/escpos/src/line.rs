@@ -122,20 +122,16 @@ fn wrap(
     rows
 }
 
-/// A line as dots, in its first run's style: scripts that run from the right are laid out as a whole. The host's font is
-/// smaller than a printer's: twice its size, and once where only that fits on one line.
+/// A line as dots, in its first run's style: scripts that run from the right are laid out as a whole. In the host's small
+/// size where only that fits on one line.
 fn write_dots(writer: &mut Writer<'_>, host: &dyn Services, align: Align, runs: &[Run]) -> Result<(), Fault> {
     let text: String = runs.iter().map(|run| run.text.as_str()).collect();
-    let style = runs.first().map(|run| run.style).unwrap_or_default();
-    let scaled = |times: u8| {
-        let scale = |n: u8| (n.max(1) * times).min(8);
-        Style { width: scale(style.width), height: scale(style.height), ..style }
-    };
+    let usual = runs.first().map(|run| run.style).unwrap_or_default();
+    let small = Style { font: 1, ..usual };
     let most = usize::from(writer.settings.dots);
-    let (small, large) = (scaled(1), scaled(2));
     let fits = |style| width_of(host, &text, style).map(|width| width <= most);
     // One that has to be broken anyway is broken where people can read it.
-    let style = if !fits(large)? && fits(small)? { small } else { large };
+    let style = if !fits(usual)? && fits(small)? { small } else { usual };
     writer.align(align);
     for row in break_dots(host, &text, style, most)? {
         let raster = host.rasterise(&Op::Text(row.into()), style, writer.settings.dots)?;

@@ -17,7 +17,7 @@ pub struct Page {
     pub bytes: Vec<u8>,
     /// Where each op's bytes end in `bytes`.
     pub ends: Vec<usize>,
-    /// Bytes of the longest command: a printer that lost its line in one waits for so many at most.
+    /// Bytes of its longest command: a printer that lost the line in it waits for fewer.
     pub command_bytes_max: usize,
     /// How much paper it takes, in dots.
     pub rows: u32,
@@ -33,10 +33,13 @@ pub(crate) struct Writer<'a> {
     code_page: u32,
 }
 
+/// `ESC @`: its settings as at power-on, and a line that was not ended is forgotten.
+pub const INITIALISE: [u8; 2] = [ESC, b'@'];
+
 /// What brings a printer into the state a document begins in: initialised, out of Kanji mode (in which two bytes are one
 /// character), in the preferred code page, and telling its changes where it is to.
 pub fn preamble(settings: &Settings) -> Vec<u8> {
-    let mut bytes = vec![ESC, b'@', FS, b'.'];
+    let mut bytes = [&INITIALISE[..], &[FS, b'.']].concat();
     if let Some((_, number)) = settings.code_pages.first() {
         bytes.extend([ESC, b't', *number]);
     }

@@ -1,7 +1,7 @@
 //! A document's way to paper: asked before whether it can print, sent, watched, proved. Decides what a document came
 //! to; knows no op's bytes.
 
-use crate::page::{Page, preamble};
+use crate::page::{INITIALISE, Page, preamble};
 use crate::profile::{ProofMethod, Settings, StatusMethod};
 use crate::status;
 use crate::talk::Talk;
@@ -18,6 +18,13 @@ const ROWS_A_SECOND: u32 = 800;
 const WATCH_MAX: Duration = Duration::from_secs(4);
 /// NULs that end a command which broke in the middle, in one write.
 const FILLER_BYTES_MAX: usize = 256 * 1_024;
+/// A printer that has nothing to do answers in turn within so long. One that is busy is sent blanks that do nothing.
+const TURN: Duration = Duration::from_millis(100);
+/// Blanks before the second question in turn; before each one after it four times as many.
+const BLANKS_FIRST: usize = 512;
+const BLANKS_TIMES: usize = 4;
+/// The questions before a document take at most this part of its time: one that begins late ends in the middle.
+const TURN_SHARE: u32 = 2;
 
 /// A printer and what is known of it.
 pub struct Printer {
@@ -30,9 +37,19 @@ pub struct Printer {
     native_code: i32,
     /// It is as its initialisation leaves it.
     fresh: bool,
-    /// A document broke in the middle: the printer may wait for so many bytes of a command.
+    /// Where it answers in turn: it may be in the middle of a command, of whoever printed last.
+    in_doubt: bool,
+    /// Where it does not: a document broke in the middle, and the printer may wait for so many bytes of a command. Such
+    /// a printer confirms nothing, and a band of blanks on every new line would be ten seconds at 9600 bit/s: only after
+    /// a break that was seen.
     filler: usize,
     next_tag: u32,
+}
+
+/// Why a document is not begun.
+struct Unready {
+    fault: Fault,
+    text: String,
 }
 
 /// Why a document came no farther.
@@ -50,6 +67,14 @@ enum Watched {
     Over,
 }
 
+// === impl Unready ===
+
+impl From<Fault> for Unready {
+    fn from(fault: Fault) -> Unready {
+        Unready { fault, text: status::before(fault) }
+    }
+}
+
 // === impl Printer ===
 
 impl Printer {
@@ -61,6 +86,7 @@ impl Printer {
             last: Status::UNKNOWN,
             native_code: 0,
             fresh: false,
+            in_doubt: true,
             filler: 0,
             next_tag: tag,
         }
@@ -74,7 +100,8 @@ impl Printer {
         self.talk.reset();
         self.fresh = false;
         self.last = Status::UNKNOWN;
-        if self.filler > 0 {
+        self.in_doubt = true;
+        if self.filler > 0 || self.settings.answers_in_turn() {
             // A printer that is out of paper takes nothing more. Asked first, it tells so: before the next document.
             return Ok(());
         }
@@ -115,13 +142,14 @@ impl Printer {
 
     /// Prints a document.
     pub fn print(&mut self, link: &mut dyn Link, page: &Page, until: Duration) -> Report {
-        if let Err(fault) = self.before(link, until) {
-            return self.report(Done::None, Some(fault), 0, status::before(fault));
+        if let Err(Unready { fault, text }) = self.before(link, until) {
+            return self.report(Done::None, Some(fault), 0, text);
         }
         if let Err(stop) = self.send(link, page, until) {
             return self.broken(page, &stop);
         }
         let (done, fault) = self.prove(link, page, until);
+        self.in_doubt = done != Done::Confirmed;
         let text = match (done, fault) {
             (_, Some(fault)) => status::during(fault),
             (Done::Sent, None) => "sent; this printer does not confirm that it has printed".to_owned(),
@@ -138,12 +166,15 @@ impl Printer {
         if stop.at == 0 {
             return self.report(Done::None, Some(stop.fault), 0, status::before(stop.fault));
         }
-        self.filler = page.command_bytes_max.min(FILLER_BYTES_MAX);
+        self.in_doubt = true;
+        if !self.settings.answers_in_turn() {
+            self.filler = page.command_bytes_max.min(FILLER_BYTES_MAX);
+        }
         self.report(Done::Unknown, Some(stop.fault), page.ops_within(stop.at), status::during(stop.fault))
     }
 
     /// Asks whether it can print now, and brings it into the state a document begins in.
-    fn before(&mut self, link: &mut dyn Link, until: Duration) -> Result<(), Fault> {
+    fn before(&mut self, link: &mut dyn Link, until: Duration) -> Result<(), Unready> {
         self.talk.look(link)?;
         // The drawer too: a printer that is off-line keeps the pulse and opens it later, with nobody there.
         let method = self.settings.status;
@@ -156,16 +187,84 @@ impl Printer {
             match self.status(link, until)? {
                 Some(status) => status.fault().map_or(Ok(()), Err)?,
                 None if method == StatusMethod::Required || self.talk.has_answered() => {
-                    return Err(Fault::Timeout);
+                    return Err(Fault::Timeout.into());
                 }
                 None => {}
             }
+        }
+        if self.in_doubt && self.settings.answers_in_turn() {
+            self.find_turn(link, until).map_err(|fault| match fault {
+                Fault::Timeout => Unready { fault: Fault::Offline, text: status::stuck() },
+                other => other.into(),
+            })?;
+            self.in_doubt = false;
+            self.fresh = false;
         }
         if !self.fresh {
             self.initialise(link, until)?;
         }
         self.fresh = false;
         Ok(())
+    }
+
+    /// Has it come to the end of whatever it was sent before? Who broke off may have been another process, or another
+    /// program: nothing is known of it. `DLE EOT` proves nothing here, it is answered in the middle of a picture too.
+    ///
+    /// Until it answers in turn it is sent blanks. In the middle of a picture they are white dots, in that of a barcode
+    /// no characters, and between commands NUL does nothing. At worst they have the printer end what somebody else
+    /// began, whose outcome was told as unknown; no dot of this document is among them. That is why all this is asked
+    /// and not written: whatever comes of it, this document may be tried again.
+    ///
+    /// # Errors
+    /// `Timeout`: it is mute. What it is in trouble with; the link's.
+    fn find_turn(&mut self, link: &mut dyn Link, until: Duration) -> Result<(), Fault> {
+        let now = self.talk.now();
+        let until = now + until.saturating_sub(now) / TURN_SHARE;
+        self.expect(link)?;
+        let (mut blanks, mut left) = (0, self.settings.command_bytes_max());
+        loop {
+            // A line that was not ended is never printed, and an answer behind it never sent: it is forgotten first.
+            let lead = [&vec![0; blanks][..], &INITIALISE].concat();
+            link.ask(&lead, until.saturating_sub(self.talk.now()))?;
+            self.talk.ask_in_turn(link, until)?;
+            left -= blanks;
+            if left == 0 {
+                break;
+            }
+            if self.is_turn(link, until.min(self.talk.now() + TURN))? {
+                return Ok(());
+            }
+            if self.talk.now() >= until {
+                return Err(Fault::Timeout);
+            }
+            blanks = left.min(BLANKS_FIRST.max(blanks * BLANKS_TIMES));
+        }
+        match self.watch(link, until, Talk::is_answered)? {
+            Watched::Proved => Ok(()),
+            Watched::Trouble(fault) => Err(fault),
+            Watched::Over => Err(Fault::Timeout),
+        }
+    }
+
+    /// The next answer in turn is to be to what is asked from here on.
+    fn expect(&mut self, link: &mut dyn Link) -> Result<(), Fault> {
+        match self.settings.proof {
+            ProofMethod::Queued => self.talk.expect_queued(link),
+            _ => {
+                let tag = self.tag();
+                self.talk.expect_job(tag);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for an answer in turn. A line that cannot be read has none to wait for: its documents are unknown anyway.
+    fn is_turn(&mut self, link: &mut dyn Link, until: Duration) -> Result<bool, Fault> {
+        while !self.talk.is_answered() && !self.talk.is_deaf() && self.talk.now() < until {
+            let left = until.saturating_sub(self.talk.now());
+            self.talk.listen(link, left)?;
+        }
+        Ok(self.talk.is_answered() || self.talk.is_deaf())
     }
 
     fn initialise(&mut self, link: &mut dyn Link, until: Duration) -> Result<(), Fault> {
@@ -217,13 +316,9 @@ impl Printer {
     /// Everything left. Was it printed?
     fn prove(&mut self, link: &mut dyn Link, page: &Page, until: Duration) -> (Done, Option<Fault>) {
         let watched = match self.settings.proof {
-            ProofMethod::Job => {
-                let tag = self.tag();
-                self.talk.ask_job(link, tag, until).and_then(|()| self.watch(link, until, Talk::job_is_done))
-            }
-            ProofMethod::Queued => {
-                let asked = self.talk.ask_queued(link, until);
-                asked.and_then(|()| self.watch(link, until, Talk::queued_is_answered))
+            ProofMethod::Job | ProofMethod::Queued => {
+                let asked = self.expect(link).and_then(|()| self.talk.ask_in_turn(link, until));
+                asked.and_then(|()| self.watch(link, until, Talk::is_answered))
             }
             ProofMethod::Polled => {
                 let long = Duration::from_secs(1) * page.rows / ROWS_A_SECOND;

@@ -12,6 +12,12 @@ use std::collections::BTreeMap;
 const PROFILES: &str = include_str!("profiles.json");
 /// The profile of a printer of which nothing is said; the others say what differs from it.
 const DEFAULT: &str = "default";
+/// `GS v 0 m xL xH yL yH`.
+const PICTURE_HEAD_BYTES: usize = 8;
+/// `GS ( k pL pH cn fn m`.
+const QR_HEAD_BYTES: usize = 8;
+/// `GS k m n` and its data.
+const BARCODE_BYTES_MAX: usize = 4 + 255;
 /// JSON Schema of the settings.
 pub const SCHEMA: &str = include_str!("config.schema.json");
 
@@ -237,6 +243,19 @@ impl Settings {
             found.push("asb: false is meant where proof is queued, their bytes look alike".to_owned());
         }
         found
+    }
+
+    /// Does it answer a question when its turn comes, behind what it was sent before?
+    pub fn answers_in_turn(&self) -> bool {
+        matches!(self.proof, ProofMethod::Job | ProofMethod::Queued)
+    }
+
+    /// Bytes of the longest command that a document of this printer is able to have: a band of a picture as wide as the
+    /// paper, a QR code's data, a barcode. Who lost the line in a command waits for fewer.
+    pub fn command_bytes_max(&self) -> usize {
+        let band = PICTURE_HEAD_BYTES + usize::from(self.dots / 8) * usize::from(self.band_rows);
+        let qr = QR_HEAD_BYTES + usize::from(self.qr_bytes_max);
+        band.max(qr).max(BARCODE_BYTES_MAX)
     }
 
     /// Dots of a character of a font in its usual size.

@@ -84,6 +84,13 @@ pub fn before(fault: Fault) -> String {
     format!("{what}; nothing was printed")
 }
 
+/// What to do about a printer that tells how it is and does not answer in turn.
+pub fn stuck() -> String {
+    "the printer is busy or stuck in a picture: if it stays so, switch it off and on, and check its profile; \
+     nothing was printed"
+        .to_owned()
+}
+
 /// What to do about a fault that came while a document was printed.
 pub fn during(fault: Fault) -> String {
     let what = match fault {
@@ -147,6 +154,7 @@ mod tests {
             assert!(before(*fault).len() <= 160, "{}", before(*fault));
             assert!(during(*fault).len() <= 160, "{}", during(*fault));
         }
+        assert!(stuck().len() <= 160, "{}", stuck());
         assert_eq!(during(Fault::PaperOut), "out of paper while printing: look whether the receipt came out");
     }
 }

@@ -12,6 +12,8 @@ const ANSWER_MAX: Duration = Duration::from_millis(400);
 const LATE_MAX: Duration = Duration::from_secs(2);
 /// `GS r` waits behind whatever is printed.
 const QUEUED_LATE_MAX: Duration = Duration::from_secs(60);
+/// While so many answers to `GS r` may still come, nothing more is asked: each question would need one more than these.
+const QUEUED_OWED_MAX: u32 = 32;
 /// Looks whether something came, without waiting for it.
 const LOOK: Duration = Duration::from_millis(1);
 /// One look takes at most so many reads: a line that babbles is left alone.
@@ -43,6 +45,15 @@ enum Slot {
     Late(Duration),
 }
 
+/// The answer in turn that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InTurn {
+    /// `GS ( H` with this tag.
+    Job([u8; 4]),
+    /// `GS r`: so many more. Its answers have no tag; what may come from before is let by first.
+    Queued(u32),
+}
+
 /// The conversation with one printer.
 pub struct Talk {
     host: Host,
@@ -51,7 +62,7 @@ pub struct Talk {
     /// `GS r` questions without an answer, and when the last was asked.
     queued_owed: u32,
     queued_at: Duration,
-    job: Option<[u8; 4]>,
+    in_turn: Option<InTurn>,
     /// The last status sent by itself, and whether it was looked at.
     asb: Option<[u8; 4]>,
     asb_is_new: bool,
@@ -90,7 +101,7 @@ impl Talk {
             slots: Default::default(),
             queued_owed: 0,
             queued_at: Duration::ZERO,
-            job: None,
+            in_turn: None,
             asb: None,
             asb_is_new: false,
             deaf: false,
@@ -109,7 +120,7 @@ impl Talk {
                 *slot = Slot::Idle;
             }
         }
-        self.job = None;
+        self.in_turn = None;
         self.asb = None;
         self.asb_is_new = false;
         self.deaf = false;
@@ -241,38 +252,52 @@ impl Talk {
         (length > 2).then(|| String::from_utf8_lossy(&bytes[2..length]).into_owned())
     }
 
-    /// `GS ( H` function 48: have it say when all that was sent before is printed.
-    ///
-    /// # Errors
-    /// The link's.
-    pub fn ask_job(&mut self, link: &mut dyn Link, tag: [u8; 4], until: Duration) -> Result<(), Fault> {
-        self.job = Some(tag);
-        let [a, b, c, d] = tag;
-        link.ask(&[GS, b'(', b'H', 6, 0, b'0', b'0', a, b, c, d], until.saturating_sub(self.now()))
+    /// From now on the answer in turn is the one to `GS ( H` with this tag.
+    pub fn expect_job(&mut self, tag: [u8; 4]) {
+        self.in_turn = Some(InTurn::Job(tag));
     }
 
-    /// Did it say so?
-    pub fn job_is_done(&self) -> bool {
-        self.job.is_none()
-    }
-
-    /// `GS r` 1: have it answer behind all that was sent before.
+    /// From now on the answer in turn is one to a `GS r` that is still to be asked.
     ///
     /// # Errors
-    /// The link's.
-    pub fn ask_queued(&mut self, link: &mut dyn Link, until: Duration) -> Result<(), Fault> {
-        let now = self.now();
-        if now.saturating_sub(self.queued_at) > QUEUED_LATE_MAX {
+    /// `Timeout`: too many answers may still come from before, nothing can be told now.
+    pub fn expect_queued(&mut self, link: &mut dyn Link) -> Result<(), Fault> {
+        // What has come already is an answer to an older one.
+        self.look(link)?;
+        if self.now().saturating_sub(self.queued_at) > QUEUED_LATE_MAX {
             self.queued_owed = 0;
         }
-        self.queued_owed += 1;
-        self.queued_at = now;
-        link.ask(&[GS, b'r', 1], until.saturating_sub(now))
+        if self.queued_owed > QUEUED_OWED_MAX {
+            return Err(Fault::Timeout);
+        }
+        self.in_turn = Some(InTurn::Queued(self.queued_owed + 1));
+        Ok(())
     }
 
-    /// Were all of them answered? They are in the order they were asked.
-    pub fn queued_is_answered(&self) -> bool {
-        self.queued_owed == 0
+    /// Has it answer behind all that was sent before: `GS ( H` function 48 or `GS r` 1. May be asked again: any of
+    /// these answers will do.
+    ///
+    /// # Errors
+    /// The link's.
+    pub fn ask_in_turn(&mut self, link: &mut dyn Link, until: Duration) -> Result<(), Fault> {
+        let now = self.now();
+        let left = until.saturating_sub(now);
+        match self.in_turn {
+            Some(InTurn::Job([a, b, c, d])) => {
+                link.ask(&[GS, b'(', b'H', 6, 0, b'0', b'0', a, b, c, d], left)
+            }
+            Some(InTurn::Queued(missing)) => {
+                self.queued_owed += missing;
+                self.queued_at = now;
+                link.ask(&[GS, b'r', 1].repeat(missing as usize), left)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Did it answer in turn?
+    pub fn is_answered(&self) -> bool {
+        self.in_turn.is_none()
     }
 
     fn hear(&mut self, heard: Heard) {
@@ -283,8 +308,13 @@ impl Talk {
                 self.asb_is_new |= self.asb != Some(block);
                 self.asb = Some(block);
             }
-            Heard::Job(tag) if self.job == Some(tag) => self.job = None,
-            Heard::Queued(_) if self.queued_owed > 0 => self.queued_owed -= 1,
+            Heard::Job(tag) if self.in_turn == Some(InTurn::Job(tag)) => self.in_turn = None,
+            Heard::Queued(_) if self.queued_owed > 0 => {
+                self.queued_owed -= 1;
+                if let Some(InTurn::Queued(missing)) = self.in_turn {
+                    self.in_turn = (missing > 1).then(|| InTurn::Queued(missing - 1));
+                }
+            }
             Heard::Job(_) | Heard::Queued(_) => self.strays += 1,
         }
     }

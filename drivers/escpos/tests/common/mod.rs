@@ -68,6 +68,16 @@ pub struct FakePrinter {
     pub real_time_after: Option<[u8; 4]>,
     /// How long it takes to answer `DLE EOT`.
     pub real_time_takes: Duration,
+    /// It is in a command and takes so many bytes more for it; what prints and what is asked.
+    pub inside: usize,
+    /// Bytes that print and went into that command.
+    pub swallowed: usize,
+    /// It cannot be read.
+    pub deaf: bool,
+    /// How long it takes to answer in turn while it has nothing to print; `None`: it does not.
+    pub turn_takes: Option<Duration>,
+    /// It was initialised, and nothing that prints came since.
+    is_idle: bool,
     /// How long printing takes, where it answers `GS ( H`.
     pub job_takes: Option<Duration>,
     /// The tag it answers with, where that is another than it was asked.
@@ -96,6 +106,11 @@ impl FakePrinter {
             real_time: Some([0x12; 4]),
             real_time_after: None,
             real_time_takes: Duration::from_millis(5),
+            inside: 0,
+            swallowed: 0,
+            deaf: false,
+            turn_takes: Some(Duration::from_millis(5)),
+            is_idle: false,
             job_takes: Some(Duration::from_millis(700)),
             job_tag: None,
             queued_takes: None,
@@ -112,24 +127,33 @@ impl FakePrinter {
         self.sends.make_contiguous().sort_by_key(|(at, _)| *at);
     }
 
+    /// What comes through when the command it is in has taken its part.
+    fn beyond_command<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let taken = self.inside.min(bytes.len());
+        self.inside -= taken;
+        &bytes[taken..]
+    }
+
     fn answer(&mut self, question: &[u8]) {
-        match question {
-            [0x10, 0x04, n] => {
-                let printed = !self.printed.is_empty();
-                let now = self.real_time_after.filter(|_| printed).or(self.real_time);
-                if let Some(bytes) = now {
-                    self.send_after(self.real_time_takes, vec![bytes[usize::from(*n) - 1]]);
-                }
+        // Also in the middle of a command.
+        if let [0x10, 0x04, n] = question {
+            let printed = !self.printed.is_empty();
+            let now = self.real_time_after.filter(|_| printed).or(self.real_time);
+            if let Some(bytes) = now {
+                self.send_after(self.real_time_takes, vec![bytes[usize::from(*n) - 1]]);
             }
+        }
+        match self.beyond_command(question) {
+            [.., 0x1b, b'@'] => self.is_idle = true,
             [0x1d, b'(', b'H', 6, 0, b'0', b'0', tag @ ..] => {
-                if let Some(takes) = self.job_takes {
-                    let tag = self.job_tag.map_or(tag.to_vec(), |tag| tag.to_vec());
+                if let Some(takes) = if self.is_idle { self.turn_takes } else { self.job_takes } {
+                    let tag = self.job_tag.filter(|_| !self.is_idle).map_or(tag.to_vec(), |tag| tag.to_vec());
                     self.send_after(takes, [&[0x37, 0x22], &tag[..], &[0]].concat());
                 }
             }
-            [0x1d, b'r', 1] => {
-                if let Some(takes) = self.queued_takes {
-                    self.send_after(takes, vec![0]);
+            questions @ [0x1d, b'r', 1, ..] => {
+                if let Some(takes) = if self.is_idle { self.turn_takes } else { self.queued_takes } {
+                    self.send_after(takes, vec![0; questions.len() / 3]);
                 }
             }
             [0x1d, b'I', n] => {
@@ -148,6 +172,9 @@ impl Link for FakePrinter {
         let room = self.breaks.map_or(usize::MAX, |(at, _)| at.saturating_sub(self.printed.len()));
         let taken = bytes.len().min(room);
         self.printed.extend(&bytes[..taken]);
+        let beyond = self.beyond_command(&bytes[..taken]).len();
+        self.swallowed += taken - beyond;
+        self.is_idle &= beyond == 0;
         self.writes.push(taken);
         match self.breaks {
             Some((_, fault)) if taken < bytes.len() => {
@@ -171,6 +198,9 @@ impl Link for FakePrinter {
     }
 
     fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, Fault> {
+        if self.deaf {
+            return Err(Fault::Unsupported);
+        }
         let until = self.clock.get() + timeout;
         match self.sends.front() {
             Some((at, _)) if *at <= until => {
