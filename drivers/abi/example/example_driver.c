@@ -118,8 +118,8 @@ static ghd_code run(ghd_dev *dev, const ghd_io *io, const ghd_op *ops, size_t n,
   free(page);
   if (code == GHD_OK)
     tell(result, GHD_DONE_SENT, (uint32_t)n, "");
-  else if (written > 0) /* NONE would have it printed again, and there may be two of it */
-    tell(result, GHD_DONE_UNKNOWN, 0, "it broke while printing: look at the paper");
+  else if (written > 0) /* NONE would have it printed again, and there may be two of it; why, the host knows better */
+    tell(result, GHD_DONE_UNKNOWN, 0, "");
   return code;
 }
 
