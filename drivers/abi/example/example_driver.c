@@ -15,6 +15,9 @@ struct ghd_dev {
   int form_feed;
 };
 
+/* Lines of one feed, at most. */
+#define LINES_MAX 255
+
 #define TEXT(literal) {literal, sizeof literal - 1}
 
 static ghd_code create(const ghd_host *host, ghd_str config, ghd_dev **out) {
@@ -59,42 +62,64 @@ static ghd_code status(ghd_dev *dev, const ghd_io *io, uint32_t timeout_ms, uint
   return GHD_OK;
 }
 
-/* Text in code page 437; the host makes it, and counts what the page does not have. */
-static ghd_code text(ghd_dev *dev, const ghd_io *io, ghd_bytes data, uint32_t timeout_ms) {
-  uint8_t line[1024];
-  size_t n = 0, written = 0;
-  uint32_t lossy = 0;
-  ghd_str in = {(const char *)data.ptr, data.len};
-  if (data.len > sizeof line) return GHD_E_INVALID;
-  ghd_code code = dev->host.encode(dev->host.ctx, 437, in, line, sizeof line, &n, &lossy);
-  return code == GHD_OK ? io->write(io->ctx, line, n, GHD_W_PRINT, timeout_ms, &written) : code;
+/* The document as the printer's bytes, made whole before any of them leaves: what cannot be printed is refused while
+ * nothing is lost. `page` has room for all texts and LINES_MAX bytes for each op. */
+static ghd_code compose(ghd_dev *dev, const ghd_op *ops, size_t n, uint8_t *page, size_t room, size_t *len) {
+  for (size_t i = 0; i < n; i++) {
+    const ghd_op *op = &ops[i];
+    ghd_str in = {(const char *)op->data.ptr, op->data.len};
+    size_t bytes = 0;
+    uint32_t lossy = 0;
+    ghd_code code;
+    switch (op->kind) {
+    case GHD_OP_TEXT: /* in code page 437: the host makes it, and counts what the page does not have */
+      code = dev->host.encode(dev->host.ctx, 437, in, page + *len, room - *len, &bytes, &lossy);
+      if (code != GHD_OK) return code;
+      for (; bytes > 0; bytes--, ++*len) /* a guest's name must not command the printer */
+        if (page[*len] < ' ' || page[*len] == 0x7f) page[*len] = '?';
+      break;
+    case GHD_OP_FEED:
+      if (op->a < 0 || op->a > LINES_MAX) return GHD_E_INVALID;
+      memset(page + *len, '\n', (size_t)op->a);
+      *len += (size_t)op->a;
+      break;
+    case GHD_OP_NEWLINE: page[(*len)++] = '\n'; break;
+    case GHD_OP_CUT: page[(*len)++] = dev->form_feed ? '\f' : '\n'; break;
+    case GHD_OP_STYLE:
+    case GHD_OP_ALIGN:
+    case GHD_OP_RULE:
+    case GHD_OP_BEEP: break; /* without these a document says the same */
+    default: return GHD_E_UNSUPPORTED; /* without a code or a picture it does not, and a later header's op is unknown */
+    }
+  }
+  return GHD_OK;
 }
 
-static ghd_code feed(const ghd_io *io, char what, int32_t times, uint32_t timeout_ms) {
-  size_t written;
-  ghd_code code = GHD_OK;
-  for (; times > 0 && code == GHD_OK; times--)
-    code = io->write(io->ctx, (const uint8_t *)&what, 1, GHD_W_PRINT, timeout_ms, &written);
-  return code;
+static void tell(ghd_result *result, uint32_t done, uint32_t ops_done, const char *text) {
+  result->done = done;
+  result->ops_done = ops_done;
+  result->device_bits = GHD_S_UNKNOWN;
+  result->text_len = (uint32_t)strlen(text); /* all of ours are shorter than GHD_RESULT_TEXT_MAX */
+  memcpy(result->text, text, result->text_len);
 }
 
 static ghd_code run(ghd_dev *dev, const ghd_io *io, const ghd_op *ops, size_t n, uint32_t timeout_ms,
                     ghd_result *result) {
-  ghd_code code = GHD_OK;
-  for (size_t i = 0; i < n && code == GHD_OK; i++) {
-    switch (ops[i].kind) {
-    case GHD_OP_TEXT: code = text(dev, io, ops[i].data, timeout_ms); break;
-    case GHD_OP_NEWLINE: code = feed(io, '\n', 1, timeout_ms); break;
-    case GHD_OP_FEED: code = feed(io, '\n', ops[i].a, timeout_ms); break;
-    case GHD_OP_CUT: code = feed(io, dev->form_feed ? '\f' : '\n', 1, timeout_ms); break;
-    default: break; /* what a line printer cannot do is left out: `capabilities` said so */
-    }
-    if (code == GHD_OK) result->ops_done = (uint32_t)i + 1;
-  }
-  result->device_bits = GHD_S_UNKNOWN;
-  result->text_len = 0;
-  /* The host counts what left: NONE becomes UNKNOWN where anything did. */
-  result->done = code == GHD_OK ? GHD_DONE_SENT : GHD_DONE_NONE;
+  size_t room = 1, len = 0, written = 0;
+  tell(result, GHD_DONE_NONE, 0, "");
+  for (size_t i = 0; i < n; i++) room += ops[i].data.len + LINES_MAX;
+  uint8_t *page = malloc(room);
+  if (page == NULL) return GHD_E_NOMEM;
+  ghd_code code = compose(dev, ops, n, page, room, &len);
+  if (code != GHD_OK)
+    tell(result, GHD_DONE_NONE, 0, "a line printer cannot print this document");
+  else if (len > 0)
+    code = io->write(io->ctx, page, len, GHD_W_PRINT, timeout_ms, &written);
+  free(page);
+  if (code == GHD_OK)
+    tell(result, GHD_DONE_SENT, (uint32_t)n, "");
+  else if (written > 0) /* NONE would have it printed again, and there may be two of it; why, the host knows better */
+    tell(result, GHD_DONE_UNKNOWN, 0, "");
   return code;
 }
 

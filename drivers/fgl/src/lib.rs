@@ -69,7 +69,7 @@ impl Driver for Fgl {
     };
 
     fn create(host: Host, config: &str) -> Result<Fgl, Fault> {
-        let config: Config = serde_json::from_str(config).map_err(|error| {
+        let config: Config = driver_sdk::settings(config).map_err(|error| {
             host.log(Level::Error, &format!("fgl: {error}"));
             Fault::Config
         })?;

@@ -1,5 +1,5 @@
-//! What a host gives up before it loads somebody's code: rights it does not need, memory without end, a life without its
-//! supervisor. Knows which files each way to a device needs, and no device.
+//! What a host gives up before it loads somebody's code: rights it does not need, memory without end, its turn at the
+//! processor, a life without its supervisor. Knows which files each way to a device needs, and no device.
 //!
 //! All of it is for mistakes first: a driver that writes through a wild pointer must not reach the venue's data base.
 //! Number of processes is not limited: that limit counts everything its user runs, the server's threads too. A driver
@@ -14,6 +14,10 @@ use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_deat
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 
 /// Address space, in bytes: threads' stacks and malloc's arenas reserve far more than they use.
 const ADDRESS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -79,6 +83,19 @@ pub fn limit() -> io::Result<()> {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())
+}
+
+/// From now on this thread, and those it starts, run when nothing else wants their core, and stop at once when
+/// something does: no driver, however busy, makes a gate wait.
+///
+/// `SCHED_IDLE` and no low priority, for the reason that the server's own background work has (sched(7)): one that is
+/// only nice finishes its slice before a thread that wakes.
+///
+/// # Errors
+/// Where the system does not allow it; the host works all the same.
+pub fn give_way() -> Result<(), thread_priority::Error> {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
 }
 
 /// Shuts this thread, and those it starts from now on, out of every file and every TCP port that this way does not

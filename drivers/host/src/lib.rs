@@ -6,7 +6,7 @@ pub mod code_page;
 pub mod confine;
 pub mod image;
 pub mod line;
-mod patience;
+pub mod patience;
 pub mod plugin;
 pub mod probe;
 pub mod record;

@@ -227,10 +227,10 @@ impl Line {
         buffer: &mut [u8],
         timeout: Duration,
     ) -> Result<usize, Fault> {
-        let timeout = timeout.min(self.left());
-        Patience::new(Instant::now() + timeout, &self.cancelled).step()?;
+        let patience = Patience::new(Instant::now() + timeout.min(self.left()), &self.cancelled);
+        patience.step()?;
         let transport = self.transport.as_mut().ok_or(Fault::Gone)?;
-        match transport.control_in(request, buffer, timeout) {
+        match transport.control_in(request, buffer, patience) {
             Ok(n) => {
                 self.note(|| What::Asked(request, buffer[..n].to_vec()));
                 Ok(n)

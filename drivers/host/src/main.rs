@@ -8,6 +8,7 @@ use driver_host::image::Image;
 use driver_host::plugin::Plugin;
 use driver_host::{confine, probe, serve};
 use std::fs::File;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A line for people; where in the program it was is of no use to them.
-            eprintln!("gatehouse-driver-host: {error:#}");
+            let _ = writeln!(std::io::stderr(), "gatehouse-driver-host: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -59,8 +60,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 fn print(found: &serde_json::Value) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(found)?);
-    Ok(())
+    let text = serde_json::to_string_pretty(found)?;
+    match writeln!(std::io::stdout(), "{text}") {
+        // Who reads has seen enough, as `head` has.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("failed to write to standard output"),
+    }
 }
 
 /// A driver that reads standard input or prints to standard output must not break the frames: it reads nothing, and

@@ -20,6 +20,11 @@ impl<'a> Patience<'a> {
         Patience { until, cancelled }
     }
 
+    /// What is left of it, cancelled or not.
+    pub fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
     /// The next piece of the wait: short, so that a cancel is noticed.
     ///
     /// # Errors
@@ -28,7 +33,7 @@ impl<'a> Patience<'a> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Fault::Cancelled);
         }
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.left();
         if left.is_zero() { Err(Fault::Timeout) } else { Ok(left.min(STEP)) }
     }
 }

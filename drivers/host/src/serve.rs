@@ -55,6 +55,10 @@ pub fn serve(mut input: File, output: File) -> anyhow::Result<()> {
         voice.say(&FromHost::Refused { refusal, text });
         Ok(())
     };
+    if let Err(error) = confine::give_way() {
+        // Some sandboxes forbid it; then a gate may wait for a slice now and then.
+        voice.log(raw::LOG_DEBUG, &format!("the scheduler does not let this process give way: {error:?}"));
+    }
     // All files are open before the doors are shut, and those are shut before any thread and the driver begin.
     let shared = Arc::new(Shared::new());
     let (image, line) = match open_files(&start, &shared) {

@@ -17,7 +17,19 @@ pub fn build(dir: &Path) -> PathBuf {
 /// # Panics
 /// As `build`.
 pub fn build_variant(dir: &Path, name: &str, macros: &[&str]) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    compile(&Path::new(env!("CARGO_MANIFEST_DIR")).join("misbehaving.c"), dir, name, macros)
+}
+
+/// The example that comes with the header, compiled into `dir`: it breaks no rule.
+///
+/// # Panics
+/// As `build`.
+pub fn build_example(dir: &Path) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../abi/example/example_driver.c");
+    compile(&source, dir, "example", &[])
+}
+
+fn compile(source: &Path, dir: &Path, name: &str, macros: &[&str]) -> PathBuf {
     let library = dir.join(format!("{name}.so"));
     let built = Command::new("cc")
         .args([
@@ -33,11 +45,11 @@ pub fn build_variant(dir: &Path, name: &str, macros: &[&str]) -> PathBuf {
             "-pthread",
         ])
         .arg("-I")
-        .arg(source.join("../abi/include"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../abi/include"))
         .args(macros.iter().map(|set| format!("-D{set}")))
         .arg("-o")
         .arg(&library)
-        .arg(source.join("misbehaving.c"))
+        .arg(source)
         .output()
         .unwrap_or_else(|error| panic!("cc: {error}; install a C compiler"));
     assert!(built.status.success(), "cc: {}", String::from_utf8_lossy(&built.stderr));

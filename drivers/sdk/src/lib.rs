@@ -247,6 +247,19 @@ impl Deadline {
     }
 }
 
+/// A driver's settings from the JSON that `create` is given; no text at all is no setting at all.
+///
+/// # Errors
+/// What is wrong with them, for people.
+pub fn settings<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, String> {
+    let fields: serde_json::Map<String, serde_json::Value> = match json.trim() {
+        "" => serde_json::Map::new(),
+        // By way of an object: a list would be taken for the fields in their order.
+        json => serde_json::from_str(json).map_err(|error| format!("no JSON object: {error}"))?,
+    };
+    serde_json::from_value(fields.into()).map_err(|error| error.to_string())
+}
+
 /// Exports a driver under the one symbol a host looks for. A crate says it once.
 #[macro_export]
 macro_rules! export_driver {
@@ -260,4 +273,25 @@ macro_rules! export_driver {
             $crate::entry::<$driver>(major, minor)
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::settings;
+
+    #[derive(serde::Deserialize, Default, Debug, PartialEq)]
+    #[serde(default, deny_unknown_fields)]
+    struct Own {
+        columns: u16,
+    }
+
+    #[test]
+    fn settings_are_an_object_or_none_at_all() {
+        for (json, wanted) in [("", 0), (" \n", 0), ("{}", 0), (r#"{"columns": 20}"#, 20)] {
+            assert_eq!(settings(json), Ok(Own { columns: wanted }), "{json:?}");
+        }
+        for json in ["[]", "[20]", "null", "7", "{", r#"{"rows": 2}"#, r#"{"columns": -1}"#] {
+            assert!(settings::<Own>(json).is_err(), "{json:?}");
+        }
+    }
 }

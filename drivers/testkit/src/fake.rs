@@ -2,6 +2,7 @@
 //! garbage, and remembers everything. Knows neither drivers nor what a rule is.
 
 use driver_abi::Fault;
+use driver_host::patience::Patience;
 use driver_host::ways::{ControlIn, Transport};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -9,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// No more of what a driver writes is kept, in bytes; one that writes more is not printing a ticket.
 const KEPT_MAX: usize = 32 << 20;
@@ -114,16 +115,14 @@ impl Fake {
     }
 
     /// A control end-point that does not answer in all that time, unless the host gives up.
-    fn no_answer(&self, timeout: Duration) -> Fault {
-        const SLICE: Duration = Duration::from_millis(50);
-        let until = Instant::now() + timeout;
-        while Instant::now() < until {
-            if self.cancelled.load(Ordering::SeqCst) {
-                return Fault::Cancelled;
+    fn no_answer(&self, patience: Patience<'_>) -> Fault {
+        loop {
+            match patience.step() {
+                Err(over) => return over,
+                Ok(_) if self.cancelled.load(Ordering::SeqCst) => return Fault::Cancelled,
+                Ok(step) => std::thread::sleep(step),
             }
-            std::thread::sleep(SLICE.min(until.saturating_duration_since(Instant::now())));
         }
-        Fault::Timeout
     }
 
     /// How many of `n` bytes are taken now.
@@ -219,7 +218,12 @@ impl Transport for Fake {
         Ok(n)
     }
 
-    fn control_in(&mut self, request: ControlIn, buffer: &mut [u8], step: Duration) -> Result<usize, Fault> {
+    fn control_in(
+        &mut self,
+        request: ControlIn,
+        buffer: &mut [u8],
+        patience: Patience<'_>,
+    ) -> Result<usize, Fault> {
         self.given_up()?;
         if !self.usb {
             return Err(Fault::Unsupported);
@@ -231,7 +235,7 @@ impl Transport for Fake {
             Says::Fails(fault) => return Err(fault),
             Says::Nothing => {
                 drop(wire);
-                return Err(self.no_answer(step));
+                return Err(self.no_answer(patience));
             }
         };
         let answer: &[u8] = match (request.request_type, request.request) {

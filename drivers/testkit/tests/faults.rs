@@ -179,14 +179,38 @@ fn a_display_in_c_that_keeps_the_rules_passes_whole() {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
 }
 
+/// Who writes a driver in C begins with a copy of it.
+#[test]
+fn the_example_in_c_keeps_the_rules() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = driver_misbehaving::build_example(dir.path());
+    for config in ["{}", r#"{"form_feed":true}"#] {
+        let out = kit(&plugin, &["--config", config]);
+        assert!(out.status.success(), "{config}: {}", String::from_utf8_lossy(&out.stdout));
+    }
+}
+
 /// Our own drivers, each with settings it takes. A dev-dependency puts its file beside this test's own.
-const OURS: &[(&str, &str)] = &[("virtual", "{}"), ("escpos", "{}"), ("pole_display", "{}")];
+const OURS: &[(&str, &str)] = &[
+    ("virtual", "{}"),
+    ("virtual_display", "{}"),
+    ("escpos", "{}"),
+    ("fgl", "{}"),
+    ("zpl", "{}"),
+    ("zpl", r#"{"status":false}"#),
+    ("pole_display", "{}"),
+];
 
 #[test]
 fn our_own_drivers_keep_the_rules() {
     let dir = std::env::current_exe().unwrap().parent().unwrap().to_owned();
-    for (driver, config) in OURS {
-        let out = kit(&dir.join(format!("libdriver_{driver}.so")), &["--config", config]);
-        assert!(out.status.success(), "{driver} {config}: {}", String::from_utf8_lossy(&out.stdout));
-    }
+    std::thread::scope(|scope| {
+        for (driver, config) in OURS {
+            let plugin = dir.join(format!("libdriver_{driver}.so"));
+            scope.spawn(move || {
+                let out = kit(&plugin, &["--config", config]);
+                assert!(out.status.success(), "{config}: {}", String::from_utf8_lossy(&out.stdout));
+            });
+        }
+    });
 }

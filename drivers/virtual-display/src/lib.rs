@@ -81,7 +81,7 @@ impl Driver for VirtualDisplay {
             profile: "virtual-display".to_owned(),
             columns: self.config.columns,
             lines: self.config.lines,
-            proof: Proof::Job,
+            proof: Proof::None,
             status: true,
             ..Capabilities::default()
         }
@@ -112,6 +112,7 @@ impl Driver for VirtualDisplay {
         self.due = self.host.now() + self.step;
         self.steps_left = if self.config.form == Form::Text { screen.run() } else { 0 };
         match link.write(&frame, timeout) {
+            // What is in the file is as real as this display's glass.
             Ok(()) => {
                 self.screen = screen;
                 Report { status: Status::ONLINE, ..Report::well(Done::Confirmed, ops.len()) }
@@ -140,10 +141,7 @@ impl Driver for VirtualDisplay {
 }
 
 fn parse(json: &str) -> Result<Config, String> {
-    let config: Config = match json.trim() {
-        "" => Config::default(),
-        json => serde_json::from_str(json).map_err(|error| error.to_string())?,
-    };
+    let config: Config = driver_sdk::settings(json)?;
     if !(1..=COLUMNS_MAX).contains(&config.columns.into()) || !(1..=LINES_MAX).contains(&config.lines.into())
     {
         return Err(format!("1 to {COLUMNS_MAX} columns and 1 to {LINES_MAX} lines are needed"));

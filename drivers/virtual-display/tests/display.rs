@@ -105,7 +105,7 @@ fn a_picture_of_the_display_is_a_png_and_wrong_settings_are_refused() {
     let mut frames = Frames::default();
     display.run(&mut frames, &[line(1, "Welcome")], Duration::from_secs(1));
     assert!(frames.0.starts_with(b"\x89PNG"));
-    for config in [r#"{"columns": 0}"#, r#"{"lines": 9}"#, r#"{"rows": 2}"#] {
+    for config in [r#"{"columns": 0}"#, r#"{"lines": 9}"#, r#"{"rows": 2}"#, "[]", "null"] {
         assert_eq!(VirtualDisplay::create(Rc::clone(&host), config).err(), Some(Fault::Config), "{config}");
     }
 }

@@ -78,13 +78,7 @@ impl Config {
     /// # Errors
     /// What is wrong with them, all of it.
     pub fn parse(json: &str) -> Result<Config, String> {
-        let typed: Typed = match json.trim() {
-            "" => Typed::default(),
-            // By way of an object: a list would be taken for the fields in their order.
-            json => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json)
-                .and_then(|fields| serde_json::from_value(fields.into()))
-                .map_err(|error| error.to_string())?,
-        };
+        let typed: Typed = driver_sdk::settings(json)?;
         let columns = typed.columns.or(typed.dots.map(|dots| dots / COLUMN_DOTS)).unwrap_or(48);
         let dots = typed.dots.unwrap_or(columns.saturating_mul(COLUMN_DOTS));
         let rows = typed.ticket_rows.unwrap_or(*ROWS.start());

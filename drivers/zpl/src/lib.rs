@@ -67,7 +67,7 @@ impl Driver for Zpl {
     };
 
     fn create(host: Host, config: &str) -> Result<Zpl, Fault> {
-        let config: Config = serde_json::from_str(config).map_err(|error| {
+        let config: Config = driver_sdk::settings(config).map_err(|error| {
             host.log(Level::Error, &format!("zpl: {error}"));
             Fault::Config
         })?;

@@ -57,7 +57,7 @@ pub(super) fn clock(text: &[u8]) -> Result<String, String> {
 
 pub(super) fn adm_extent(bytes: &[u8]) -> Extent {
     match bytes {
-        [0x0c] | [0x11 | 0x12, _] => Extent::Whole,
+        [0x0c | 0x0d] | [0x11 | 0x12, _] => Extent::Whole,
         [0x11 | 0x12] => Extent::More,
         [0x0e | 0x0f, ..] => match bytes.last() {
             Some(0x0d) => Extent::Whole,
@@ -70,9 +70,14 @@ pub(super) fn adm_extent(bytes: &[u8]) -> Extent {
 pub(super) fn obey_adm(screen: &mut Screen, command: &[u8]) -> Result<(), String> {
     match command {
         [0x0c] => screen.clear(),
+        [0x0d] => screen.line_start(),
         [0x0e, text @ .., 0x0d] => screen.set_line(0, line_text(text, COLUMNS)?),
         [0x0f, text @ .., 0x0d] => screen.set_line(1, line_text(text, COLUMNS)?),
-        [line @ (0x11 | 0x12), n] => screen.blinking[usize::from(line - 0x11)] = *n != 0,
+        // POS-X EVO-RD4, page 23: begins and ends the blinking of one line.
+        [lead @ (0x11 | 0x12), line @ (b'1' | b'2')] => {
+            screen.blinking[usize::from(line - b'1')] = *lead == 0x11;
+        }
+        [0x11 | 0x12, line] => return Err(format!("line {line:02X} is neither '1' nor '2'")),
         _ => return Err("no command".to_owned()),
     }
     Ok(())
@@ -96,6 +101,8 @@ pub(super) fn dsp800_extent(bytes: &[u8]) -> Extent {
             _ if bytes.len() < 8 => Extent::More,
             _ => Extent::Unknown,
         },
+        // An end without its beginning: the display answers NACK and does nothing.
+        [END] => Extent::Whole,
         [byte] if is_character(*byte) => Extent::Whole,
         _ => Extent::Unknown,
     }
@@ -107,6 +114,7 @@ pub(super) fn obey_dsp800(screen: &mut Screen, command: &[u8]) -> Result<(), Str
         Some([0x43, CELL_FIRST, CELL_LAST, END]) => screen.clear(),
         Some([0x50, cell @ CELL_FIRST..=CELL_LAST, END]) => return screen.place_at(cell - CELL_FIRST),
         Some(_) => return Err("no command".to_owned()),
+        None if command == [END] => {}
         None => screen.show_all(command),
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Partner CD5220. Its trap: after `ESC Q` only `ESC Q`, CLR and CAN work until string mode is left.
 
 use super::epson::{blink, on_or_off};
-use super::{Extent, Mode, Screen, brightness, code_page, is_character, line_text};
+use super::{Extent, Mode, Screen, Scrolling, brightness, code_page, is_character, line_text};
 
 /// Characters of a line that runs, at most.
 const RUNNING_MAX: usize = 40;
@@ -15,7 +15,7 @@ pub(super) fn extent(bytes: &[u8]) -> Extent {
             Some(0x0d) => Extent::Whole,
             _ => Extent::More,
         },
-        [0x1b, 0x40] | [0x1f, 0x40] => Extent::Whole,
+        [0x1b, 0x11..=0x13 | 0x40] | [0x1f, 0x40] => Extent::Whole,
         [0x1b, 0x2a | 0x5f | 0x63 | 0x66 | 0x25 | 0x3f, rest @ ..] | [0x1f, 0x45, rest @ ..] => {
             if rest.is_empty() { Extent::More } else { Extent::Whole }
         }
@@ -54,6 +54,10 @@ pub(super) fn obey(screen: &mut Screen, mode: &mut Mode, command: &[u8]) -> Resu
         [0x0a] => screen.down(),
         [0x0b] => screen.home(),
         [0x0d] => screen.line_start(),
+        // Partner's table 6-1; POS-X XP8200, page 19.
+        [0x1b, 0x11] => screen.scrolling = Scrolling::Overwrite,
+        [0x1b, 0x12] => screen.scrolling = Scrolling::Vertical,
+        [0x1b, 0x13] => screen.scrolling = Scrolling::Horizontal,
         [0x1b, 0x40] => *screen = Screen::new(),
         [0x1b, 0x2a, n] => return brightness(screen, *n),
         [0x1b, 0x5f, n] => screen.cursor = on_or_off(*n)?,

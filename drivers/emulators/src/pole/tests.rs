@@ -56,6 +56,8 @@ fn the_cursor_goes_where_it_is_sent() {
     check(Dialect::Epson, b"\x1f\x42Z", "", "                   Z");
     check(Dialect::Epson, b"abc\x18d", "d", "");
     check(Dialect::Cd5220, b"\x1bl\x05\x02Row", "", "    Row");
+    check(Dialect::UtcStandard, b"ab\x08X\x0dY\x0aZ\x09W", "YX", " Z W");
+    check(Dialect::Adm, b"\x0d\x0eGate 7\x0d\x0d", "Gate 7", "");
     let pole = shown(Dialect::UtcStandard, b"\x10\x14\x13");
     assert_eq!((pole.screen().cursor_at(), pole.screen().cursor), ((1, 0), true));
 }
@@ -70,6 +72,11 @@ fn a_line_that_is_too_long_goes_on_as_the_mode_says() {
     check(Dialect::Epson, &with(b"\x1f\x02", 2), "uvwxyzabcdefghijklmn", "opqrstuvwxyz");
     check(Dialect::Epson, &with(b"\x1f\x03", 1), "ghijklmnopqrstuvwxyz", "");
     check(Dialect::Epson, b"\x1f\x02Gate\x0aRow\x0a", "    Row", "");
+    check(Dialect::Cd5220, &with(b"\x1b\x12", 2), "uvwxyzabcdefghijklmn", "opqrstuvwxyz");
+    check(Dialect::Cd5220, &with(b"\x1b\x13", 1), "ghijklmnopqrstuvwxyz", "");
+    check(Dialect::Cd5220, &with(b"\x1b\x12\x1b\x11", 1), "abcdefghijklmnopqrst", "uvwxyz");
+    check(Dialect::UtcStandard, &with(b"\x12", 2), "uvwxyzabcdefghijklmn", "opqrstuvwxyz");
+    check(Dialect::UtcStandard, &with(b"\x12\x11", 1), "abcdefghijklmnopqrst", "uvwxyz");
 }
 
 #[test]
@@ -88,8 +95,11 @@ fn blink_brightness_cursor_and_clock_are_seen() {
     assert_eq!(screen.special.as_deref(), Some("20:05"));
     assert_eq!(shown(Dialect::Epson, b"\x1fE\x0a\x1fE\xff").screen().blink_ms, None);
     assert_eq!(shown(Dialect::Cd5220, b"\x1b*\x03").screen().brightness, 3);
-    assert_eq!(shown(Dialect::UtcStandard, b"\x04\x01").screen().brightness, 1);
-    assert_eq!(shown(Dialect::Adm, b"\x12\x05").screen().blinking, [false, true]);
+    for (n, level) in [(0x20, 1), (0x40, 2), (0x60, 3), (0xff, 4)] {
+        assert_eq!(shown(Dialect::UtcStandard, &[0x04, n]).screen().brightness, level);
+    }
+    assert_eq!(shown(Dialect::Adm, b"\x112").screen().blinking, [false, true]);
+    assert_eq!(shown(Dialect::Adm, b"\x111\x112\x121").screen().blinking, [false, true]);
     assert_eq!(shown(Dialect::Aedex, b"!#520:05\x0d").screen().special.as_deref(), Some("20:05"));
 }
 
@@ -158,6 +168,8 @@ fn what_it_does_not_know_is_told() {
         (Dialect::Aedex, b"!#525:00\x0d", "hh:mm"),
         (Dialect::Adm, b"x", "no command of Adm"),
         (Dialect::UtcStandard, b"\x10\x28", "position 40"),
+        (Dialect::Adm, b"\x11\x01", "neither '1' nor '2'"),
+        (Dialect::UtcStandard, b"\x04\x01", "brightness 01"),
         (Dialect::UtcStandard, b"\x1b", "no command of UtcStandard"),
         (Dialect::Dsp800, b"\x04\x01P\x20\x17", "no command"),
     ] {
@@ -165,6 +177,11 @@ fn what_it_does_not_know_is_told() {
         assert_eq!(pole.errors().len(), 1, "{dialect:?} {bytes:02x?}: {:?}", pole.errors());
         assert!(pole.errors()[0].contains(words), "{:?}", pole.errors());
     }
+}
+
+#[test]
+fn a_dsp800_does_nothing_at_an_end_without_its_beginning() {
+    check(Dialect::Dsp800, b"\x17\x17\x04\x01P1\x17Gate 7", "Gate 7", "");
 }
 
 #[test]

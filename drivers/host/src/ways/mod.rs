@@ -1,6 +1,7 @@
 //! The ways to a device, opened: one `Transport` for each, one file for each. The only place that knows sockets,
 //! serial lines, USB and device nodes. Knows no deadline longer than one step and no document.
 
+mod control;
 mod file;
 mod lp;
 mod replay;
@@ -32,7 +33,7 @@ pub struct ControlIn {
     pub index: u16,
 }
 
-/// An open way. Every wait is at most `step`; `Timeout` says that nothing happened in it.
+/// An open way. Every wait is at most `step`, or as long as `patience`; `Timeout` says that nothing happened in it.
 pub trait Transport: Send {
     /// Gives some bytes to the device: at least one.
     ///
@@ -46,12 +47,17 @@ pub trait Transport: Send {
     /// `Timeout`: there was none.
     fn read_some(&mut self, buffer: &mut [u8], step: Duration) -> Result<usize, Fault>;
 
-    /// A request to a USB device's control end-point.
+    /// A request to a USB device's control end-point. Waited for in whole, for one that is repeated begins anew.
     ///
     /// # Errors
-    /// `Unsupported` on other ways.
-    fn control_in(&mut self, request: ControlIn, buffer: &mut [u8], step: Duration) -> Result<usize, Fault> {
-        let _ = (request, buffer, step);
+    /// `Unsupported` on other ways; what ended the patience.
+    fn control_in(
+        &mut self,
+        request: ControlIn,
+        buffer: &mut [u8],
+        patience: Patience<'_>,
+    ) -> Result<usize, Fault> {
+        let _ = (request, buffer, patience);
         Err(Fault::Unsupported)
     }
 

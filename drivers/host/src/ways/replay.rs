@@ -6,6 +6,7 @@
 //! as everything was written that had been written before them; nothing waits for the times that were noted.
 
 use super::{ControlIn, Refused, Transport, refused};
+use crate::patience::Patience;
 use crate::record::{Entry, What, parse};
 use driver_abi::Fault;
 use std::time::Duration;
@@ -120,7 +121,12 @@ impl Transport for Replay {
         Err(Fault::Timeout)
     }
 
-    fn control_in(&mut self, request: ControlIn, buffer: &mut [u8], _step: Duration) -> Result<usize, Fault> {
+    fn control_in(
+        &mut self,
+        request: ControlIn,
+        buffer: &mut [u8],
+        _patience: Patience<'_>,
+    ) -> Result<usize, Fault> {
         let mut rest = self.entries.iter().enumerate().skip(self.asking);
         let found = rest.find_map(|(at, entry)| match &entry.what {
             What::Asked(recorded, answer) => Some((at, entry.line, *recorded, answer)),

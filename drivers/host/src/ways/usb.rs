@@ -4,11 +4,14 @@
 //! A context of its own is made at each opening, never libusb's default one: that is shared by a whole process, and a
 //! device pulled out between two openings stays in its list.
 
+use super::control::Control;
 use super::{ControlIn, Refused, Transport};
+use crate::patience::Patience;
 use driver_abi::Fault;
 use rusb::{Context, Device, DeviceHandle, Direction, TransferType, UsbContext};
 use std::collections::VecDeque;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// bInterfaceClass of printers.
@@ -25,9 +28,11 @@ const GET_DEVICE_ID: u8 = 0;
 const RECIPIENT_MASK: u8 = 0x1f;
 const RECIPIENT_INTERFACE: u8 = 1;
 
-/// An interface that was claimed; let go, and given back to the kernel's `usblp`, when it is dropped.
+/// An interface that was claimed; let go, and given back to the kernel's `usblp`, when it is dropped and no request is
+/// under way.
 pub(super) struct UsbPrinter {
-    handle: DeviceHandle<Context>,
+    handle: Arc<DeviceHandle<Context>>,
+    control: Control,
     place: Place,
     /// Read and not asked for yet.
     came: VecDeque<u8>,
@@ -60,7 +65,7 @@ pub(super) fn open(vendor: u16, product: u16, serial: Option<&str>) -> Result<Us
     if place.setting != 0 {
         handle.set_alternate_setting(place.interface, place.setting).map_err(told)?;
     }
-    Ok(UsbPrinter { handle, place, came: VecDeque::new() })
+    Ok(UsbPrinter { handle: Arc::new(handle), control: Control::default(), place, came: VecDeque::new() })
 }
 
 fn find(context: &Context, wanted: (u16, u16), serial: Option<&str>) -> Result<Device<Context>, Refused> {
@@ -139,15 +144,27 @@ impl Transport for UsbPrinter {
     }
 
     /// A driver does not know which interface was claimed: an index of 0 in a request to an interface is filled in.
-    fn control_in(&mut self, request: ControlIn, buffer: &mut [u8], step: Duration) -> Result<usize, Fault> {
+    fn control_in(
+        &mut self,
+        request: ControlIn,
+        buffer: &mut [u8],
+        patience: Patience<'_>,
+    ) -> Result<usize, Fault> {
         let ControlIn { request_type, request, value, mut index } = request;
         if index == 0 && request_type & RECIPIENT_MASK == RECIPIENT_INTERFACE {
             let (interface, setting) = (u16::from(self.place.interface), u16::from(self.place.setting));
             index = if request == GET_DEVICE_ID { interface << 8 | setting } else { interface };
         }
-        self.handle
-            .read_control(request_type, request, value, index, buffer, step)
-            .map_err(|error| told(error).0)
+        let (handle, mut room) = (Arc::clone(&self.handle), vec![0; buffer.len()]);
+        let answer = self.control.ask(patience, move |most| {
+            let n = handle
+                .read_control(request_type, request, value, index, &mut room, most)
+                .map_err(|error| told(error).0)?;
+            room.truncate(n);
+            Ok(room)
+        })?;
+        buffer[..answer.len()].copy_from_slice(&answer);
+        Ok(answer.len())
     }
 }
 

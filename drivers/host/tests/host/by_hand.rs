@@ -3,6 +3,7 @@
 use crate::harness::{Host, example, odd, rust_plugin};
 use serde_json::Value;
 use std::path::Path;
+use std::process::Stdio;
 
 fn run(args: &[&str]) -> Result<Value, String> {
     let done = Host::command().args(args).output().unwrap();
@@ -30,6 +31,19 @@ fn a_drivers_file_is_looked_at() {
     let file = odd("NEXT_MAJOR").display().to_string();
     let words = format!("gatehouse-driver-host: {file}: abi_major: this host has 1, the driver 2\n");
     assert_eq!(run(&["--inspect", &file]), Err(words));
+}
+
+#[test]
+fn whoever_reads_no_further_is_no_mistake() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let done = Host::command()
+        .args(["--inspect", &example().display().to_string()])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!((done.status.code(), String::from_utf8(done.stderr).unwrap()), (Some(0), String::new()));
 }
 
 #[test]

@@ -53,6 +53,26 @@ fn a_host_has_limits_and_can_gain_no_rights() {
 }
 
 #[test]
+fn a_host_and_all_its_threads_give_way_to_everything_else() {
+    let host = Host::example(Way::File("/dev/null".to_owned()));
+    let process = format!("/proc/{}", host.child.id());
+    // proc(5): policy is field 41; the name, field 2, may hold spaces.
+    let policy = |folder: &str| {
+        let stat = std::fs::read_to_string(format!("{folder}/stat")).unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(41 - 3).unwrap().to_owned()
+    };
+    const SCHED_IDLE: &str = "5";
+    assert_eq!(policy(&process), SCHED_IDLE);
+    let threads: Vec<_> = std::fs::read_dir(format!("{process}/task")).unwrap().collect();
+    // The driver's, the one that hears, the one that beats.
+    assert!(threads.len() >= 3, "{threads:?}");
+    for thread in threads {
+        let folder = thread.unwrap().path().display().to_string();
+        assert_eq!(policy(&folder), SCHED_IDLE, "{folder}");
+    }
+}
+
+#[test]
 fn a_stopped_host_dies_with_its_supervisor() {
     // The supervisor is a shell. Its host's standard input stays open in our hands, and the host is stopped: it can
     // notice nothing by itself, and would keep its device for ever.

@@ -84,6 +84,13 @@ static ghd_code run(ghd_dev *dev, const ghd_io *io, const ghd_op *ops, size_t n,
   for (int i = 0; i < 3; i++) puts("a driver's own talk");
   fflush(stdout);
 #endif
+#ifdef RAW /* every byte of a text as it is, as no driver should: the line must not change one */
+  size_t written;
+  result->done = GHD_DONE_SENT;
+  for (size_t i = 0; i < n; i++)
+    if (ops[i].kind == GHD_OP_TEXT)
+      return io->write(io->ctx, ops[i].data.ptr, ops[i].data.len, GHD_W_PRINT, timeout_ms, &written);
+#endif
 #ifdef HANGS
   for (;;) nap();
 #endif

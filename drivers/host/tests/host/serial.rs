@@ -1,7 +1,8 @@
 //! A serial line: a real one to the host, a pseudo terminal to the test. "Unplugged" is: its other side was closed.
 
-use crate::harness::{Host, LINE_BYTES};
-use driver_frames::{Done, Fault, ToHost, Way};
+use crate::harness::{Host, LINE_BYTES, odd, start};
+use driver_frames::{Done, Fault, FromHost, ToHost, Way};
+use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{ControlModes, LocalModes, tcgetattr};
 use std::fs::File;
@@ -30,11 +31,13 @@ fn take<const N: usize>(device: &mut File) -> [u8; N] {
 #[test]
 fn bytes_arrive_as_they_are_with_the_lines_settings() {
     let (mut device, node) = pty();
-    let mut host = Host::example(way(&node, "baud=19200&parity=e&flow=hardware"));
+    let way = way(&node, "baud=19200&parity=e&flow=hardware");
+    let mut host = Host::with(start(&odd("RAW"), "{}", way));
+    assert!(matches!(host.hear(), FromHost::Started { .. }));
     // What a terminal would change on its way: XON and XOFF, an end of file, a tabulator, a line's end.
-    let report = host.print("a\u{11}\u{13}\u{4}\tb");
+    let report = host.print("a\u{11}\u{13}\u{4}\tb\n");
     assert_eq!((report.done, report.bytes_sent), (Done::Sent, 7));
-    assert_eq!(&take::<9>(&mut device), b"\x1b@a\x11\x13\x04\tb\n");
+    assert_eq!(&take::<7>(&mut device), b"a\x11\x13\x04\tb\n");
     let settings = tcgetattr(&device).unwrap();
     assert_eq!(settings.output_speed(), 19_200);
     assert!(settings.control_modes.contains(ControlModes::CRTSCTS | ControlModes::CS8));
@@ -94,6 +97,8 @@ fn unplugged_in_the_middle_and_plugged_in_again() {
 #[test]
 fn a_device_that_takes_nothing_costs_the_time_that_was_given() {
     let (mut device, node) = pty();
+    // Between the two documents the host closes its side, and a terminal without any other side cannot be read.
+    let _other_side = rustix::fs::open(&node, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
     let mut host = Host::example(way(&node, "baud=9600&flow=hardware"));
     let id = host.ask_lines(500, 300);
     let report = host.ran(id).0;
