@@ -43,7 +43,8 @@ impl Default for Pace {
             wait: Duration::from_secs(2),
             status_every: Duration::from_secs(30),
             grace: Duration::from_secs(2),
-            beat_max: Duration::from_secs(5),
+            // A host gives way to everything else: on a busy machine its sign of life may be late.
+            beat_max: Duration::from_secs(10),
             start_max: Duration::from_secs(10),
             restart_first: Duration::from_millis(100),
             restart_most: Duration::from_secs(30),

@@ -108,12 +108,12 @@ impl Driver for VirtualDisplay {
             Op::Scroll { step_ms, .. } => Some(*step_ms),
             _ => None,
         });
-        self.step = step_ms.min().map_or(STEP_MIN, |ms| Duration::from_millis(ms.into()).max(STEP_MIN));
-        self.due = self.host.now() + self.step;
-        self.steps_left = if self.config.form == Form::Text { screen.run() } else { 0 };
+        let step = step_ms.min().map_or(STEP_MIN, |ms| Duration::from_millis(ms.into()).max(STEP_MIN));
         match link.write(&frame, timeout) {
             // What is in the file is as real as this display's glass.
             Ok(()) => {
+                (self.step, self.due) = (step, self.host.now() + step);
+                self.steps_left = if self.config.form == Form::Text { screen.run() } else { 0 };
                 self.screen = screen;
                 Report { status: Status::ONLINE, ..Report::well(Done::Confirmed, ops.len()) }
             }

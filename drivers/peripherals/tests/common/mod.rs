@@ -42,7 +42,7 @@ pub fn pace() -> Pace {
         retry_most: Duration::from_millis(40),
         wait: Duration::from_millis(20),
         grace: Duration::from_millis(300),
-        beat_max: Duration::from_secs(4),
+        beat_max: Duration::from_secs(8),
         restart_first: Duration::from_millis(5),
         orphan: Duration::from_millis(50),
         ..Pace::default()
