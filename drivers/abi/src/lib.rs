@@ -9,7 +9,7 @@ mod words;
 
 pub use capabilities::{Capabilities, Proof, QrPrinting};
 pub use op::{Align, Barcode, Cut, NotAnOp, Op, Style, Symbology};
-pub use words::{Done, Fault, Kind, Status};
+pub use words::{ControlIn, Done, Fault, Kind, Status};
 
 /// The header as it was when this crate was built, for whoever writes a driver in C.
 pub const HEADER: &str = include_str!("../include/gatehouse_driver.h");

@@ -38,6 +38,19 @@ impl fmt::Display for Kind {
     }
 }
 
+/// A request to a USB device's control end-point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlIn {
+    /// bmRequestType.
+    pub request_type: u8,
+    /// bRequest.
+    pub request: u8,
+    /// wValue.
+    pub value: u16,
+    /// wIndex.
+    pub index: u16,
+}
+
 /// How far a document came. Only `None` may be tried again without asking a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,8 +4,8 @@
 
 use driver_sdk::placed::{Placed, Sheet, place};
 use driver_sdk::{
-    Broken, Capabilities, Deadline, Done, Driver, Fault, Host, Info, Kind, Level, Link, Op, Proof,
-    QrPrinting, Report, Status, export_driver,
+    Broken, Capabilities, Deadline, Done, Driver, Fault, Host, Info, Kind, Level, Link, Op, Proof, Report,
+    Status, export_driver,
 };
 use serde::Deserialize;
 use std::time::Duration;
@@ -34,17 +34,23 @@ struct Config {
     /// Of the ticket, in dots.
     height: u16,
     dpi: u16,
-    /// How many times 16 dots a text is high.
+    /// How many times 24 dots a text is high.
     scale: u8,
     /// Does the printer tell a byte for each ticket? It is a setting of the printer.
     acknowledges: bool,
     cuts: bool,
 }
 
+impl Config {
+    fn sheet(&self) -> Sheet {
+        Sheet { width: self.width, height: self.height, scale: self.scale, dpi: self.dpi }
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         // A ticket of 5.5 by 2 inches at 203 dpi.
-        Config { width: 1_050, height: 384, dpi: 203, scale: 2, acknowledges: true, cuts: true }
+        Config { width: 1_050, height: 384, dpi: 203, scale: 1, acknowledges: true, cuts: true }
     }
 }
 
@@ -52,7 +58,7 @@ const CONFIG_SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"pr
 "width":{"type":"integer","minimum":64,"maximum":4096,"default":1050,"title":"width of the ticket in dots"},
 "height":{"type":"integer","minimum":64,"maximum":8192,"default":384,"title":"height of the ticket in dots"},
 "dpi":{"type":"integer","enum":[203,300,600],"default":203},
-"scale":{"type":"integer","minimum":1,"maximum":4,"default":2,"title":"how many times 16 dots a text is high"},
+"scale":{"type":"integer","minimum":1,"maximum":4,"default":1,"title":"how many times 24 dots a text is high"},
 "acknowledges":{"type":"boolean","default":true,"title":"the printer is set to tell a byte for each ticket"},
 "cuts":{"type":"boolean","default":true}}}"#;
 
@@ -73,31 +79,18 @@ impl Driver for Fgl {
             host.log(Level::Error, &format!("fgl: {error}"));
             Fault::Config
         })?;
-        let good = (64..=4_096).contains(&config.width)
-            && (64..=8_192).contains(&config.height)
-            && (1..=4).contains(&config.scale)
-            && [203, 300, 600].contains(&config.dpi);
-        if !good {
-            host.log(
-                Level::Error,
-                "fgl: width 64 to 4096, height 64 to 8192, scale 1 to 4, dpi 203, 300 or 600 are meant",
-            );
-            return Err(Fault::Config);
-        }
+        config.sheet().check().map_err(|error| {
+            host.log(Level::Error, &format!("fgl: {error}"));
+            Fault::Config
+        })?;
         Ok(Fgl { config, host, status: Status::UNKNOWN })
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            profile: "fgl".to_owned(),
-            columns: self.config.width / (8 * u16::from(self.config.scale)),
-            dots: self.config.width,
-            dpi: self.config.dpi,
-            places: true,
-            qr: QrPrinting::Raster,
             cuts: self.config.cuts,
             proof: if self.config.acknowledges { Proof::Job } else { Proof::None },
-            ..Capabilities::default()
+            ..self.config.sheet().capabilities("fgl")
         }
     }
 
@@ -108,7 +101,7 @@ impl Driver for Fgl {
 
     fn run(&mut self, link: &mut dyn Link, ops: &[Op<'_>], timeout: Duration) -> Report {
         let deadline = Deadline::after(timeout);
-        let sheet = Sheet { width: self.config.width, height: self.config.height, scale: self.config.scale };
+        let sheet = self.config.sheet();
         let tickets = match place(self.host.as_ref(), ops, sheet) {
             Ok(tickets) => tickets,
             Err(wrong) => {

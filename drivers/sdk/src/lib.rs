@@ -5,7 +5,8 @@ mod ffi;
 pub mod placed;
 
 pub use driver_abi::{
-    Align, Barcode, Capabilities, Cut, Done, Fault, Kind, Op, Proof, QrPrinting, Status, Style, Symbology,
+    Align, Barcode, Capabilities, ControlIn, Cut, Done, Fault, Kind, Op, Proof, QrPrinting, Status, Style,
+    Symbology,
 };
 #[doc(hidden)]
 pub use ffi::{entry, raw};
@@ -155,19 +156,6 @@ pub trait Link {
         buffer: &mut [u8],
         timeout: Duration,
     ) -> Result<usize, Fault>;
-}
-
-/// A request to a USB device's control end-point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ControlIn {
-    /// bmRequestType.
-    pub request_type: u8,
-    /// bRequest.
-    pub request: u8,
-    /// wValue.
-    pub value: u16,
-    /// wIndex.
-    pub index: u16,
 }
 
 /// How grave a line of the log is.

@@ -2,12 +2,19 @@
 //! dots. Everything becomes dots, so that any script prints and a preview is what comes out. Knows no printer's
 //! language.
 
-use crate::{Align, Fault, Op, Raster, Services, Style};
+use crate::{Align, Capabilities, Fault, Op, Raster, Services, Style};
 
 /// Empty dots between two lines, at scale 1.
 const LEADING: usize = 4;
-/// Height of a line of text, at scale 1.
-const LINE: usize = 16;
+/// Height of a line of text, at scale 1: the host's font.
+const LINE: usize = 24;
+/// Width of a letter of it.
+const LETTER: u16 = 12;
+/// Dots of a ticket: a wristband's to a poster's.
+const WIDTH: std::ops::RangeInclusive<u16> = 64..=4_096;
+const HEIGHT: std::ops::RangeInclusive<u16> = 64..=8_192;
+/// Dots an inch of such printers' heads.
+const DPI: [u16; 3] = [203, 300, 600];
 
 /// Dots and where their top left corner is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +34,10 @@ pub struct Sheet {
     pub width: u16,
     /// In dots.
     pub height: u16,
-    /// How many times the font's 16 dots a text is high: 1 to 4.
+    /// How many times the font's 24 dots a text is high: 1 to 4.
     pub scale: u8,
+    /// Dots an inch.
+    pub dpi: u16,
 }
 
 /// Why a document does not go onto the paper: the op's place in it, and words for people.
@@ -79,6 +88,34 @@ pub fn place(host: &dyn Services, ops: &[Op<'_>], sheet: Sheet) -> Result<Vec<Ve
         tickets.push(pen.page);
     }
     Ok(tickets)
+}
+
+// === impl Sheet ===
+
+impl Sheet {
+    /// Is it paper that such a printer may have?
+    ///
+    /// # Errors
+    /// What is meant, in words.
+    pub fn check(self) -> Result<Sheet, String> {
+        let good = WIDTH.contains(&self.width) && HEIGHT.contains(&self.height) && DPI.contains(&self.dpi);
+        if good && (1..=4).contains(&self.scale) {
+            return Ok(self);
+        }
+        Err("width 64 to 4096, height 64 to 8192, scale 1 to 4, dpi 203, 300 or 600 are meant".to_owned())
+    }
+
+    /// What a printer with this paper is able to do, as far as the paper tells.
+    pub fn capabilities(self, profile: &str) -> Capabilities {
+        Capabilities {
+            profile: profile.to_owned(),
+            columns: self.width / (LETTER * u16::from(self.scale.max(1))),
+            dots: self.width,
+            dpi: self.dpi,
+            places: true,
+            ..Capabilities::default()
+        }
+    }
 }
 
 // === impl Pen ===

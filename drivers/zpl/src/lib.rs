@@ -3,8 +3,8 @@
 
 use driver_sdk::placed::{Placed, Sheet, place};
 use driver_sdk::{
-    Broken, Capabilities, Deadline, Done, Driver, Fault, Host, Info, Kind, Level, Link, Op, Proof,
-    QrPrinting, Report, Status, export_driver,
+    Broken, Capabilities, Deadline, Done, Driver, Fault, Host, Info, Kind, Level, Link, Op, Proof, Report,
+    Status, export_driver,
 };
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -32,17 +32,23 @@ struct Config {
     /// Of the label, in dots.
     height: u16,
     dpi: u16,
-    /// How many times 16 dots a text is high.
+    /// How many times 24 dots a text is high.
     scale: u8,
     /// Does it answer `~HS`?
     status: bool,
     cuts: bool,
 }
 
+impl Config {
+    fn sheet(&self) -> Sheet {
+        Sheet { width: self.width, height: self.height, scale: self.scale, dpi: self.dpi }
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         // 4 by 2 inches at 203 dpi.
-        Config { width: 812, height: 406, dpi: 203, scale: 2, status: true, cuts: false }
+        Config { width: 812, height: 406, dpi: 203, scale: 1, status: true, cuts: false }
     }
 }
 
@@ -50,7 +56,7 @@ const CONFIG_SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"pr
 "width":{"type":"integer","minimum":64,"maximum":4096,"default":812,"title":"width of the label in dots"},
 "height":{"type":"integer","minimum":64,"maximum":8192,"default":406,"title":"height of the label in dots"},
 "dpi":{"type":"integer","enum":[203,300,600],"default":203},
-"scale":{"type":"integer","minimum":1,"maximum":4,"default":2,"title":"how many times 16 dots a text is high"},
+"scale":{"type":"integer","minimum":1,"maximum":4,"default":1,"title":"how many times 24 dots a text is high"},
 "status":{"type":"boolean","default":true,"title":"the printer answers ~HS"},
 "cuts":{"type":"boolean","default":false,"title":"it has a cutter (^MMC)"}}}"#;
 
@@ -71,32 +77,19 @@ impl Driver for Zpl {
             host.log(Level::Error, &format!("zpl: {error}"));
             Fault::Config
         })?;
-        let good = (64..=4_096).contains(&config.width)
-            && (64..=8_192).contains(&config.height)
-            && (1..=4).contains(&config.scale)
-            && [203, 300, 600].contains(&config.dpi);
-        if !good {
-            host.log(
-                Level::Error,
-                "zpl: width 64 to 4096, height 64 to 8192, scale 1 to 4, dpi 203, 300 or 600 are meant",
-            );
-            return Err(Fault::Config);
-        }
+        config.sheet().check().map_err(|error| {
+            host.log(Level::Error, &format!("zpl: {error}"));
+            Fault::Config
+        })?;
         Ok(Zpl { config, host })
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            profile: "zpl".to_owned(),
-            columns: self.config.width / (8 * u16::from(self.config.scale)),
-            dots: self.config.width,
-            dpi: self.config.dpi,
-            places: true,
-            qr: QrPrinting::Raster,
             cuts: self.config.cuts,
             proof: if self.config.status { Proof::Polled } else { Proof::None },
             status: self.config.status,
-            ..Capabilities::default()
+            ..self.config.sheet().capabilities("zpl")
         }
     }
 
@@ -114,7 +107,7 @@ impl Driver for Zpl {
 
     fn run(&mut self, link: &mut dyn Link, ops: &[Op<'_>], timeout: Duration) -> Report {
         let deadline = Deadline::after(timeout);
-        let sheet = Sheet { width: self.config.width, height: self.config.height, scale: self.config.scale };
+        let sheet = self.config.sheet();
         let labels = match place(self.host.as_ref(), ops, sheet) {
             Ok(labels) => labels,
             Err(wrong) => {

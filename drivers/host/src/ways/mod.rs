@@ -12,6 +12,7 @@ mod usb;
 
 use crate::line::Lost;
 use crate::patience::Patience;
+pub use driver_abi::ControlIn;
 use driver_abi::Fault;
 use driver_frames::Way;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,19 +20,6 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
-
-/// A request to a USB device's control end-point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ControlIn {
-    /// bmRequestType.
-    pub request_type: u8,
-    /// bRequest.
-    pub request: u8,
-    /// wValue.
-    pub value: u16,
-    /// wIndex.
-    pub index: u16,
-}
 
 /// An open way. Every wait is at most `step`, or as long as `patience`; `Timeout` says that nothing happened in it.
 pub trait Transport: Send {
