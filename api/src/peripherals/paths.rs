@@ -74,6 +74,9 @@ pub fn wanted(method: Method, path: &str, query: Option<&str>, body: &[u8], now_
         (false, "peripherals/print") => {
             (Role::Steward, Box::new(move |desk, asker| desk.print(&body, asker, now_ms)))
         }
+        (false, "peripherals/button") => {
+            (Role::Steward, Box::new(move |desk, asker| desk.press(&body, asker, now_ms)))
+        }
         (false, "peripherals/show") => (Role::Steward, Box::new(move |desk, _| desk.show(&body))),
         (false, "peripherals/resolve") => {
             (Role::Supervisor, Box::new(move |desk, asker| desk.resolve(&body, asker)))

@@ -5,7 +5,7 @@ use super::settings;
 use crate::ops::Refused;
 use ::peripherals::{
     Asking, Document, Error, HandIn, Job, JobFilter, JobState, Offered, Op, Origin, PeripheralMetrics,
-    Peripherals, Priority, Resolution, Show, Step, Submitted, Values,
+    Peripherals, Priority, Resolution, ScanFacts, Show, Step, Submitted, Values,
 };
 use driver_frames::Cut;
 use serde::Deserialize;
@@ -61,6 +61,15 @@ struct ShowRequest {
     values: Values,
     lines: Option<Vec<String>>,
     for_ms: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Button {
+    gate: String,
+    #[serde(default)]
+    values: Values,
+    id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -208,6 +217,21 @@ impl Desk {
         };
         self.peripherals.show(&wanted.display, show).map_err(|error| refused(&error))?;
         Ok(json!({"status": "success"}))
+    }
+
+    /// Somebody pressed a button at a gate: the rules say what that prints and shows.
+    ///
+    /// # Errors
+    /// A request that cannot be, a queue that is full.
+    pub fn press(&self, body: &[u8], asker: &Asker, now_ms: i64) -> Result<Value, Refused> {
+        let Button { gate, values, id } = parse(body)?;
+        let id = match id {
+            Some(id) => id,
+            None => new_id()?,
+        };
+        let facts = ScanFacts::button(gate, values, now_ms);
+        let jobs = self.peripherals.press(&id, &facts, asker.name()).map_err(|error| refused(&error))?;
+        Ok(json!({"status": "success", "jobs": jobs}))
     }
 
     /// A person decides about a job that may have printed.

@@ -108,7 +108,8 @@ fn one_printer(site_files: &Path, way: &str) -> String {
         "[[peripheral]]\nname = 'till'\ndriver = 'virtual'\nconnection = '{way}'\n\
          [[template]]\nname = 'slip'\nfile = 'slip.toml'\n\
          [[rule]]\nname = 'in'\non = 'admit'\nprint = 'slip'\nprinters = ['till']\n\
-         [[rule]]\nname = 'out'\non = 'deny'\nprint = 'slip'\nprinters = ['till']\n"
+         [[rule]]\nname = 'out'\non = 'deny'\nprint = 'slip'\nprinters = ['till']\n\
+         [[rule]]\nname = 'by-hand'\non = 'button'\nprint = 'slip'\nprinters = ['till']\n"
     )
 }
 
@@ -185,6 +186,17 @@ fn a_driver_host_that_is_killed_comes_back_and_gates_and_paper_do_not_notice() {
     assert_eq!(server.scan(1, "DEMO-VIP-0003", "b")["access_granted"], true);
     let second = until("another host", || Some(host_of(&server, "till")).filter(|own| *own != first));
     assert_ne!(first, second);
+    // A job that was given to the dead host before its death was noticed may have printed: then a person says so.
+    let unknown = until("both jobs to come to an end", || {
+        let unknown = jobs(&server, "?state=unknown");
+        (jobs(&server, "?state=confirmed").len() + unknown.len() == 2).then_some(unknown)
+    });
+    for job in unknown {
+        let decide = json!({"job": job["id"], "as": "reprint", "reason": "nothing came out"});
+        let answer = api(&server, "POST", "/api/v1/peripherals/resolve", DEMO_TOKEN, &decide);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        paper.wait_for("REPRINT 1");
+    }
     until("both slips", || (paper.count("admit") == 2).then_some(()));
     let page = server.metrics();
     assert!(page.contains("gatehouse_peripheral_host_crashes_total{peripheral=\"till\"} 1"), "{page}");
@@ -221,6 +233,17 @@ fn people_print_show_look_and_decide_by_their_roles() {
     assert_eq!(ask("/api/v1/peripherals/print", &steward, &other).json()["error"], "job_id_conflict");
     assert_eq!(paper.count("Lost child"), 1);
     assert!(!paper.text().contains('\u{1b}'), "a control character went through");
+    let button = json!({"gate": "ENTRANCE_01", "values": {"holder": "Press: Anna"}, "id": "b1"});
+    for _ in 0..2 {
+        assert_eq!(ask("/api/v1/peripherals/button", &steward, &button).json()["jobs"], json!(["b1:1"]));
+    }
+    paper.wait_for("button Press: Anna");
+    let button = || {
+        let job = api(&server, "GET", "/api/v1/peripherals/jobs?job=b1:1", &viewer, &Value::Null).json();
+        job["job"]["state"].clone()
+    };
+    until("the button's job done", || (button() == "confirmed").then_some(()));
+    assert_eq!(paper.count("button"), 1);
     let decide = json!({"job": "call-1", "as": "reprint", "reason": "it fell into the mud"});
     assert_eq!(ask("/api/v1/peripherals/resolve", &steward, &decide).status, 403);
     assert_eq!(ask("/api/v1/peripherals/resolve", DEMO_TOKEN, &decide).json()["error"], "wrong_state");

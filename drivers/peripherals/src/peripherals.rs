@@ -283,6 +283,39 @@ impl Peripherals {
         Ok(taken)
     }
 
+    /// Somebody pressed a button: does what the rules want done about it, and gives its jobs. `id` is the press's own
+    /// key: the same again prints nothing again.
+    ///
+    /// # Errors
+    /// As `submit`; what came before it in the rules is done.
+    pub fn press(&self, id: &str, facts: &ScanFacts, who: &str) -> Result<Vec<String>, Error> {
+        let settings = self.settings();
+        let mut jobs = Vec::new();
+        for (number, action) in actions(&settings.rules, facts).into_iter().enumerate() {
+            match action {
+                Action::Print { peripheral, template, values, priority, expires_ms, .. } => {
+                    let job = Job {
+                        id: format!("{id}:{}", number + 1),
+                        peripheral,
+                        document: Document::Template { name: template, values },
+                        priority,
+                        expires_ms: Some(expires_ms),
+                        origin: Origin::Operator { who: who.to_owned() },
+                    };
+                    jobs.push(job.id.clone());
+                    // Pressed again: the time on it would make another document of it.
+                    if matches!(self.job(&job.id), Err(Error::UnknownJob(_))) {
+                        self.submit(job)?;
+                    }
+                }
+                Action::Show { display, template, values } => {
+                    self.show(&display, Show::Template { name: template, values })?;
+                }
+            }
+        }
+        Ok(jobs)
+    }
+
     fn print(&self, settings: &Settings, action: Action, lsn: u64) -> Option<Entry> {
         let Action::Print { id, rule, peripheral, template, values, priority, expires_ms } = action else {
             return None;

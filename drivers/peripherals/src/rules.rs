@@ -50,7 +50,7 @@ pub struct ScanFacts {
     /// A test ticket: the value `specimen` says so on paper.
     #[serde(default)]
     pub specimen: bool,
-    /// Everything else a template may want; the names above win.
+    /// Everything else a template may want; what is said above wins.
     #[serde(default)]
     pub more: Values,
 }
@@ -65,8 +65,6 @@ pub enum Occasion {
     Deny,
     /// A button of a device or of the staff.
     Button,
-    /// A count changed.
-    Count,
 }
 
 /// When a rule is meant.
@@ -81,8 +79,6 @@ pub enum On {
     Attention,
     /// A button.
     Button,
-    /// A count.
-    Count,
 }
 
 /// A rule of the settings, checked.
@@ -177,7 +173,6 @@ impl Rule {
             On::Deny => facts.occasion == Occasion::Deny,
             On::Attention => scan && !facts.attention.is_empty(),
             On::Button => facts.occasion == Occasion::Button,
-            On::Count => facts.occasion == Occasion::Count,
         };
         let among = |list: &[String], word: &str| list.is_empty() || list.iter().any(|own| own == word);
         on && among(&self.gates, &facts.gate)
@@ -214,13 +209,35 @@ impl Target {
 // === impl ScanFacts ===
 
 impl ScanFacts {
+    /// A button that was pressed at a gate; no record of the journal says so.
+    pub fn button(gate: String, more: Values, at_ms: i64) -> ScanFacts {
+        let none = String::new;
+        ScanFacts {
+            lsn: 0,
+            at_ms,
+            occasion: Occasion::Button,
+            event: none(),
+            gate,
+            device: none(),
+            reason: none(),
+            attention: none(),
+            direction: none(),
+            ticket_type: none(),
+            holder: none(),
+            ticket: none(),
+            remaining: none(),
+            message: none(),
+            specimen: false,
+            more,
+        }
+    }
+
     /// What templates are filled with.
     pub fn values(&self) -> Values {
         let verdict = match self.occasion {
             Occasion::Admit => "admit",
             Occasion::Deny => "deny",
             Occasion::Button => "button",
-            Occasion::Count => "count",
         };
         let own = [
             ("lsn", self.lsn.to_string()),
@@ -240,7 +257,12 @@ impl ScanFacts {
             ("specimen", if self.specimen { "SPECIMEN".to_owned() } else { String::new() }),
         ];
         let mut values = self.more.clone();
-        values.extend(own.map(|(name, text)| (name.to_owned(), text)));
+        for (name, text) in own {
+            // Nothing said of it here leaves what was said besides.
+            if !text.is_empty() || !values.contains_key(name) {
+                values.insert(name.to_owned(), text);
+            }
+        }
         values
     }
 }
@@ -299,11 +321,9 @@ mod tests {
             (On::Attention, "", "", "", "admit North VIP - child", true),
             (On::Attention, "", "", "", "deny North VIP already_used child", true),
             (On::Attention, "", "", "", "admit North VIP", false),
-            (On::Attention, "", "", "", "count North - - child", false),
+            (On::Attention, "", "", "", "button North - - child", false),
             (On::Button, "", "", "", "button North", true),
             (On::Button, "", "", "", "admit North", false),
-            (On::Count, "", "", "", "count North", true),
-            (On::Count, "", "", "", "button North", false),
             (On::Admit, "North South", "", "", "admit South VIP", true),
             (On::Admit, "North South", "", "", "admit West VIP", false),
             (On::Admit, "", "VIP Press", "", "admit West Press", true),

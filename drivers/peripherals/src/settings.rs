@@ -243,13 +243,8 @@ fn peripheral(fields: &mut Fields<'_, '_>, settings: &Settings) -> PeripheralSet
 
 fn rule(fields: &mut Fields<'_, '_>, settings: &Settings) -> Rule {
     let name = fields.name("name");
-    const ON: [(&str, On); 5] = [
-        ("admit", On::Admit),
-        ("deny", On::Deny),
-        ("attention", On::Attention),
-        ("button", On::Button),
-        ("count", On::Count),
-    ];
+    const ON: [(&str, On); 4] =
+        [("admit", On::Admit), ("deny", On::Deny), ("attention", On::Attention), ("button", On::Button)];
     const PRIORITIES: [(&str, Priority); 3] =
         [("urgent", Priority::Urgent), ("normal", Priority::Normal), ("low", Priority::Low)];
     let rule = Rule {

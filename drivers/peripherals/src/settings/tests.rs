@@ -112,7 +112,7 @@ printers = ["bar"]
         ("p.toml:15: config of peripheral \"bar\": a table is meant", ""),
         ("p.toml:17: name of peripheral \"bar\": \"bar\" is the name of the peripheral in line 12", ""),
         ("p.toml:20: idle of peripheral \"bar\": no template \"welcmoe\" in this file", ""),
-        ("p.toml:23: on of rule \"r\": \"entry\": one of admit, deny, attention, button, count is meant", ""),
+        ("p.toml:23: on of rule \"r\": \"entry\": one of admit, deny, attention, button is meant", ""),
         ("p.toml:24: print of rule \"r\": no template \"recipt\" in this file", ""),
         ("p.toml:25: printers of rule \"r\": no peripheral \"tall\" in this file", ""),
         ("p.toml:27: name of rule \"idle\": a rule has something to do", ""),
