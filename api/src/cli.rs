@@ -155,7 +155,7 @@ pub struct StationArgs {
     /// The station's name, as the server's peripherals file has it.
     #[arg(long, value_name = "NAME")]
     pub name: String,
-    /// The server's API port, such as http://10.0.0.2:8000; without one the station prints for its own pages only.
+    /// The server's API port, such as `http://10.0.0.2:8000`; without one the station prints for its own pages only.
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
     /// Get the station's key with the manager's token in this file, keep it in the data directory, and end.
@@ -164,7 +164,7 @@ pub struct StationArgs {
     /// Where web pages of this PC find the station.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: std::net::SocketAddr,
-    /// Origin of web pages that may print here, such as https://box.example; may be repeated.
+    /// Origin of web pages that may print here, such as `https://box.example`; may be repeated.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub origins: Vec<String>,
 }
