@@ -43,7 +43,6 @@ struct Hall {
     name: String,
     settings: ServerSettings,
     work_dir: PathBuf,
-    pool: CodePool,
     bench: Bench,
 }
 
@@ -72,7 +71,6 @@ pub fn sides(gatehouse: &Path, work_dir: &Path, bench: &Bench) -> Result<Vec<Box
             name: name.to_owned(),
             settings: ServerSettings { program, serve_args, core: bench.server_core, data: Data::Demo },
             work_dir: work_dir.to_owned(),
-            pool: CodePool::open(&CodeChoice::Mix, 0)?,
             bench: bench.clone(),
         }))
     };
@@ -111,7 +109,9 @@ impl Side for Hall {
         let settings =
             self.bench.run_settings(Target::at(server.device_addr), pid, self.bench.connection_count);
         let settings = RunSettings { warmup, length, ..settings };
-        let result = client::run_open(&settings, &mut self.pool, RATE)?;
+        // Of this node: what another one has seen is unused here.
+        let mut pool = CodePool::open(&CodeChoice::Mix, 0)?;
+        let result = client::run_open(&settings, &mut pool, RATE)?;
         ensure!(result.answers > 0, "{}: no answers", self.name);
         server.stop()?;
         Ok(result)
