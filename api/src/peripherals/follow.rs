@@ -67,6 +67,8 @@ impl Follower {
         self.records.clear();
         match self.reader.read(READ_BYTES, &mut self.records) {
             Ok(()) => {}
+            // What was read before it is taken first; the next look meets the error again.
+            Err(_) if !self.records.is_empty() => {}
             Err(JournalError::Gone { oldest, .. }) => {
                 let missed = oldest.0 - 1 - self.cursor.0;
                 warn!(

@@ -195,10 +195,9 @@ impl Talk {
                 warn!(%error, "a text for a display was left out");
             }
         }
-        for offered in answer.offered.jobs {
-            self.take(offered)?;
-        }
-        Ok(true)
+        // All of them are tried: one that cannot be taken is given again, and the others are not to wait behind it.
+        let refused = answer.offered.jobs.into_iter().filter_map(|offered| self.take(offered).err()).last();
+        refused.map_or(Ok(true), Err)
     }
 
     /// Written down first, then into the queue: see the module's head.
@@ -210,6 +209,7 @@ impl Talk {
         if let Err(error) = self.peripherals.accept(offered) {
             warn!(%error, job = id, "a job of the server cannot be taken; it waits there");
             ledger.set(&id, None).map_err(told)?;
+            return Err(format!("job {id} of the server cannot be taken: {error}"));
         }
         Ok(())
     }
