@@ -118,3 +118,60 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo;
+    use crate::profile::Profiles;
+    use ::peripherals::{Place, Settings};
+    use engine::clock::SystemClock;
+    use engine::disk::StdDisk;
+    use engine::journal::{Durability, JournalOptions};
+    use std::path::Path;
+
+    fn engine(dir: &Path) -> Arc<Engine> {
+        let journal = JournalOptions { durability: Durability::Os, ..JournalOptions::default() };
+        let disk = Arc::new(StdDisk::open(dir).unwrap());
+        Arc::new(Engine::open(disk, Arc::new(SystemClock), journal).unwrap().0)
+    }
+
+    fn peripherals(dir: &Path) -> Arc<Peripherals> {
+        let (queue, drivers, host) = (dir.join("peripherals.db"), dir.to_owned(), dir.join("none"));
+        let place = Place { queue, drivers, host, station: None };
+        Arc::new(Peripherals::open(Settings::default(), place).unwrap())
+    }
+
+    /// Turns the last byte of the journal's last record over.
+    fn damage(dir: &Path) {
+        let segments = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let segment = segments.filter(|path| path.extension().is_some_and(|ext| ext == "seg")).min().unwrap();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        bytes[last] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+    }
+
+    #[test]
+    fn records_before_one_that_cannot_be_read_are_taken_and_none_is_skipped() {
+        let (journal, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let engine = engine(journal.path());
+        let writing = Arc::clone(&engine);
+        let writer = std::thread::spawn(move || writing.journal().run_writer());
+        let peripherals = peripherals(place.path());
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut follower = Follower::new(Arc::clone(&engine), Arc::clone(&peripherals), stop);
+        demo::put_up(&engine, &Profiles::load(None).unwrap()).unwrap();
+        engine.journal().stop_writer();
+        writer.join().unwrap();
+        let durable = engine.journal().positions().durable;
+        damage(journal.path());
+        while follower.cursor.0 < durable.0 - 1 {
+            let before = follower.cursor;
+            follower.step();
+            assert!(follower.cursor > before && !follower.failing, "stopped at {before:?} of {durable:?}");
+        }
+        assert!(!follower.step() && follower.failing, "the damaged one is met, and told");
+        assert_eq!((follower.cursor.0, peripherals.cursor()), (durable.0 - 1, Some(durable.0 - 1)));
+    }
+}

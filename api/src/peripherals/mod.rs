@@ -52,13 +52,7 @@ pub fn drivers_dir(config: &Config) -> anyhow::Result<PathBuf> {
 /// As [`drivers_dir`].
 pub fn place(config: &Config, station: Option<String>) -> anyhow::Result<Place> {
     let drivers = drivers_dir(config)?;
-    Ok(Place {
-        queue: config.data_dir.join(QUEUE_FILE),
-        host: drivers.join(HOST_PROGRAM),
-        drivers,
-        station,
-        give_way: crate::system::give_way,
-    })
+    Ok(Place { queue: config.data_dir.join(QUEUE_FILE), host: drivers.join(HOST_PROGRAM), drivers, station })
 }
 
 /// Reads a peripherals file.
@@ -82,7 +76,7 @@ impl Backroom {
         let stop = Arc::new(AtomicBool::new(false));
         let follower = follow::Follower::new(Arc::clone(engine), Arc::clone(&peripherals), Arc::clone(&stop));
         let following = std::thread::Builder::new()
-            .name("peripherals".to_owned())
+            .name("rules".to_owned())
             .spawn(move || follower.run())
             .context("start the thread of the peripherals")?;
         Ok(Some(Backroom { peripherals, file, stop, following: Some(following) }))

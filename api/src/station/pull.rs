@@ -62,6 +62,14 @@ struct OfferAnswer {
     offered: Offered,
 }
 
+/// When a step is done again.
+enum Next {
+    AtOnce,
+    Soon,
+    /// After a pause that grows each time.
+    Later,
+}
+
 /// Why the server did not do what it was asked.
 enum Failed {
     /// It cannot be reached, or failed inside: another try may help.
@@ -149,16 +157,22 @@ impl Talk {
         Ok(())
     }
 
-    fn repeat(&self, step: fn(&Talk) -> Result<bool, String>) {
+    fn repeat(&self, step: fn(&Talk) -> Result<Next, String>) {
         let mut wait = RETRY.0;
         while !self.stop.load(Ordering::Relaxed) {
             let pause = match step(self) {
-                Ok(more) => {
+                Ok(Next::AtOnce) => {
                     wait = RETRY.0;
-                    if more { Duration::ZERO } else { LOOK_EVERY }
+                    Duration::ZERO
                 }
-                Err(text) => {
-                    self.link.set(Err(&text));
+                Ok(Next::Soon) => {
+                    wait = RETRY.0;
+                    LOOK_EVERY
+                }
+                failed => {
+                    if let Err(text) = failed {
+                        self.link.set(Err(&text));
+                    }
                     let now = wait;
                     wait = (wait * 2).min(RETRY.1);
                     now
@@ -172,7 +186,7 @@ impl Talk {
     }
 
     /// One question for work.
-    fn ask(&self) -> Result<bool, String> {
+    fn ask(&self) -> Result<Next, String> {
         let (known, room) = {
             let ledger = self.ledger.lock();
             (ledger.jobs().map(|(id, _)| id.clone()).collect::<Vec<_>>(), ledger.room())
@@ -196,8 +210,15 @@ impl Talk {
             }
         }
         // All of them are tried: one that cannot be taken is given again, and the others are not to wait behind it.
-        let refused = answer.offered.jobs.into_iter().filter_map(|offered| self.take(offered).err()).last();
-        refused.map_or(Ok(true), Err)
+        let mut next = Next::AtOnce;
+        for offered in answer.offered.jobs {
+            let id = offered.job.id.clone();
+            if let Err(error) = self.take(offered) {
+                warn!(error, job = id, "a job of the server cannot be taken; it waits there");
+                next = Next::Later;
+            }
+        }
+        Ok(next)
     }
 
     /// Written down first, then into the queue: see the module's head.
@@ -207,15 +228,14 @@ impl Talk {
         let told = |error: std::io::Error| format!("the station's ledger: {error}");
         ledger.set(&id, Some(Entry::default())).map_err(told)?;
         if let Err(error) = self.peripherals.accept(offered) {
-            warn!(%error, job = id, "a job of the server cannot be taken; it waits there");
             ledger.set(&id, None).map_err(told)?;
-            return Err(format!("job {id} of the server cannot be taken: {error}"));
+            return Err(error.to_string());
         }
         Ok(())
     }
 
     /// Tells the server what became of jobs since it was last told.
-    fn report(&self) -> Result<bool, String> {
+    fn report(&self) -> Result<Next, String> {
         let listed: Vec<(String, Entry)> =
             self.ledger.lock().jobs().map(|(id, entry)| (id.clone(), *entry)).collect();
         for (id, entry) in listed {
@@ -232,7 +252,7 @@ impl Talk {
             let hand_in = HandIn { state: job.state, outcome: job.outcome };
             self.hand_in(&id, &hand_in)?;
         }
-        Ok(false)
+        Ok(Next::Soon)
     }
 
     fn hand_in(&self, id: &str, hand_in: &HandIn) -> Result<(), String> {

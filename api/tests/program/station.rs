@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 const ORIGIN: &str = "https://box.example";
 
@@ -106,11 +107,20 @@ impl Running {
 
 /// A node whose printer hangs at the station.
 fn venue() -> Site {
+    venue_with(&["BOX-PRINTER"])
+}
+
+fn venue_with(printers: &[&str]) -> Site {
     let site = Site::demo();
-    let file = site.file(
-        "peripherals.toml",
-        b"[[peripheral]]\nname = 'BOX-PRINTER'\nstation = 'box-1'\ndriver = 'virtual'\nconnection = 'file:/dev/null'\n",
-    );
+    let settings: String = printers
+        .iter()
+        .map(|name| {
+            format!(
+                "[[peripheral]]\nname = '{name}'\nstation = 'box-1'\ndriver = 'virtual'\nconnection = 'file:/dev/null'\n"
+            )
+        })
+        .collect();
+    let file = site.file("peripherals.toml", settings.as_bytes());
     let drivers = drivers(&site, &["virtual"]);
     site.set("GATEHOUSE_PERIPHERALS_FILE", &file).set("GATEHOUSE_DRIVERS_DIR", &drivers)
 }
@@ -120,7 +130,11 @@ fn folder(site: &Site) -> String {
 }
 
 fn order(server: &Server, id: &str, line: &str) {
-    let body = json!({"peripheral": "BOX-PRINTER", "lines": [line], "id": id});
+    order_at(server, "BOX-PRINTER", id, line);
+}
+
+fn order_at(server: &Server, printer: &str, id: &str, line: &str) {
+    let body = json!({"peripheral": printer, "lines": [line], "id": id});
     let answer = api(server, "POST", "/api/v1/peripherals/print", DEMO_TOKEN, &body);
     assert_eq!(answer.status, 200, "{answer:?}");
 }
@@ -158,6 +172,31 @@ fn a_station_registers_prints_the_servers_jobs_and_survives_the_loss_of_it_and_i
         assert_eq!(paper.count(line), 1, "{line}: {}", paper.text());
     }
     assert!(!own.log().contains("ERROR"), "{}", own.log());
+    station.kill();
+}
+
+#[test]
+fn a_job_for_a_printer_the_station_does_not_have_holds_up_nothing_and_is_not_asked_for_without_a_pause() {
+    let site = venue_with(&["BOX-PRINTER", "BAR-PRINTER"]);
+    let server = site.start();
+    let paper = Paper::new();
+    let own = Box1::new(folder(&site), &paper.way, Some(server.api));
+    own.register(DEMO_TOKEN).well();
+    order_at(&server, "BAR-PRINTER", "lost", "nobody prints this");
+    order(&server, "one", "behind it");
+    let station = own.start();
+    paper.wait_for("behind it");
+    until("the report", || (server_job(&server, "one")["state"] == "confirmed").then_some(()));
+    assert_eq!(station.status()["server"]["state"], "connected");
+    // It stays the station's to print, whenever the printer is in its settings.
+    assert_eq!(server_job(&server, "lost")["state"], "handed");
+    let (told, since) = (|| own.log().matches("cannot be taken").count(), Instant::now());
+    let before = told();
+    assert!(before > 0 && own.log().contains("BAR-PRINTER"), "its people are told: {}", own.log());
+    std::thread::sleep(Duration::from_secs(2));
+    // One question and then a pause that doubles: far from the thousands of a loop.
+    let most = 2 + since.elapsed().as_millis() / 500;
+    assert!((told() - before) as u128 <= most, "{}", own.log());
     station.kill();
 }
 

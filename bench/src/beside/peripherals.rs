@@ -2,7 +2,7 @@
 //! notice? Knows how such a node is set up; knows nothing of what a mode does.
 
 use super::{Bench, Side};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use load_tests::client::{self, RunSettings};
 use load_tests::codes::{CodeChoice, CodePool};
 use load_tests::listening;
@@ -46,11 +46,19 @@ struct Hall {
     bench: Bench,
 }
 
-/// The sides: no peripherals first, then healthy ones, then each way of going wrong.
+/// The sides: no peripherals first, then healthy ones, then each way of going wrong, or those of `modes`.
 ///
 /// # Errors
-/// A file that is not built or cannot be written.
-pub fn sides(gatehouse: &Path, work_dir: &Path, bench: &Bench) -> Result<Vec<Box<dyn Side>>> {
+/// A mode there is not; a file that is not built or cannot be written.
+pub fn sides(
+    gatehouse: &Path,
+    work_dir: &Path,
+    bench: &Bench,
+    modes: &[String],
+) -> Result<Vec<Box<dyn Side>>> {
+    if let Some(unknown) = modes.iter().find(|mode| !MODES.contains(&mode.as_str())) {
+        bail!("no mode {unknown:?}; there are {}", MODES.join(", "));
+    }
     let drivers = work_dir.join("drivers");
     std::fs::create_dir_all(&drivers).with_context(|| format!("create {}", drivers.display()))?;
     driver_misbehaving::build_variant(&drivers, "libdriver_misbehaving", &[]);
@@ -76,7 +84,7 @@ pub fn sides(gatehouse: &Path, work_dir: &Path, bench: &Bench) -> Result<Vec<Box
     };
     std::fs::write(work_dir.join("slip.toml"), SLIP).context("write a template")?;
     let mut sides = vec![hall("no peripherals", None)?, hall("healthy", Some(venue("virtual", "{}")))?];
-    for mode in MODES {
+    for mode in MODES.into_iter().filter(|mode| modes.is_empty() || modes.iter().any(|one| one == mode)) {
         let config = format!("{{ mode = \"{mode}\" }}");
         sides.push(hall(mode, Some(venue("misbehaving", &config)))?);
     }

@@ -93,6 +93,9 @@ struct PeersArgs {
 struct PeripheralsArgs {
     #[command(flatten)]
     turns: TurnsArgs,
+    /// These ways of going wrong only, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    modes: Vec<String>,
 }
 
 /// What a reader of the table of peripherals has to know.
@@ -197,7 +200,7 @@ fn peripherals(args: &PeripheralsArgs) -> Result<Outcome> {
         notes: PERIPHERALS_NOTES.map(str::to_owned).into(),
         ..args.turns.turns()?
     };
-    let report = turns.measure(|| peripherals::sides(&gatehouse, work_dir.path(), &bench))?;
+    let report = turns.measure(|| peripherals::sides(&gatehouse, work_dir.path(), &bench, &args.modes))?;
     tell(&report, &args.turns, "peripherals")
 }
 

@@ -14,7 +14,6 @@ fn main() {
         drivers: PathBuf::from(drivers),
         host: PathBuf::from(host),
         station: None,
-        give_way: || {},
     };
     let pace = Pace { orphan: Duration::from_millis(50), ..Pace::default() };
     let peripherals =

@@ -4,7 +4,11 @@
 use crate::mailbox::{Heard, Mailbox};
 use driver_frames::{FRAMES_VERSION, FrameError, FromHost, Start, ToHost, read_frame, write_frame};
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -13,14 +17,21 @@ use std::time::{Duration, Instant};
 
 /// Messages that wait for the pipe.
 const OUTBOX_MAX: usize = 16;
+/// Frames that are read each second without a pause.
+const FRAMES_AT_ONCE: u32 = 100;
+/// Then a pause follows each: a driver that says too much waits for its pipe, and the server's cores are the gates'.
+const PAUSE: Duration = Duration::from_millis(1);
+/// The threads of a process that ended have so long for the last of their work in the kernel.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
 /// Lines of a driver's log that are kept each second.
 const LOG_LINES_MAX: u32 = 20;
 /// Characters of such a line.
 const LOG_CHARS_MAX: usize = 500;
 
-/// A driver host's process. Dropped, it is killed.
+/// A driver host's process. Dropped, it is killed; its reader waits for its end.
 pub struct Host {
-    child: Option<Child>,
+    /// The process and no other, also when its number is used again.
+    process: OwnedFd,
     outbox: SyncSender<ToHost>,
     pulse: Arc<Mutex<Pulse>>,
     /// Which of the peripheral's hosts it is.
@@ -40,18 +51,24 @@ pub struct Pulse {
 
 /// What a host's reader needs.
 struct Reader {
+    child: Child,
+    process: OwnedFd,
     pipe: ChildStdout,
     mailbox: Arc<Mailbox>,
     pulse: Arc<Mutex<Pulse>>,
     generation: u64,
     peripheral: String,
-    log: LogGate,
+    /// What it says is read quickly while it is this little.
+    frames: Ration,
+    /// Lines of its log.
+    lines: Ration,
 }
 
-/// Lets so many lines of a log through each second.
-struct LogGate {
+/// So many of something in each second.
+struct Ration {
+    max: u32,
     since: Instant,
-    lines: u32,
+    used: u32,
 }
 
 // === impl Host ===
@@ -63,16 +80,20 @@ impl Host {
     /// The program cannot be run; threads.
     pub fn start(program: &Path, start: Start, generation: u64, mailbox: &Arc<Mailbox>) -> io::Result<Host> {
         let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).inspect_err(|_| {
+            let _ = child.kill();
+        })?;
         let pulse = Arc::new(Mutex::new(Pulse { at: Instant::now(), busy: Duration::ZERO }));
         let (outbox, messages) = sync_channel(OUTBOX_MAX);
         let pid = child.id();
         let pipes = child.stdin.take().zip(child.stdout.take());
         let peripheral = start.peripheral.clone();
         // From here on the process is killed whatever fails.
-        let host = Host { child: Some(child), outbox, pulse: Arc::clone(&pulse), generation, pid };
+        let host = Host { process: process.try_clone()?, outbox, pulse: Arc::clone(&pulse), generation, pid };
         let (input, pipe) = pipes.ok_or_else(|| io::Error::other("a process without pipes"))?;
-        let log = LogGate { since: Instant::now(), lines: 0 };
-        let reader = Reader { pipe, mailbox: Arc::clone(mailbox), pulse, generation, peripheral, log };
+        let (frames, lines) = (Ration::new(FRAMES_AT_ONCE), Ration::new(LOG_LINES_MAX));
+        let mailbox = Arc::clone(mailbox);
+        let reader = Reader { child, process, pipe, mailbox, pulse, generation, peripheral, frames, lines };
         std::thread::Builder::new().name("host-in".to_owned()).spawn(move || reader.read())?;
         std::thread::Builder::new().name("host-out".to_owned()).spawn(move || write(input, &messages))?;
         host.tell(ToHost::Start(Box::new(start)));
@@ -92,13 +113,8 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let _ = child.kill();
-        // A process in the middle of a device's system call may outlive SIGKILL for as long as that lasts.
-        let reap = std::thread::Builder::new().name("host-end".to_owned()).spawn(move || child.wait());
-        if let Err(error) = reap {
-            tracing::warn!(%error, "failed to start a thread that waits for a driver host's end");
-        }
+        // One that is gone cannot be killed again.
+        let _ = pidfd_send_signal(&self.process, Signal::KILL);
     }
 }
 
@@ -111,11 +127,31 @@ fn write(mut pipe: ChildStdin, messages: &Receiver<ToHost>) {
     }
 }
 
+/// Waits for a process that ended or was killed: one in the middle of a device's system call may outlive that for as long
+/// as the call lasts.
+///
+/// Not by `wait` alone. Its threads give way to everything, also in the kernel while they end; and where somebody
+/// looks at the process in `/proc`, a `wait` that is too early spins there for what such a thread holds, on the core that
+/// the thread would need to let go of it. Seen on Linux 6.18, in `d_walk` below `release_task`, for seconds.
+fn reap(child: &mut Child, process: &OwnedFd) -> io::Result<()> {
+    let mut ended = [PollFd::new(process, PollFlags::IN)];
+    while let Err(error) = poll(&mut ended, None) {
+        if error != Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    std::thread::sleep(LAST_MOMENT);
+    child.wait().map(|_| ())
+}
+
 // === impl Reader ===
 
 impl Reader {
     fn read(mut self) {
         let ended = loop {
+            if !self.frames.has(Instant::now()) {
+                std::thread::sleep(PAUSE);
+            }
             match read_frame(&mut self.pipe) {
                 Ok(FromHost::Beat { busy_ms }) => {
                     let busy = Duration::from_millis(busy_ms.unwrap_or(0).into());
@@ -138,10 +174,13 @@ impl Reader {
             }
         };
         self.mailbox.hear(self.generation, Heard::Ended(ended));
+        if let Err(error) = reap(&mut self.child, &self.process) {
+            tracing::warn!(%error, "failed to wait for a driver host's end");
+        }
     }
 
     fn log(&mut self, level: u8, text: &str) {
-        if !self.log.lets_through(Instant::now()) {
+        if !self.lines.has(Instant::now()) {
             return;
         }
         let text: String =
@@ -155,14 +194,19 @@ impl Reader {
     }
 }
 
-// === impl LogGate ===
+// === impl Ration ===
 
-impl LogGate {
-    fn lets_through(&mut self, now: Instant) -> bool {
+impl Ration {
+    fn new(max: u32) -> Ration {
+        Ration { max, since: Instant::now(), used: 0 }
+    }
+
+    /// Uses one, if there is one left in this second.
+    fn has(&mut self, now: Instant) -> bool {
         if now.duration_since(self.since) >= Duration::from_secs(1) {
-            *self = LogGate { since: now, lines: 0 };
+            (self.since, self.used) = (now, 0);
         }
-        self.lines = self.lines.saturating_add(1);
-        self.lines <= LOG_LINES_MAX
+        self.used = self.used.saturating_add(1);
+        self.used <= self.max
     }
 }

@@ -51,9 +51,6 @@ pub struct Place {
     pub host: PathBuf,
     /// The station this is; `None`: the server. Only peripherals that hang here are driven here.
     pub station: Option<String>,
-    /// Called first on each thread that works here: what the program's own threads give way with. Threads and processes
-    /// that those start give way too.
-    pub give_way: fn(),
 }
 
 /// What came of `take`.

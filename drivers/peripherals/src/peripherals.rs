@@ -144,9 +144,7 @@ impl Peripherals {
         let hold = self.shared.queue.was_interrupted(&setup.settings.name);
         let worker = Worker::new(Arc::clone(&self.shared), Arc::clone(&slot), setup, hold);
         let watched = Arc::clone(&slot);
-        let give_way = self.shared.place.give_way;
         let work = move || {
-            give_way();
             if std::panic::catch_unwind(AssertUnwindSafe(|| worker.work())).is_err() {
                 let mut board = watched.board.lock();
                 board.state = Some(PeripheralState::Quarantined);
@@ -250,9 +248,9 @@ impl Peripherals {
         Ok(())
     }
 
-    /// What the rules want done about records of the journal: jobs and cursor in one transaction, durable when this
-    /// returns if there are jobs. The cursor alone is written now and then: its records again change nothing. Displays
-    /// show what is fresh. To be called from a thread behind the journal, never from a gate's.
+    /// What the rules want done about records of the journal: jobs and cursor in one transaction. A power cut may take
+    /// both back for a second, and the records come again; those that come twice change nothing. Displays show what is
+    /// fresh. To be called from a thread behind the journal, never from a gate's.
     ///
     /// # Errors
     /// The queue's file: nothing was taken, the same records may be given again.
@@ -391,7 +389,7 @@ impl Drop for Peripherals {
             drop(stop);
             let _ = thread.join();
         }
-        if let Err(error) = self.shared.queue.store_cursor(now_ms()) {
+        if let Err(error) = self.shared.queue.settle_disk() {
             tracing::warn!(%error, "failed to write how far the journal was taken; its records come again");
         }
     }
@@ -414,10 +412,7 @@ fn keep_house(shared: &Arc<Shared>, running: &AllRunning) -> Result<(SyncSender<
     let (shared, running) = (Arc::clone(shared), Arc::clone(running));
     let thread = std::thread::Builder::new()
         .name("peripherals".to_owned())
-        .spawn(move || {
-            (shared.place.give_way)();
-            housekeeping(&shared, &running, &stopped);
-        })
+        .spawn(move || housekeeping(&shared, &running, &stopped))
         .map_err(Error::Thread)?;
     Ok((stop, thread))
 }
@@ -443,7 +438,7 @@ fn keep(shared: &Shared, running: &AllRunning, prunes: bool) -> Result<(), Error
         }
         tracing::warn!(%peripheral, expired, "jobs were not printed in their time");
     }
-    shared.queue.store_cursor(now_ms())?;
+    shared.queue.settle_disk()?;
     if prunes { shared.queue.prune(now_ms()) } else { Ok(()) }
 }
 

@@ -1,5 +1,4 @@
-//! The durable queue of jobs: one SQLite file, every change synced before it is told. Owns SQL; knows no process, no
-//! device and no clock (the time is told).
+//! The durable queue of jobs: one SQLite file. Owns SQL; knows no process, no device and no clock (the time is told).
 //!
 //! ```text
 //! queued ──start──> started ──finish──> none | sent | confirmed | unknown ──resolve──> printed | reprinted
@@ -9,8 +8,10 @@
 //!    └──offer───> handed ──hand_in──> as the station says; expiry ──┘
 //! ```
 //! `started` is on the disk before the first byte may leave: what is found `started` at opening may have printed, and
-//! no program decides that it did not. `synchronous = FULL` is for that. One program has the file
-//! (`locking_mode = EXCLUSIVE`): two would print twice.
+//! no program decides that it did not. One program has the file (`locking_mode = EXCLUSIVE`): two would print twice.
+//!
+//! The disk is the gates' too, so what a power cut may take back without harm is not synced at once ([`Lasts`]): a rule's
+//! job comes from the journal again, and a job whose end was lost is `unknown`. A program that is killed loses nothing.
 
 mod decisions;
 mod rows;
@@ -27,10 +28,6 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// The cursor alone is written so often, in ms: a sync for each batch of scans would be the gates' disk time. Records
-/// that are taken again change nothing.
-const CURSOR_EVERY_MS: i64 = 1_000;
-
 /// The queue.
 pub struct Queue {
     inner: Mutex<Inner>,
@@ -46,7 +43,17 @@ pub struct Queue {
 struct Inner {
     connection: Connection,
     cursor_stored: Option<u64>,
-    cursor_stored_ms: i64,
+    /// Changes of jobs that a power cut would take back.
+    owes: bool,
+}
+
+/// What a change survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lasts {
+    /// A power cut, from now on: it is synced.
+    Now,
+    /// The program's end; a power cut after the next change that is synced, [`Queue::settle_disk`] at the latest.
+    Soon,
 }
 
 /// How many jobs of a peripheral are not done with.
@@ -105,7 +112,7 @@ impl Queue {
         let wrong = |error| queue_error(path, error);
         let connection = schema::open(path)?;
         let (cursor, incarnation) = schema::meta(&connection).map_err(wrong)?;
-        let inner = Inner { connection, cursor_stored: cursor, cursor_stored_ms: now_ms };
+        let inner = Inner { connection, cursor_stored: cursor, owes: false };
         let mut queue = Queue {
             inner: Mutex::new(inner),
             depths: Mutex::default(),
@@ -149,7 +156,7 @@ impl Queue {
     /// # Errors
     /// The file.
     pub fn settle(&self, peripheral: &str, station: Option<&str>) -> Result<(), Error> {
-        self.change(peripheral, |tx| {
+        self.change(peripheral, Lasts::Now, |tx| {
             tx.execute(
                 "UPDATE job SET station = ?2 WHERE peripheral = ?1 AND state = 'queued' AND station IS NOT ?2",
                 params![peripheral, station],
@@ -178,10 +185,11 @@ impl Queue {
     /// # Errors
     /// The id is another job's; `Full`; the file.
     pub fn submit(&self, entry: &Entry, now_ms: i64) -> Result<Submitted, Error> {
-        self.change(&entry.job.peripheral, |tx| insert(tx, entry, now_ms))
+        self.change(&entry.job.peripheral, Lasts::Now, |tx| insert(tx, entry, now_ms))
     }
 
     /// Takes jobs and moves the cursor, all or nothing. A job that finds its queue full is left out, the others are not.
+    /// The cursor alone waits for [`Queue::settle_disk`]: records that are taken again change nothing.
     ///
     /// # Errors
     /// The file.
@@ -192,12 +200,13 @@ impl Queue {
         now_ms: i64,
     ) -> Result<Vec<Result<Submitted, Error>>, Error> {
         let mut inner = self.inner.lock();
-        if entries.is_empty() && now_ms.saturating_sub(inner.cursor_stored_ms) < CURSOR_EVERY_MS {
+        // The first is written: a queue that never was at work would begin later the next time.
+        if entries.is_empty() && inner.cursor_stored.is_some() {
             *self.cursor.lock() = Some(cursor);
             return Ok(Vec::new());
         }
-        let taken = transact(&mut inner.connection, &self.path, |tx| {
-            schema::set_cursor(tx, cursor)?;
+        let taken = inner.transact(&self.path, Lasts::Soon, |tx| {
+            schema::set_cursor(tx, Some(cursor))?;
             let mut taken = Vec::with_capacity(entries.len());
             for entry in entries {
                 taken.push(match insert(tx, entry, now_ms) {
@@ -208,7 +217,7 @@ impl Queue {
             }
             Ok(taken)
         })?;
-        (inner.cursor_stored, inner.cursor_stored_ms) = (Some(cursor), now_ms);
+        inner.cursor_stored = Some(cursor);
         *self.cursor.lock() = Some(cursor);
         for entry in entries {
             self.counted(&inner.connection, &entry.job.peripheral);
@@ -216,16 +225,17 @@ impl Queue {
         Ok(taken)
     }
 
-    /// Writes the cursor if it moved.
+    /// Writes the cursor if it moved, and syncs what no later change has. To be called now and then.
     ///
     /// # Errors
     /// The file.
-    pub fn store_cursor(&self, now_ms: i64) -> Result<(), Error> {
+    pub fn settle_disk(&self) -> Result<(), Error> {
         let mut inner = self.inner.lock();
         let cursor = self.cursor();
-        if let Some(lsn) = cursor.filter(|_| cursor != inner.cursor_stored) {
-            transact(&mut inner.connection, &self.path, |tx| Ok(schema::set_cursor(tx, lsn)?))?;
-            (inner.cursor_stored, inner.cursor_stored_ms) = (cursor, now_ms);
+        if cursor != inner.cursor_stored || inner.owes {
+            let lasts = if inner.owes { Lasts::Now } else { Lasts::Soon };
+            inner.transact(&self.path, lasts, |tx| Ok(schema::set_cursor(tx, cursor)?))?;
+            (inner.cursor_stored, inner.owes) = (cursor, false);
         }
         Ok(())
     }
@@ -235,7 +245,7 @@ impl Queue {
     /// # Errors
     /// The file: nothing is started.
     pub fn start(&self, peripheral: &str, now_ms: i64) -> Result<Option<Begun>, Error> {
-        self.change(peripheral, |tx| {
+        self.change(peripheral, Lasts::Now, |tx| {
             let next: Option<(i64, Begun)> = tx
                 .prepare_cached(
                     "SELECT n, id, document, attempts + 1, reprint FROM job
@@ -270,7 +280,7 @@ impl Queue {
         outcome: &Outcome,
         now_ms: i64,
     ) -> Result<(), Error> {
-        self.change(peripheral, |tx| {
+        self.change(peripheral, Lasts::Soon, |tx| {
             let changed = tx.execute(
                 "UPDATE job SET state = ?2, outcome = ?3, changed_ms = ?4 WHERE id = ?1 AND state = 'started'",
                 params![id, state.word(), rows::outcome_text(outcome), now_ms],
@@ -285,7 +295,7 @@ impl Queue {
     /// # Errors
     /// It was not started; the file.
     pub fn put_back(&self, peripheral: &str, id: &str, back: &PutBack<'_>, now_ms: i64) -> Result<(), Error> {
-        self.change(peripheral, |tx| {
+        self.change(peripheral, Lasts::Soon, |tx| {
             let changed = tx.execute(
                 "UPDATE job SET state = 'queued', outcome = ?2, not_before_ms = ?3, changed_ms = ?4,
                         attempts = attempts - ?5 WHERE id = ?1 AND state = 'started'",
@@ -327,10 +337,11 @@ impl Queue {
     fn change<T>(
         &self,
         peripheral: &str,
+        lasts: Lasts,
         work: impl FnOnce(&Transaction<'_>) -> Within<T>,
     ) -> Result<T, Error> {
         let mut inner = self.inner.lock();
-        let result = transact(&mut inner.connection, &self.path, work)?;
+        let result = inner.transact(&self.path, lasts, work)?;
         self.counted(&inner.connection, peripheral);
         Ok(result)
     }
@@ -342,7 +353,7 @@ impl Queue {
         work: impl FnOnce(&Transaction<'_>, &str) -> Within<T>,
     ) -> Result<T, Error> {
         let mut inner = self.inner.lock();
-        let (result, peripheral) = transact(&mut inner.connection, &self.path, |tx| {
+        let (result, peripheral) = inner.transact(&self.path, Lasts::Now, |tx| {
             let peripheral: Option<String> = tx
                 .query_row("SELECT peripheral FROM job WHERE id = ?1", [id], |row| row.get(0))
                 .optional()?;
@@ -385,21 +396,32 @@ pub struct PutBack<'a> {
 
 // === transactions ===
 
-fn transact<T>(
-    connection: &mut Connection,
-    path: &Path,
-    work: impl FnOnce(&Transaction<'_>) -> Within<T>,
-) -> Result<T, Error> {
-    let run = || -> Within<T> {
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&tx)?;
-        tx.commit()?;
+impl Inner {
+    fn transact<T>(
+        &mut self,
+        path: &Path,
+        lasts: Lasts,
+        work: impl FnOnce(&Transaction<'_>) -> Within<T>,
+    ) -> Result<T, Error> {
+        // The log is one file: whatever is synced takes what came before it along.
+        let synchronous = if lasts == Lasts::Now { "FULL" } else { "NORMAL" };
+        let changes = self.connection.total_changes();
+        let run = || -> Within<T> {
+            self.connection.pragma_update(None, "synchronous", synchronous)?;
+            let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = work(&tx)?;
+            tx.commit()?;
+            Ok(result)
+        };
+        let result = run().map_err(|trouble| match trouble {
+            Trouble::Sql(error) => queue_error(path, error).into(),
+            Trouble::Refused(error) => error,
+        })?;
+        if self.connection.total_changes() != changes {
+            self.owes = lasts == Lasts::Soon;
+        }
         Ok(result)
-    };
-    run().map_err(|trouble| match trouble {
-        Trouble::Sql(error) => queue_error(path, error).into(),
-        Trouble::Refused(error) => error,
-    })
+    }
 }
 
 fn insert(tx: &Transaction<'_>, entry: &Entry, now_ms: i64) -> Within<Submitted> {

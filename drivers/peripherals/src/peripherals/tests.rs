@@ -36,8 +36,7 @@ fn open(dir: &Path) -> Peripherals {
         dir.display()
     );
     let settings = Settings::parse("peripherals.toml", &text, dir).unwrap();
-    let place =
-        Place { queue: dir.join("peripherals.db"), drivers: deps, host, station: None, give_way: || {} };
+    let place = Place { queue: dir.join("peripherals.db"), drivers: deps, host, station: None };
     Peripherals::open(settings, place).unwrap()
 }
 
@@ -48,6 +47,7 @@ fn an_outcome_that_cannot_be_written_holds_everything_and_is_written_later() {
     let peripherals = open(dir.path());
     let paper = || std::fs::read_to_string(dir.path().join("paper")).unwrap_or_default();
     let state = |id: &str| peripherals.job(id).unwrap().state;
+    peripherals.take(&[], 4).unwrap();
     peripherals.submit(job("one")).unwrap();
     peripherals.submit(job("two")).unwrap();
     until("one is begun", || state("one") == JobState::Started);

@@ -1,6 +1,6 @@
 //! What people decide about jobs, with the line that says who and why in the same transaction. Decides nothing itself.
 
-use super::{Entry, Queue, Within, insert, must_be_one, rows, transact};
+use super::{Entry, Lasts, Queue, Within, insert, must_be_one, rows};
 use crate::error::Error;
 use crate::job::{Job, JobState, Origin, Resolution};
 use rusqlite::{Transaction, params};
@@ -80,7 +80,7 @@ impl Queue {
     /// The file.
     pub fn note(&self, decision: &Decision<'_>, now_ms: i64) -> Result<(), Error> {
         let mut inner = self.inner.lock();
-        transact(&mut inner.connection, &self.path, |tx| note(tx, decision, now_ms))
+        inner.transact(&self.path, Lasts::Now, |tx| note(tx, decision, now_ms))
     }
 }
 

@@ -61,7 +61,6 @@ pub fn open(path: &Path) -> Result<Connection, QueueError> {
     connection.busy_timeout(BUSY_WAIT).map_err(wrong)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(wrong)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(wrong)?;
-    connection.pragma_update(None, "synchronous", "FULL").map_err(wrong)?;
     let application: i64 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(wrong)?;
     let objects: i64 =
@@ -104,7 +103,7 @@ pub fn meta(connection: &Connection) -> rusqlite::Result<(Option<u64>, String)> 
 }
 
 /// Moves the cursor.
-pub fn set_cursor(connection: &Connection, lsn: u64) -> rusqlite::Result<()> {
+pub fn set_cursor(connection: &Connection, lsn: Option<u64>) -> rusqlite::Result<()> {
     connection.prepare_cached("UPDATE meta SET cursor_lsn = ?1")?.execute(params![lsn])?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! A handed job belongs to the station's queue file, named by its incarnation. That file saying that it does not have
 //! the job is proof that the job never arrived. Another file saying so proves nothing: the old one may have printed it.
 
-use super::{Queue, Trouble, Within, rows};
+use super::{Lasts, Queue, Trouble, Within, rows};
 use crate::error::Error;
 use crate::job::{Asking, HandIn, JobState, OfferedJob, Outcome};
 use driver_abi::Done;
@@ -19,7 +19,7 @@ impl Queue {
     /// The file.
     pub fn offer(&self, asking: &Asking, now_ms: i64) -> Result<Vec<OfferedJob>, Error> {
         let mut inner = self.inner.lock();
-        let (jobs, touched) = super::transact(&mut inner.connection, &self.path, |tx| {
+        let (jobs, touched) = inner.transact(&self.path, Lasts::Now, |tx| {
             let mut touched = orphan(tx, asking, now_ms)?;
             let mut jobs = missed(tx, asking, now_ms)?;
             let room = asking.max.min(OFFER_MAX).saturating_sub(jobs.len());

@@ -183,19 +183,41 @@ fn jobs_and_cursor_are_taken_together_or_not_at_all() {
 }
 
 #[test]
-fn a_cursor_alone_is_written_now_and_then_and_when_asked() {
+fn a_cursor_alone_is_written_the_first_time_and_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(&dir, T0);
-    queue.take(&[], 7, T0 + 1).unwrap();
-    assert_eq!(queue.cursor(), Some(7));
+    queue.take(&[], 7, T0).unwrap();
+    queue.take(&[], 8, T0).unwrap();
+    assert_eq!(queue.cursor(), Some(8));
     drop(queue);
     let queue = open(&dir, T0);
-    assert_eq!(queue.cursor(), None, "not yet written: its records come again, and change nothing");
-    queue.take(&[], 8, T0 + CURSOR_EVERY_MS).unwrap();
-    queue.take(&[], 9, T0 + CURSOR_EVERY_MS + 1).unwrap();
-    queue.store_cursor(T0).unwrap();
+    assert_eq!(queue.cursor(), Some(7), "not yet written: its records come again, and change nothing");
+    queue.take(&[], 9, T0).unwrap();
+    queue.settle_disk().unwrap();
     drop(queue);
     assert_eq!(open(&dir, T0).cursor(), Some(9));
+}
+
+#[test]
+fn what_may_have_printed_is_synced_at_once_and_what_comes_again_soon() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(&dir, T0);
+    let owes = || queue.inner.lock().owes;
+    queue.submit(&entry("a", "till", Priority::Normal), T0).unwrap();
+    assert!(!owes(), "a person was told that it is taken");
+    queue.take(&[entry("rule:r:1", "till", Priority::Normal)], 1, T0).unwrap();
+    assert!(owes(), "the journal has it");
+    assert!(
+        queue.cancel("no such job", "Ada", "", T0).is_err() && owes(),
+        "nothing was changed, nothing is synced"
+    );
+    assert_eq!(queue.start("till", T0).unwrap().unwrap().id, "a");
+    assert!(!owes(), "a byte may leave, and the log was synced up to here");
+    let sent = Outcome { done: Done::Sent, fault: None, text: String::new() };
+    queue.finish("till", "a", JobState::Sent, &sent, T0).unwrap();
+    assert!(owes(), "taken back it is unknown");
+    queue.settle_disk().unwrap();
+    assert!(!owes());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What ends by itself: jobs whose time is over, rows that are old. A bounded part at a time.
 
 use super::decisions::{Decision, note};
-use super::{Queue, Within, rows, transact};
+use super::{Lasts, Queue, Within, rows};
 use crate::error::Error;
 use crate::job::Outcome;
 use driver_abi::Done;
@@ -24,7 +24,7 @@ impl Queue {
     /// The file.
     pub fn expire(&self, now_ms: i64) -> Result<Vec<(String, u64)>, Error> {
         let mut inner = self.inner.lock();
-        let over: Vec<(String, u64)> = transact(&mut inner.connection, &self.path, |tx| {
+        let over: Vec<(String, u64)> = inner.transact(&self.path, Lasts::Now, |tx| {
             let mut query = tx.prepare_cached(
                 "SELECT peripheral, SUM(state = 'queued') FROM job
                  WHERE state IN ('queued', 'handed') AND expires_ms <= ?1 GROUP BY peripheral",
@@ -59,7 +59,7 @@ impl Queue {
     /// The file.
     pub fn prune(&self, now_ms: i64) -> Result<(), Error> {
         let mut inner = self.inner.lock();
-        let forgotten = transact(&mut inner.connection, &self.path, |tx| prune(tx, now_ms))?;
+        let forgotten = inner.transact(&self.path, Lasts::Now, |tx| prune(tx, now_ms))?;
         for peripheral in forgotten {
             self.counted(&inner.connection, &peripheral);
         }

@@ -84,7 +84,6 @@ impl Venue {
             drivers: deps(),
             host: self.host.clone(),
             station: self.station.clone(),
-            give_way: || {},
         }
     }
 
