@@ -2,33 +2,31 @@
 
 use crate::profile;
 use crate::tickets::code_text;
-use ::peripherals::{Occasion, ScanFacts, Values};
+use ::peripherals::{Interest, Occasion, ScanFacts, Values};
 use engine::Lsn;
 use engine::catalog::Catalog;
 use engine::decision::{Reason, ScanKind, Verdict};
 use engine::record::{Record, ScanRecord};
 use engine::ticket::CodeKind;
 
-/// What rules may want to know of a record; `None` for one that is no scan.
-pub fn facts(catalog: &Catalog, lsn: Lsn, record: &Record<'_>) -> Option<ScanFacts> {
-    match record {
-        Record::Scan(scan) => Some(scan_facts(catalog, lsn, scan)),
-        _ => None,
-    }
-}
-
-fn scan_facts(catalog: &Catalog, lsn: Lsn, scan: &ScanRecord<'_>) -> ScanFacts {
+/// What rules may want to know of a record; `None` for one that is no scan, or concerns no rule.
+pub fn facts(catalog: &Catalog, interest: &Interest, lsn: Lsn, record: &Record<'_>) -> Option<ScanFacts> {
+    let Record::Scan(scan) = record else { return None };
     let answer = &scan.answer;
     let (occasion, reason, attention) = match answer.verdict {
         Verdict::Admit { attention } => (Occasion::Admit, None, attention),
         Verdict::Deny(reason) => (Occasion::Deny, Some(reason), None),
     };
+    let gate = catalog.gate(answer.gate).map(|gate| gate.name.as_str()).unwrap_or_default();
+    if !interest.covers(occasion, attention.is_some(), gate) {
+        return None;
+    }
     let code = |reason: Option<Reason>| reason.map(Reason::code).unwrap_or_default().to_owned();
     let ticket = answer.ticket.as_ref();
     let kind = ticket.and_then(|ticket| catalog.ticket_type(ticket.type_id));
     // A device that is not to show names has a display beside it that is not to show them either.
     let holder = ticket.filter(|_| answer.shows_name).map(|ticket| ticket.label.holder());
-    ScanFacts {
+    Some(ScanFacts {
         lsn: lsn.0,
         at_ms: answer.at.0,
         occasion,
@@ -36,7 +34,7 @@ fn scan_facts(catalog: &Catalog, lsn: Lsn, scan: &ScanRecord<'_>) -> ScanFacts {
             .and_then(|kind| catalog.event(kind.event))
             .map(|event| event.name.clone())
             .unwrap_or_default(),
-        gate: catalog.gate(answer.gate).map(|gate| gate.name.clone()).unwrap_or_default(),
+        gate: gate.to_owned(),
         device: catalog.device(scan.device).map(|device| device.name.clone()).unwrap_or_default(),
         reason: code(reason),
         attention: code(attention),
@@ -52,7 +50,7 @@ fn scan_facts(catalog: &Catalog, lsn: Lsn, scan: &ScanRecord<'_>) -> ScanFacts {
         // An installer's scan prints too, and says what it is.
         specimen: answer.kind == ScanKind::Test || ticket.is_some_and(|ticket| ticket.specimen),
         more: more(catalog, scan),
-    }
+    })
 }
 
 fn direction(direction: engine::catalog::Direction) -> &'static str {

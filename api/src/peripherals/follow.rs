@@ -108,8 +108,12 @@ impl Follower {
 
     fn facts(&self) -> Vec<ScanFacts> {
         let catalog = self.engine.catalog_guard();
+        let interest = self.peripherals.interest();
         let records = self.records.iter();
-        records.filter_map(|(lsn, payload)| facts(&catalog, *lsn, &Record::decode(payload).ok()?)).collect()
+        let told = |(lsn, payload): &(Lsn, Vec<u8>)| {
+            facts(&catalog, &interest, *lsn, &Record::decode(payload).ok()?)
+        };
+        records.filter_map(told).collect()
     }
 
     fn tell_once(&mut self, error: &dyn std::fmt::Display) {

@@ -1,88 +1,11 @@
 //! A real host process with the real ESC/POS plugin, and a printer at the other end of a TCP connection.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use driver_frames::{
-    Capabilities, Done, Fault, FromHost, Op, Refusal, Report, Start, Status, ToHost, Way, read_frame,
-    write_frame,
-};
+use driver_frames::{Done, Fault, Op, Refusal, Status, ToHost, Way};
+use driver_testkit::hosted::{self, Hosted};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
-
-/// A host process; killed when the test is done with it.
-struct Host {
-    child: Child,
-    input: ChildStdin,
-    output: ChildStdout,
-}
-
-impl Host {
-    fn start(config: &str, way: Way) -> (Host, Capabilities) {
-        let mut host = Host::told(config, way);
-        match host.hear() {
-            FromHost::Started { info, capabilities } => {
-                assert_eq!(info.id, "escpos");
-                (host, *capabilities)
-            }
-            other => panic!("not started: {other:?}"),
-        }
-    }
-
-    /// A host that was told what to start.
-    fn told(config: &str, way: Way) -> Host {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gatehouse-driver-host"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut host = Host { child, input, output };
-        let beside = std::env::current_exe().unwrap().with_file_name("libdriver_escpos.so");
-        host.tell(&ToHost::Start(Box::new(Start {
-            peripheral: "P1".to_owned(),
-            plugin: beside.display().to_string(),
-            sha256: None,
-            config: config.to_owned(),
-            way,
-            record: None,
-        })));
-        host
-    }
-
-    fn tell(&mut self, message: &ToHost) {
-        write_frame(&mut self.input, message).unwrap();
-    }
-
-    /// The next message that is no sign of life, no log line and no news of the way.
-    fn hear(&mut self) -> FromHost {
-        loop {
-            match read_frame(&mut self.output).unwrap() {
-                FromHost::Beat { .. }
-                | FromHost::Log { .. }
-                | FromHost::Hello { .. }
-                | FromHost::Link { .. }
-                | FromHost::Changed { .. } => {}
-                message => return message,
-            }
-        }
-    }
-
-    fn run(&mut self, ops: Vec<Op<'static>>) -> Report {
-        self.tell(&ToHost::Run { id: 7, ops, timeout_ms: 20_000 });
-        match self.hear() {
-            FromHost::Ran { id: 7, report } => report,
-            other => panic!("not run: {other:?}"),
-        }
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A printer: reads its line byte by byte, answers questions, keeps the rest.
 struct Printer {
@@ -126,19 +49,19 @@ fn receipt() -> Vec<Op<'static>> {
 }
 
 const PROFILE: &str = r#"{"profile":"tm-t20"}"#;
+const PRINT_MS: u32 = 20_000;
 
 #[test]
 fn a_receipt_is_printed_and_confirmed() {
     let (way, printer) = Printer { real_time: [0x12; 4], closes_at: usize::MAX }.serve(2);
-    let (mut host, capabilities) = Host::start(PROFILE, way);
-    assert_eq!((capabilities.columns, capabilities.profile.as_str()), (48, "tm-t20"));
-    let report = host.run(receipt());
+    let mut host = Hosted::start("escpos", PROFILE, way);
+    assert_eq!((host.capabilities.columns, host.capabilities.profile.as_str()), (48, "tm-t20"));
+    let report = host.run(receipt(), PRINT_MS);
     assert_eq!((report.done, report.fault, report.ops_done), (Done::Confirmed, None, 3), "{}", report.text);
     assert!(report.status.has(Status::ONLINE));
-    host.tell(&ToHost::Status { id: 8, timeout_ms: 5_000 });
-    assert_eq!(host.hear(), FromHost::StatusIs { id: 8, status: Ok(Status::ONLINE) });
+    assert_eq!(host.status(5_000), Ok(Status::ONLINE));
     host.tell(&ToHost::Stop);
-    assert!(host.child.wait().unwrap().success());
+    assert!(host.child().wait().unwrap().success());
     let got = printer.join().unwrap();
     let cut = got.windows(4).position(|bytes| bytes == b"\x1dVB\x03").unwrap();
     let picture = got.windows(4).position(|bytes| bytes == b"\x1dv0\x00").unwrap();
@@ -148,8 +71,8 @@ fn a_receipt_is_printed_and_confirmed() {
 #[test]
 fn out_of_paper_before_is_unprinted_and_says_what_to_do() {
     let (way, printer) = Printer { real_time: [0x1a, 0x32, 0x12, 0x7e], closes_at: usize::MAX }.serve(1);
-    let (mut host, _) = Host::start(PROFILE, way);
-    let report = host.run(receipt());
+    let mut host = Hosted::start("escpos", PROFILE, way);
+    let report = host.run(receipt(), PRINT_MS);
     assert_eq!((report.done, report.fault, report.bytes_sent), (Done::None, Some(Fault::PaperOut), 0));
     assert_eq!(report.text, "out of paper: put in a new roll; nothing was printed");
     drop(host);
@@ -159,10 +82,10 @@ fn out_of_paper_before_is_unprinted_and_says_what_to_do() {
 #[test]
 fn a_connection_closed_in_the_middle_is_unknown() {
     let (way, printer) = Printer { real_time: [0x12; 4], closes_at: 20_000 }.serve(1);
-    let (mut host, _) = Host::start(PROFILE, way);
+    let mut host = Hosted::start("escpos", PROFILE, way);
     // Whether the break shows while it is sent or while its proof is awaited is the buffers' doing: 3 MB may fit.
     let page = || Op::Image { width: 576, height: 7_000, dots: vec![0x55; 72 * 7_000].into() };
-    let report = host.run((0..6).map(|_| page()).collect());
+    let report = host.run((0..6).map(|_| page()).collect(), PRINT_MS);
     assert_eq!(report.done, Done::Unknown, "{}", report.text);
     assert!(report.bytes_sent > 0);
     assert!(matches!(report.fault, Some(Fault::Gone | Fault::Io)), "{:?}", report.fault);
@@ -175,8 +98,9 @@ fn a_connection_closed_in_the_middle_is_unknown() {
 
 #[test]
 fn wrong_settings_are_refused_with_the_mistake() {
-    let mut host = Host::told(r#"{"profile":"tm-t20","colums":42}"#, Way::Tcp("127.0.0.1:9".to_owned()));
-    let FromHost::Refused { refusal, text } = host.hear() else { panic!("not refused") };
+    let config = r#"{"profile":"tm-t20","colums":42}"#;
+    let start = hosted::start("escpos", config, Way::Tcp("127.0.0.1:9".to_owned()));
+    let (refusal, text) = Hosted::try_start(start).err().expect("refused");
     assert_eq!(refusal, Refusal::Settings);
     assert!(
         text.starts_with("the printer's settings: unknown field `colums`, expected one of `dots`"),

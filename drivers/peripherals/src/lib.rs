@@ -29,7 +29,7 @@ pub use job::{
 #[doc(hidden)]
 pub use pace::Pace;
 pub use peripherals::Peripherals;
-pub use rules::{Action, Occasion, On, Rule, ScanFacts, Target, actions};
+pub use rules::{Action, Interest, Occasion, On, Rule, ScanFacts, Target, actions};
 pub use settings::{Mistakes, PeripheralSettings, Settings};
 pub use view::{
     AuditView, JobFilter, JobView, LastOutcome, Paper, PeripheralMetrics, PeripheralState, PeripheralView,

@@ -10,7 +10,7 @@ use crate::job::{Document, Job, Origin, Submitted};
 use crate::mailbox::Setup;
 use crate::pace::Pace;
 use crate::queue::{Entry, Queue};
-use crate::rules::{Action, ScanFacts, actions};
+use crate::rules::{Action, Interest, ScanFacts, actions};
 use crate::settings::{PeripheralSettings, Settings};
 use crate::view::PeripheralState;
 use crate::worker::{Shared, Slot, Worker};
@@ -312,6 +312,11 @@ impl Peripherals {
             }
         }
         Ok(jobs)
+    }
+
+    /// Which scans `take` is to be given: all others change nothing there. For one batch.
+    pub fn interest(&self) -> Interest {
+        Interest::new(self.settings())
     }
 
     fn print(&self, settings: &Settings, action: Action, lsn: u64) -> Option<Entry> {

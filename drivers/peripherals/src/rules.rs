@@ -2,8 +2,10 @@
 //! and no clock.
 
 use crate::job::Priority;
+use crate::settings::Settings;
 use documents::Values;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A record of the journal as rules see it: plain texts, empty where there is nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,21 +165,46 @@ pub fn actions(rules: &[Rule], facts: &ScanFacts) -> Vec<Action> {
     actions
 }
 
+/// Which scans the rules may want anything done about. For whoever puts facts together: of a surge's scans most concern
+/// no rule.
+pub struct Interest(Arc<Settings>);
+
+// === impl Interest ===
+
+impl Interest {
+    /// As the settings are now.
+    pub fn new(settings: Arc<Settings>) -> Interest {
+        Interest(settings)
+    }
+
+    /// May a rule be meant by such a scan? Costs some 10 ns a rule.
+    pub fn covers(&self, occasion: Occasion, attention: bool, gate: &str) -> bool {
+        self.0.rules.iter().any(|rule| rule.may_be_meant(occasion, attention, gate))
+    }
+}
+
+fn among(list: &[String], word: &str) -> bool {
+    list.is_empty() || list.iter().any(|own| own == word)
+}
+
 // === impl Rule ===
 
 impl Rule {
     fn is_meant(&self, facts: &ScanFacts) -> bool {
-        let scan = matches!(facts.occasion, Occasion::Admit | Occasion::Deny);
-        let on = match self.on {
-            On::Admit => facts.occasion == Occasion::Admit,
-            On::Deny => facts.occasion == Occasion::Deny,
-            On::Attention => scan && !facts.attention.is_empty(),
-            On::Button => facts.occasion == Occasion::Button,
-        };
-        let among = |list: &[String], word: &str| list.is_empty() || list.iter().any(|own| own == word);
-        on && among(&self.gates, &facts.gate)
+        self.may_be_meant(facts.occasion, !facts.attention.is_empty(), &facts.gate)
             && among(&self.types, &facts.ticket_type)
             && among(&self.reasons, &facts.reason)
+    }
+
+    /// As far as that can be told before the facts are put together.
+    fn may_be_meant(&self, occasion: Occasion, attention: bool, gate: &str) -> bool {
+        let on = match self.on {
+            On::Admit => occasion == Occasion::Admit,
+            On::Deny => occasion == Occasion::Deny,
+            On::Attention => attention && matches!(occasion, Occasion::Admit | Occasion::Deny),
+            On::Button => occasion == Occasion::Button,
+        };
+        on && among(&self.gates, gate)
     }
 
     fn print_on(&self, peripheral: &str, target: &Target, facts: &ScanFacts) -> Action {
@@ -333,6 +360,12 @@ mod tests {
         for (on, gates, types, reasons, words, wanted) in table {
             let found = !actions(&[rule(on, gates, types, reasons)], &facts(words)).is_empty();
             assert_eq!(found, wanted, "{on:?} [{gates}] [{types}] [{reasons}]: {words}");
+            // Whoever asks first never leaves out a scan that a rule is meant for, and does where gate or occasion differ.
+            let settings = Settings { rules: vec![rule(on, gates, types, reasons)], ..Settings::default() };
+            let (interest, told) = (Interest::new(Arc::new(settings)), facts(words));
+            let covered = interest.covers(told.occasion, !told.attention.is_empty(), &told.gate);
+            let by_type_or_reason = !types.is_empty() || !reasons.is_empty();
+            assert!(covered == wanted || covered && by_type_or_reason, "{on:?} [{gates}]: {words}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! A real driver host with a real plugin, as a supervisor starts it: for tests that want to see bytes. Knows no queue.
 
 use driver_frames::{
-    Capabilities, FromHost, Op, Report, Start, Status, ToHost, Way, read_frame, write_frame,
+    Capabilities, FromHost, Op, Refusal, Report, Start, Status, ToHost, Way, read_frame, write_frame,
 };
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -22,25 +22,18 @@ impl Hosted {
     /// # Panics
     /// Where the host or the plugin is not built, or the host refuses to start.
     pub fn start(plugin: &str, config: &str, way: Way) -> Hosted {
-        let start = Start {
-            peripheral: plugin.to_owned(),
-            plugin: plugin_file(plugin).display().to_string(),
-            sha256: None,
-            config: config.to_owned(),
-            way,
-            record: None,
-        };
-        Hosted::try_start(start).unwrap_or_else(|refused| panic!("{plugin} was refused: {refused}"))
+        let started = Hosted::try_start(start(plugin, config, way));
+        started.unwrap_or_else(|(refusal, text)| panic!("{plugin} was refused, {refusal:?}: {text}"))
     }
 
     /// Starts a host as told.
     ///
     /// # Errors
-    /// Its refusal, in words.
+    /// Its refusal, and in words.
     ///
     /// # Panics
     /// Where the host is not built, or breaks off.
-    pub fn try_start(start: Start) -> Result<Hosted, String> {
+    pub fn try_start(start: Start) -> Result<Hosted, (Refusal, String)> {
         let program = host_program();
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
@@ -56,7 +49,7 @@ impl Hosted {
                 hosted.capabilities = *capabilities;
                 Ok(hosted)
             }
-            FromHost::Refused { text, .. } => Err(text),
+            FromHost::Refused { refusal, text } => Err((refusal, text)),
             other => panic!("the host neither started nor refused: {other:?}"),
         }
     }
@@ -127,6 +120,18 @@ impl Drop for Hosted {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The start of a host with the plugin of this name, to be changed by a test.
+pub fn start(plugin: &str, config: &str, way: Way) -> Start {
+    Start {
+        peripheral: plugin.to_owned(),
+        plugin: plugin_file(plugin).display().to_string(),
+        sha256: None,
+        config: config.to_owned(),
+        way,
+        record: None,
     }
 }
 

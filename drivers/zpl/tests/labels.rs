@@ -3,7 +3,7 @@
 
 use device_emulators::judges::{read_codes, render_zpl};
 use driver_frames::{Cut, Done, Fault, Op, Style, Way};
-use driver_testkit::hosted::Hosted;
+use driver_testkit::hosted::{self, Hosted};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
@@ -128,15 +128,7 @@ fn paper_that_ends_while_printing_asks_a_person() {
 fn wrong_settings_are_refused_with_what_is_meant() {
     for (config, words) in [(r#"{"wide": 3}"#, "unknown field"), (r#"{"scale": 9}"#, "scale 1 to 4")] {
         let way = Way::File("/dev/null".to_owned());
-        let start = driver_frames::Start {
-            peripheral: "P".to_owned(),
-            plugin: driver_testkit::hosted::plugin_file("zpl").display().to_string(),
-            sha256: None,
-            config: config.to_owned(),
-            way,
-            record: None,
-        };
-        let refused = Hosted::try_start(start).err().unwrap();
+        let (_, refused) = Hosted::try_start(hosted::start("zpl", config, way)).err().unwrap();
         assert!(refused.contains(words), "{refused}");
     }
 }
