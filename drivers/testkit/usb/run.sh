@@ -93,18 +93,30 @@ done
 
 # === The machine ===
 
-status=0
-timeout "$seconds_max" qemu-system-x86_64 -accel tcg -cpu qemu64 -m 256 -nographic -no-reboot -nic none \
-    -kernel "$image" -initrd "$cache/initrd.gz" \
-    -append "console=ttyS0 quiet edd=off oops=panic panic=1 mitigations=off tsc=unstable" \
-    < /dev/null > "$cache/console" 2>&1 || status=$?
-tr -d '\r' < "$cache/console" | sed -n 's/.*TAP version 13/TAP version 13/; /^TAP/,$p' > "$cache/tap"
-grep -E '^(TAP|1\.\.|ok|not ok|Bail out!|#)' "$cache/tap" || true
-# Debian 6.1's printer gadget corrupts a list of its own now and then when it is pulled out: that judges nobody here.
-if grep -q 'Kernel panic' "$cache/console"; then
-    cannot "the machine's own kernel died: $cache/console"
+boot() {
+    status=0
+    timeout "$seconds_max" qemu-system-x86_64 -accel tcg -cpu qemu64 -m 256 -nographic -no-reboot -nic none \
+        -kernel "$image" -initrd "$cache/initrd.gz" \
+        -append "console=ttyS0 quiet edd=off oops=panic panic=1 mitigations=off tsc=unstable" \
+        < /dev/null > "$cache/console" 2>&1 || status=$?
+    tr -d '\r' < "$cache/console" | sed -n 's/.*TAP version 13/TAP version 13/; /^TAP/,$p' > "$cache/tap"
+    grep -E '^(TAP|1\.\.|ok|not ok|Bail out!|#)' "$cache/tap" || true
+    # Debian 6.1's printer gadget corrupts a list of its own now and then when it is pulled out: that judges nobody here.
+    if grep -q 'Kernel panic' "$cache/console"; then
+        cannot "the machine's own kernel died: $cache/console"
+    fi
+    [ "$status" = 0 ] || { echo "# the machine was ended after $seconds_max s or failed ($status): $cache/console"; return 1; }
+    planned=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$cache/tap" | head -n 1)
+    well=$(grep -c '^ok ' "$cache/tap" || true)
+    [ -n "$planned" ] && [ "$well" = "$planned" ] || { echo "# $well of ${planned:-no} cases are well: $cache/console"; return 1; }
+}
+
+boot && exit 0
+# Now and then (1 of 14 runs) the emulated controller, dummy_hcd, does not give back a transfer that was cancelled, libusb
+# waits for it, and no later case has its device. At a venue the supervisor ends such a host; here nobody does. Where that
+# case is the first to fail, once more and once only: a host that is to blame fails again.
+if [ "$(grep -m 1 '^not ok ' "$cache/tap")" = "not ok 9 - a jam costs the deadline, and a person is asked" ]; then
+    echo "# the jam's case failed: the machine is started once more"
+    boot && exit 0
 fi
-[ "$status" = 0 ] || { echo "# the machine was ended after $seconds_max s or failed ($status): $cache/console"; exit 1; }
-planned=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$cache/tap" | head -n 1)
-well=$(grep -c '^ok ' "$cache/tap" || true)
-[ -n "$planned" ] && [ "$well" = "$planned" ] || { echo "# $well of ${planned:-no} cases are well: $cache/console"; exit 1; }
+exit 1
