@@ -167,6 +167,9 @@ pub struct StationArgs {
     /// Origin of web pages that may print here, such as `https://box.example`; may be repeated.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub origins: Vec<String>,
+    /// Those pages may open the cash drawer too (`POST /drawer`); each opening is written down with who and why.
+    #[arg(long = "allow-drawer")]
+    pub drawer: bool,
 }
 
 /// Drivers of printers and displays.

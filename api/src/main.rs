@@ -136,6 +136,7 @@ fn run_station(config: &Config, args: &StationArgs) -> anyhow::Result<u8> {
         server: args.server.clone(),
         listen: args.listen,
         origins: args.origins.clone(),
+        drawer: args.drawer,
     };
     if let Some(token_file) = &args.register {
         let path = station::register(config, &options, token_file)?;

@@ -112,7 +112,8 @@ struct HandedIn {
 // === impl Asker ===
 
 impl Asker {
-    fn name(&self) -> &str {
+    /// As it is written down.
+    pub fn name(&self) -> &str {
         match self {
             Asker::Person(name) | Asker::Station(name) => name,
         }

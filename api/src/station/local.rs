@@ -1,5 +1,6 @@
-//! The port a station has for web pages of its own PC: `POST /print`, `POST /display`, `GET /status`, `GET /jobs`. Only
-//! pages whose origin was allowed, and only under this PC's own name. Knows no device.
+//! The port a station has for web pages of its own PC: `POST /print`, `POST /display`, `GET /status`, `GET /jobs`, and,
+//! where that was allowed, `POST /drawer`. Only pages whose origin was allowed, and only under this PC's own name. Knows no
+//! device.
 
 use super::{ServerLink, StationOptions};
 use crate::http::{Fault, Method, Next, Reply, Request, Service};
@@ -43,12 +44,11 @@ impl Pages {
             (Method::Get | Method::Head, "/jobs") => jobs(request.query),
             (Method::Post, "/print") => print(body(request)?),
             (Method::Post, "/display") => show(body(request)?),
-            (_, "/status" | "/jobs" | "/print" | "/display") => {
-                return Err((
-                    405,
-                    "method_not_allowed",
-                    "GET /status, GET /jobs, POST /print, POST /display".to_owned(),
-                ));
+            (Method::Get | Method::Head, "/audit") => Wanted::new(Role::Viewer, |desk, _| desk.audit()),
+            (Method::Post, "/drawer") => self.drawer(body(request)?)?,
+            (_, "/status" | "/jobs" | "/audit" | "/print" | "/display" | "/drawer") => {
+                let words = "GET /status, GET /jobs, GET /audit, POST /print, POST /display, POST /drawer";
+                return Err((405, "method_not_allowed", words.to_owned()));
             }
             _ => return Err((404, "not_found", "there is no such path".to_owned())),
         };
@@ -76,6 +76,22 @@ impl Pages {
         let _ = reply.header("Access-Control-Allow-Origin", origin);
         let _ = reply.header("Vary", "Origin");
         Ok(())
+    }
+
+    /// Money is behind it: whoever set up the station said that pages may, and each opening says who and why.
+    fn drawer(&self, mut body: Value) -> Result<Wanted, Refused> {
+        if !self.options.drawer {
+            let words = "pages may not open the cash drawer here; the station allows it with --allow-drawer";
+            return Err((403, "drawer_not_allowed", words.to_owned()));
+        }
+        let missing = || (400, "malformed_request", "who: whose hand is in the drawer?".to_owned());
+        let who = body.as_object_mut().and_then(|fields| fields.remove("who")).ok_or_else(missing)?;
+        let who = who.as_str().filter(|who| !who.trim().is_empty()).ok_or_else(missing)?.to_owned();
+        Ok(Wanted::new(Role::Viewer, move |desk, asker| {
+            the_only(desk, &mut body, "printer", "printer")?;
+            let asker = Asker::Person(format!("{who}, {}", asker.name()));
+            desk.kick(body.to_string().as_bytes(), &asker)
+        }))
     }
 
     fn status(&self) -> Wanted {

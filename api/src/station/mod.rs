@@ -40,6 +40,8 @@ pub struct StationOptions {
     pub listen: SocketAddr,
     /// Origins of pages that may.
     pub origins: Vec<String>,
+    /// May they open a cash drawer?
+    pub drawer: bool,
 }
 
 /// A station at work.

@@ -15,6 +15,8 @@ struct Box1 {
     dir: tempfile::TempDir,
     drivers: String,
     server: Option<String>,
+    /// Further words of its command.
+    more: Vec<String>,
 }
 
 struct Running {
@@ -29,7 +31,7 @@ impl Box1 {
             "[[peripheral]]\nname = 'BOX-PRINTER'\nstation = 'box-1'\ndriver = 'virtual'\nconnection = '{way}'\n"
         );
         std::fs::write(dir.path().join("peripherals.toml"), settings).unwrap();
-        Box1 { dir, drivers, server: server.map(|addr| format!("http://{addr}")) }
+        Box1 { dir, drivers, server: server.map(|addr| format!("http://{addr}")), more: Vec::new() }
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -42,6 +44,7 @@ impl Box1 {
         if let Some(server) = &self.server {
             all.extend(["--server".to_owned(), server.clone()]);
         }
+        all.extend(self.more.iter().cloned());
         all
     }
 
@@ -229,6 +232,38 @@ fn only_pages_that_were_allowed_print_and_only_under_this_pcs_name() {
     assert_eq!((&status["station"], &status["server"]["state"]), (&json!("box-1"), &json!("none")));
     let display = station.ask("POST", "/display", &[json], r#"{"lines":["hello"]}"#);
     assert_eq!(display.status, 400, "there is no display: {display:?}");
+}
+
+#[test]
+fn a_page_opens_the_drawer_where_the_station_allows_it_and_says_whose_hand_it_was() {
+    let site = venue();
+    let paper = Paper::new();
+    let mut own = Box1::new(folder(&site), &paper.way, None);
+    let json = ("Content-Type", "application/json");
+    let body = r#"{"who":"Ada","reason":"change for a sale"}"#;
+    let station = own.start();
+    let refused = station.ask("POST", "/drawer", &[json, ("Origin", ORIGIN)], body);
+    assert_eq!((refused.status, refused.json()["error"].as_str()), (403, Some("drawer_not_allowed")));
+    station.kill();
+    own.more.push("--allow-drawer".to_owned());
+    let station = own.start();
+    until("the printer", || (station.status()["peripherals"][0]["state"] == "ready").then_some(()));
+    let strange = station.ask("POST", "/drawer", &[json, ("Origin", "https://evil.example")], body);
+    assert_eq!(strange.status, 403);
+    for nobody in
+        [r#"{"reason":"change"}"#, r#"{"who":" ","reason":"change"}"#, r#"{"who":"Ada","reason":""}"#, "[]"]
+    {
+        assert_eq!(station.ask("POST", "/drawer", &[json], nobody).status, 400, "{nobody}");
+    }
+    assert_eq!(paper.count("opens drawer"), 0, "{}", paper.text());
+    let well = station.ask("POST", "/drawer", &[json, ("Origin", ORIGIN)], body);
+    assert_eq!((well.status, well.json()["outcome"]["done"].as_str()), (200, Some("confirmed")), "{well:?}");
+    paper.wait_for("opens drawer");
+    let audit = station.ask("GET", "/audit", &[], "").json();
+    let lines = audit["decisions"].as_array().unwrap_or_else(|| panic!("{audit}"));
+    let opened = lines.iter().find(|line| line["what"] == "drawer").unwrap_or_else(|| panic!("{audit}"));
+    assert_eq!((&opened["who"], &opened["why"]), (&json!("Ada, box-1"), &json!("change for a sale")));
+    station.kill();
 }
 
 #[test]
