@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A record of the journal as rules see it: plain texts, empty where there is nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanFacts {
-    /// Of the record. With a rule's name it is the print's key: a replay prints nothing twice.
+    /// Of the record. With a rule's name and `at_ms` it is the print's key: a replay prints nothing twice.
     pub lsn: u64,
     /// When it happened, ms since 1970.
     pub at_ms: i64,
@@ -121,7 +121,7 @@ pub struct Target {
 pub enum Action {
     /// A durable job.
     Print {
-        /// `rule:NAME:LSN`, with `@PERIPHERAL` where the rule prints on several.
+        /// `rule:NAME:LSN:TIME`, with `@PERIPHERAL` where the rule prints on several.
         id: String,
         /// The rule.
         rule: String,
@@ -208,7 +208,8 @@ impl Rule {
     }
 
     fn print_on(&self, peripheral: &str, target: &Target, facts: &ScanFacts) -> Action {
-        let mut id = format!("rule:{}:{}", self.name, facts.lsn);
+        // The time too: another journal beside the same queue counts from one again, and prints its own.
+        let mut id = format!("rule:{}:{}:{}", self.name, facts.lsn, facts.at_ms);
         // By the settings and not by the gate: which records a peripheral prints may not change its other keys.
         if target.peripherals.len() > 1 {
             id.push('@');
@@ -380,11 +381,14 @@ mod tests {
                 });
             ids.collect()
         };
-        assert_eq!(ids(&rule, "admit North"), ["rule:r:7 until 1500"]);
+        assert_eq!(ids(&rule, "admit North"), ["rule:r:7:500 until 1500"]);
         rule.print = target("receipt", &[("n", "North"), ("s", "South East"), ("all", "")]);
         rule.show = target("welcome", &[("dn", "North"), ("ds", "South")]);
-        assert_eq!(ids(&rule, "admit North"), ["rule:r:7@n until 1500", "rule:r:7@all until 1500", "dn"]);
-        assert_eq!(ids(&rule, "admit East"), ["rule:r:7@s until 1500", "rule:r:7@all until 1500"]);
+        assert_eq!(
+            ids(&rule, "admit North"),
+            ["rule:r:7:500@n until 1500", "rule:r:7:500@all until 1500", "dn"]
+        );
+        assert_eq!(ids(&rule, "admit East"), ["rule:r:7:500@s until 1500", "rule:r:7:500@all until 1500"]);
     }
 
     #[test]

@@ -91,15 +91,19 @@ fn records_taken_twice_print_once_and_late_ones_not_at_all() {
     let batch = [facts(7, now_ms), facts(8, now_ms - hour_ms), facts(9, now_ms)];
     let taken = peripherals.take(&batch, 9).unwrap();
     assert_eq!((taken.jobs, taken.known, taken.late), (2, 0, 1));
-    until_job(&peripherals, "rule:band:9", JobState::Confirmed);
+    until_job(&peripherals, &format!("rule:band:9:{now_ms}"), JobState::Confirmed);
     drop(peripherals);
     let peripherals = venue.open(venue.settings(rule));
     assert_eq!(peripherals.cursor(), Some(9));
     let taken = peripherals.take(&batch, 9).unwrap();
     assert_eq!((taken.jobs, taken.known, taken.late), (0, 2, 1));
+    // Another journal beside the same queue: it counts from one again.
+    let taken = peripherals.take(&[facts(7, now_ms + 1)], 7).unwrap();
+    assert_eq!((taken.jobs, taken.known), (1, 0));
+    until_job(&peripherals, &format!("rule:band:7:{}", now_ms + 1), JobState::Confirmed);
     peripherals.submit(job("last")).unwrap();
     until_job(&peripherals, "last", JobState::Confirmed);
-    assert_eq!(venue.read("paper"), "receipt 7 at North\nreceipt 9 at North\n[last]\n");
+    assert_eq!(venue.read("paper"), "receipt 7 at North\nreceipt 9 at North\nreceipt 7 at North\n[last]\n");
 }
 
 #[test]
