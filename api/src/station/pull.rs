@@ -3,7 +3,7 @@
 
 use super::ledger::{Entry, Ledger};
 use crate::target;
-use ::peripherals::{Error, HandIn, JobState, Offered, Peripherals};
+use ::peripherals::{Done, Error, Fault, HandIn, JobState, Offered, Outcome, Peripherals};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -68,6 +68,14 @@ enum Next {
     Soon,
     /// After a pause that grows each time.
     Later,
+}
+
+/// Why a job was not taken.
+enum NotTaken {
+    /// It may be another time: it is given again.
+    NotNow(String),
+    /// It never will be, with these settings: the server is told this.
+    Never(HandIn),
 }
 
 /// Why the server did not do what it was asked.
@@ -209,27 +217,35 @@ impl Talk {
                 warn!(%error, "a text for a display was left out");
             }
         }
-        // All of them are tried: one that cannot be taken is given again, and the others are not to wait behind it.
+        // All of them are tried: the others are not to wait behind one that cannot be taken.
         let mut next = Next::AtOnce;
         for offered in answer.offered.jobs {
             let id = offered.job.id.clone();
-            if let Err(error) = self.take(offered) {
-                warn!(error, job = id, "a job of the server cannot be taken; it waits there");
-                next = Next::Later;
+            match self.take(offered) {
+                Ok(()) => {}
+                Err(NotTaken::NotNow(why)) => {
+                    warn!(why, job = id, "a job of the server cannot be taken now; it waits there");
+                    next = Next::Later;
+                }
+                Err(NotTaken::Never(hand_in)) => {
+                    let why = hand_in.outcome.as_ref().map(|outcome| outcome.text.as_str());
+                    warn!(why, job = id, "a job of the server cannot be taken; the server is told");
+                    self.hand_in(&id, &hand_in)?;
+                }
             }
         }
         Ok(next)
     }
 
     /// Written down first, then into the queue: see the module's head.
-    fn take(&self, offered: ::peripherals::OfferedJob) -> Result<(), String> {
+    fn take(&self, offered: ::peripherals::OfferedJob) -> Result<(), NotTaken> {
         let id = offered.job.id.clone();
         let mut ledger = self.ledger.lock();
-        let told = |error: std::io::Error| format!("the station's ledger: {error}");
+        let told = |error: std::io::Error| NotTaken::NotNow(format!("the station's ledger: {error}"));
         ledger.set(&id, Some(Entry::default())).map_err(told)?;
         if let Err(error) = self.peripherals.accept(offered) {
             ledger.set(&id, None).map_err(told)?;
-            return Err(error.to_string());
+            return Err(not_taken(&error));
         }
         Ok(())
     }
@@ -289,5 +305,21 @@ impl Talk {
                 Err(if status >= 500 { Failed::Away(words) } else { Failed::No(status, words) })
             }
         }
+    }
+}
+
+fn not_taken(error: &Error) -> NotTaken {
+    let never = |state, done, fault| {
+        let text = format!("at its station: {error}");
+        NotTaken::Never(HandIn { state, outcome: Some(Outcome { done, fault, text }) })
+    };
+    match error {
+        Error::UnknownPeripheral(_)
+        | Error::UnknownTemplate(_)
+        | Error::WrongKind { .. }
+        | Error::BadDocument(_) => never(JobState::None, Done::None, Some(Fault::Invalid)),
+        // Something of that name may have been printed here.
+        Error::IdConflict(_) => never(JobState::Unknown, Done::Unknown, None),
+        _ => NotTaken::NotNow(error.to_string()),
     }
 }

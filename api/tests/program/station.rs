@@ -179,7 +179,7 @@ fn a_station_registers_prints_the_servers_jobs_and_survives_the_loss_of_it_and_i
 }
 
 #[test]
-fn a_job_for_a_printer_the_station_does_not_have_holds_up_nothing_and_is_not_asked_for_without_a_pause() {
+fn a_job_the_station_cannot_take_is_told_or_waits_and_holds_up_no_other() {
     let site = venue_with(&["BOX-PRINTER", "BAR-PRINTER"]);
     let server = site.start();
     let paper = Paper::new();
@@ -190,16 +190,42 @@ fn a_job_for_a_printer_the_station_does_not_have_holds_up_nothing_and_is_not_ask
     let station = own.start();
     paper.wait_for("behind it");
     until("the report", || (server_job(&server, "one")["state"] == "confirmed").then_some(()));
+    let lost = server_job(&server, "lost");
+    assert_eq!((&lost["state"], &lost["outcome"]["fault"]), (&json!("none"), &json!("invalid")), "{lost}");
+    assert_eq!(lost["outcome"]["text"], "at its station: no peripheral \"BAR-PRINTER\"");
     assert_eq!(station.status()["server"]["state"], "connected");
-    // It stays the station's to print, whenever the printer is in its settings.
-    assert_eq!(server_job(&server, "lost")["state"], "handed");
-    let (told, since) = (|| own.log().matches("cannot be taken").count(), Instant::now());
-    let before = told();
-    assert!(before > 0 && own.log().contains("BAR-PRINTER"), "its people are told: {}", own.log());
+    // The same name for something else: who looks at the paper knows, no program does.
+    assert_eq!(station.print(&json!({"lines": ["a page's own"], "id": "same"})).status, 200);
+    order(&server, "same", "the server's");
+    until("the report", || (server_job(&server, "same")["state"] == "unknown").then_some(()));
+    assert_eq!(paper.count("the server's"), 0);
+    station.kill();
+}
+
+#[test]
+fn a_station_whose_ledger_cannot_be_written_takes_nothing_and_asks_again_after_a_pause_that_grows() {
+    let site = venue();
+    let server = site.start();
+    let paper = Paper::new();
+    let own = Box1::new(folder(&site), &paper.way, Some(server.api));
+    own.register(DEMO_TOKEN).well();
+    let station = own.start();
+    // A folder in its place: no file of that name can be written, by root either.
+    let ledger = own.dir.path().join("data/handed.new");
+    std::fs::create_dir(&ledger).unwrap();
+    order(&server, "one", "not yet");
+    let told = || own.log().matches("cannot be taken now").count();
+    until("its people are told", || (told() > 0).then_some(()));
+    let (before, since) = (told(), Instant::now());
     std::thread::sleep(Duration::from_secs(2));
     // One question and then a pause that doubles: far from the thousands of a loop.
     let most = 2 + since.elapsed().as_millis() / 500;
     assert!((told() - before) as u128 <= most, "{}", own.log());
+    assert_eq!((paper.count("not yet"), &server_job(&server, "one")["state"]), (0, &json!("handed")));
+    std::fs::remove_dir(&ledger).unwrap();
+    paper.wait_for("not yet");
+    until("the report", || (server_job(&server, "one")["state"] == "confirmed").then_some(()));
+    assert_eq!(paper.count("not yet"), 1);
     station.kill();
 }
 
