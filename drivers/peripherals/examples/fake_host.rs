@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! start    a line is taken at each start:    ok | crash | hang | refuse_plugin | refuse_settings | garbage
-//! script   a line is taken for each document: ok | none FAULT | unknown | die_before | die_after | hang |
+//! script   a line is taken for each document: ok | none FAULT | unknown | die_before | die_after | die_with_child | hang |
 //!          until_cancel | until_go | silent | garbage
 //! go       as long as it is there, documents that are until_go are printed
 //! status   as long as it is there the device tells its status: its bits as a number
@@ -101,6 +101,12 @@ fn run(dir: &Path, id: u64, ops: &[Op<'_>]) {
         ("die_before", _) => std::process::exit(9),
         ("die_after", _) => {
             print(dir, ops);
+            std::process::exit(9)
+        }
+        ("die_with_child", _) => {
+            print(dir, ops);
+            let child = std::process::Command::new("sleep").arg("3600").spawn().unwrap();
+            std::fs::write(dir.join("child"), child.id().to_string()).unwrap();
             std::process::exit(9)
         }
         ("hang", _) => {

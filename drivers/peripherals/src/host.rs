@@ -6,9 +6,10 @@ use driver_frames::{FRAMES_VERSION, FrameError, FromHost, Start, ToHost, read_fr
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -79,7 +80,9 @@ impl Host {
     /// # Errors
     /// The program cannot be run; threads.
     pub fn start(program: &Path, start: Start, generation: u64, mailbox: &Arc<Mailbox>) -> io::Result<Host> {
-        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        // A group of its own: what a driver starts besides ends with it.
+        let mut command = Command::new(program);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn()?;
         let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).inspect_err(|_| {
             let _ = child.kill();
         })?;
@@ -134,14 +137,20 @@ fn write(mut pipe: ChildStdin, messages: &Receiver<ToHost>) {
 /// looks at the process in `/proc`, a `wait` that is too early spins there for what such a thread holds, on the core that
 /// the thread would need to let go of it. Seen on Linux 6.18, in `d_walk` below `release_task`, for seconds.
 fn reap(child: &mut Child, process: &OwnedFd) -> io::Result<()> {
-    let mut ended = [PollFd::new(process, PollFlags::IN)];
-    while let Err(error) = poll(&mut ended, None) {
-        if error != Errno::INTR {
-            return Err(error.into());
-        }
-    }
+    look(&mut [PollFd::new(process, PollFlags::IN)])?;
     std::thread::sleep(LAST_MOMENT);
     child.wait().map(|_| ())
+}
+
+/// Waits for one of these.
+fn look(at: &mut [PollFd<'_>]) -> io::Result<()> {
+    loop {
+        match poll(at, None) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 // === impl Reader ===
@@ -152,7 +161,7 @@ impl Reader {
             if !self.frames.has(Instant::now()) {
                 std::thread::sleep(PAUSE);
             }
-            match read_frame(&mut self.pipe) {
+            match self.next() {
                 Ok(FromHost::Beat { busy_ms }) => {
                     let busy = Duration::from_millis(busy_ms.unwrap_or(0).into());
                     *self.pulse.lock() = Pulse { at: Instant::now(), busy };
@@ -177,6 +186,19 @@ impl Reader {
         if let Err(error) = reap(&mut self.child, &self.process) {
             tracing::warn!(%error, "failed to wait for a driver host's end");
         }
+    }
+
+    /// The next frame. A process that has ended has said what it had to say, also where something it started still holds
+    /// its pipe.
+    fn next(&mut self) -> Result<FromHost, FrameError> {
+        let mut at = [PollFd::new(&self.pipe, PollFlags::IN), PollFd::new(&self.process, PollFlags::IN)];
+        look(&mut at).map_err(FrameError::Io)?;
+        let (said, ended) = (!at[0].revents().is_empty(), !at[1].revents().is_empty());
+        if ended {
+            // Until it is waited for its number, and so its group's, is nobody else's. The group may be gone.
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
+        if said { read_frame(&mut self.pipe) } else { Err(FrameError::Ended) }
     }
 
     fn log(&mut self, level: u8, text: &str) {

@@ -29,7 +29,7 @@ fn now_ms() -> i64 {
 }
 
 /// A host that goes wrong in the middle of a document costs that document's certainty, and nothing else.
-fn check_lost(script: &str, printed: usize, why: &str) {
+fn check_lost(script: &str, printed: usize, why: &str) -> Venue {
     let venue = venue(script);
     let peripherals = open(&venue);
     peripherals.submit(job("one")).unwrap();
@@ -47,6 +47,7 @@ fn check_lost(script: &str, printed: usize, why: &str) {
     assert_eq!(peripherals.job("one").unwrap().state, JobState::Printed);
     until("no alarm", || view_alarm(&peripherals).is_none().then_some(()));
     assert_eq!(venue.read("paper"), paper);
+    venue
 }
 
 fn view_alarm(peripherals: &Peripherals) -> Option<String> {
@@ -61,6 +62,16 @@ fn a_host_that_dies_before_it_prints() {
 #[test]
 fn a_host_that_dies_after_it_printed() {
     check_lost("die_after\n", 1, "it ended");
+}
+
+#[test]
+fn a_host_that_dies_and_leaves_a_process_that_holds_its_pipe() {
+    let venue = check_lost("die_with_child\n", 1, "it ended");
+    let stat = format!("/proc/{}/stat", venue.read("child"));
+    // Ended with its host: gone, or a zombie nobody waits for.
+    until("the child's end", || {
+        std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z ")).then_some(())
+    });
 }
 
 #[test]

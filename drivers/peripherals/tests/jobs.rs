@@ -162,6 +162,9 @@ fn a_host_that_hangs_and_hears_nothing_is_killed_and_its_job_is_for_a_person() {
     let till = format!("{}timeout_ms = 1000\n", venue.till());
     let peripherals = venue.open(venue.settings_of(&till, ""));
     let host = until_state(&peripherals, "till", PeripheralState::Ready).host_pid.unwrap();
+    // Once this is printed nothing else is under way, and it is the job that the host does not hear of.
+    peripherals.submit(job("before")).unwrap();
+    until_job(&peripherals, "before", JobState::Confirmed);
     assert!(Command::new("kill").args(["-STOP", &host.to_string()]).status().unwrap().success());
     peripherals.submit(job("one")).unwrap();
     until_job(&peripherals, "one", JobState::Unknown);
@@ -173,7 +176,7 @@ fn a_host_that_hangs_and_hears_nothing_is_killed_and_its_job_is_for_a_person() {
         Err(Error::WrongState { state: JobState::Reprinted, .. })
     ));
     until_job(&peripherals, &again, JobState::Confirmed);
-    assert_eq!(venue.read("paper"), "REPRINT 1\n[one]\n");
+    assert_eq!(venue.read("paper"), "[before]\nREPRINT 1\n[one]\n");
 }
 
 #[test]
