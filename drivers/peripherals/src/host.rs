@@ -232,3 +232,17 @@ impl Ration {
         self.used <= self.max
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ration_is_used_up_and_there_again_a_second_later() {
+        let mut ration = Ration::new(3);
+        let now = ration.since;
+        let used: Vec<bool> = (0..5).map(|_| ration.has(now + Duration::from_millis(999))).collect();
+        assert_eq!(used, [true, true, true, false, false]);
+        assert!(ration.has(now + Duration::from_secs(1)));
+    }
+}
