@@ -2,7 +2,6 @@
 //! any other. Knows no server.
 
 use crate::profile::Profiles;
-use crate::secrets;
 use crate::tickets::TicketRow;
 use crate::venue::{self, Venue};
 use engine::Engine;

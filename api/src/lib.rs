@@ -6,6 +6,7 @@
 //! | `body` | what devices send |
 //! | `profile` | how devices are answered |
 //! | `port` | which path means what, who asks |
+//! | `behind` | the paths of `ops` behind the admin API's listener |
 //! | `ops` | the API port: health, metrics, a venue's changes |
 //! | `peripherals` | printers and displays: what the journal means for them, what people ask of them |
 //! | `station` | the same drivers on a client PC |
@@ -16,6 +17,7 @@
 //! | `system` | what the operating system is asked for: threads that give way, small pages |
 //! | `config`, `cli`, `target`, `drivers`, `import`, `export`, `inspect`, `live`, `demo` | the program |
 
+pub mod behind;
 pub mod body;
 pub mod cli;
 pub mod cold;
@@ -36,7 +38,6 @@ pub mod peripherals;
 pub mod port;
 pub mod profile;
 pub mod rate;
-pub mod secrets;
 pub mod station;
 pub mod storage;
 pub mod system;

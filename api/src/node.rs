@@ -1,6 +1,7 @@
 //! A node: puts engine, journal writer, projector, checkpointer and ports together, and takes them apart in
 //! reverse order. The only place that knows all of them.
 
+use crate::behind;
 use crate::cold::{ColdLookups, Unfound};
 use crate::config::Config;
 use crate::demo;
@@ -12,14 +13,15 @@ use crate::ops::{ColdCodes, Ops};
 use crate::peripherals::Backroom;
 use crate::port::{Port, Shared};
 use crate::profile::Profiles;
-use crate::secrets;
 use crate::storage;
 use crate::system;
+use admin::Admin;
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
 use engine::{Engine, Lsn, checkpoint};
 use parking_lot::Mutex;
+use secrets::Vault;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +36,10 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 const TAKING_IN_ENDS_MAX: Duration = Duration::from_secs(2);
 /// File in the data directory that tells the program's own commands how to reach the server.
 pub const CONTROL_FILE: &str = "control.json";
+/// File in the data directory that holds the key of what the admin API seals and signs.
+const ADMIN_KEY_FILE: &str = "admin.key";
+/// Questions that the admin API asks the store at once; an export holds one for as long as it lasts.
+const ADMIN_QUESTIONS: usize = 6;
 /// An engine with its threads, without ports: what a command on its own needs.
 pub struct Core {
     /// The engine.
@@ -48,6 +54,8 @@ pub struct Core {
     pub cold_codes: Arc<ColdCodes>,
     /// Look-ups of tickets that are in the store only.
     pub cold: ColdLookups,
+    /// Connections to the store for the admin API: until it takes them.
+    admin_questions: Vec<Box<dyn store::Queries>>,
     /// The box office's inbox, where the store has one: until somebody takes its rows in.
     inbox: Option<store::Inbox>,
     stop_projector: Arc<AtomicBool>,
@@ -62,7 +70,7 @@ pub struct Core {
 pub struct Node {
     core: Core,
     device: Arc<Mutex<Option<Server>>>,
-    api: Option<Server>,
+    api: Option<Admin>,
     stopping: Arc<AtomicBool>,
     taking_in: Option<JoinHandle<()>>,
     backroom: Option<Backroom>,
@@ -122,6 +130,7 @@ impl Core {
         let (questions, inbox) = (store.queries()?, store.inbox());
         let cold_codes = Arc::new(ColdCodes::new(store.queries()?));
         let cold = look_up_in(store.queries()?)?;
+        let admin_questions = (0..ADMIN_QUESTIONS).map(|_| store.queries()).collect::<Result<Vec<_>, _>>()?;
         let watch = store.watch();
         let for_writer = Arc::clone(&engine);
         let writer = spawn("journal", move || for_writer.journal().run_writer())?;
@@ -148,6 +157,7 @@ impl Core {
             store: watch,
             cold_codes,
             cold,
+            admin_questions,
             inbox,
             stop_projector,
             stop_housekeeping,
@@ -371,7 +381,8 @@ impl Node {
         let backroom = Backroom::open(config, &core.engine)?;
         let desk = backroom.as_ref().map(Backroom::desk);
         let sources = Arc::new(Sources { desk, ..sources(&core, &shared, &latency, &device, stats) });
-        let api = serve_api(config, &core.cold_codes, &shared, &sources, &token, &stopping, gate)?;
+        let questions = std::mem::take(&mut core.admin_questions);
+        let api = serve_api(config, &core, questions, &shared, &sources, &token, &stopping)?;
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
         write_control(&control, api_addr, &token)?;
@@ -408,7 +419,7 @@ impl Node {
             warn!(connections = drained.forced, "connections were cut at the end of the drain");
         }
         if let Some(api) = self.api.take() {
-            api.drain(Duration::from_secs(1));
+            api.stop();
         }
         // It takes no further row in; a database that says nothing is not waited for.
         if let Some(taking_in) = self.taking_in.take_if(|thread| finishes(thread, TAKING_IN_ENDS_MAX)) {
@@ -452,30 +463,30 @@ fn serve_devices(
 
 fn serve_api(
     config: &Config,
-    cold_codes: &Arc<ColdCodes>,
+    core: &Core,
+    questions: Vec<Box<dyn store::Queries>>,
     shared: &Arc<Shared>,
     sources: &Arc<Sources>,
     token: &str,
     stopping: &Arc<AtomicBool>,
-    gate: Arc<dyn Durable>,
-) -> Result<Server, StartError> {
+) -> Result<Admin, StartError> {
     use anyhow::Context;
-    let cold_codes = Arc::clone(cold_codes);
-    let mut limits = http::Limits::default();
-    limits.body_bytes_max = limits.body_bytes_max.max(crate::ops::CHANGE_BODY_BYTES_MAX);
-    let options = ServerOptions { name: "api", addr: config.admin_addr, workers: 1, limits };
-    let (shared, sources, stopping, token) =
-        (Arc::clone(shared), Arc::clone(sources), Arc::clone(stopping), secrets::hash(token.as_bytes()));
-    http::start(options, gate, move |_| {
-        Ops::new(
-            Arc::clone(&shared),
-            Arc::clone(&sources),
-            token,
-            Arc::clone(&stopping),
-            Arc::clone(&cold_codes),
-        )
-    })
-    .with_context(|| format!("listen on the API port {}", config.admin_addr))
+    let local_token = secrets::hash(token.as_bytes());
+    let (cold_codes, shared, stopping) =
+        (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
+    let profiles = core.profiles.clone();
+    let sources = Arc::clone(sources);
+    let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
+    let parts = admin::Parts {
+        engine: Arc::clone(&core.engine),
+        questions,
+        vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
+        local_token,
+        has_profile: Box::new(move |name| profiles.contains(name)),
+        fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
+    };
+    admin::start(config.admin_addr, parts)
+        .with_context(|| format!("listen on the API port {}", config.admin_addr))
 }
 
 /// Rows of the box office's inbox are taken in from now on.

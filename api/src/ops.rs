@@ -7,7 +7,6 @@ use crate::metrics::{self, Latency, Sources};
 use crate::peripherals::paths::{self, Counter, STATION_PREFIX};
 use crate::peripherals::requests::Asker;
 use crate::port::{Memo, Port};
-use crate::secrets;
 use crate::tickets::{self, TicketRow};
 use crate::venue::{self, Venue};
 use engine::catalog::{Catalog, Entity, Operator, OperatorId, Role};
@@ -92,6 +91,9 @@ impl Ops {
 
     /// Who asks, where that may be done by `least`; `None` is the program's own command.
     fn operator(&self, request: &Request<'_, Memo>, least: Role) -> Result<Option<OperatorId>, Refused> {
+        if let Some(id) = request.memo.operator() {
+            return self.with_role(id, least);
+        }
         let header = request.headers.get("Authorization").unwrap_or_default();
         let token = header.strip_prefix(b"Bearer ").ok_or((
             401,
@@ -102,13 +104,16 @@ impl Ops {
         if hash == self.local_token {
             return Ok(None);
         }
-        let catalog = self.engine.catalog();
-        let id = catalog.operator_keyed(&hash).ok_or((
+        let id = self.engine.catalog().operator_keyed(&hash).ok_or((
             401,
             "invalid_token",
             "this token belongs to no operator".to_owned(),
         ))?;
-        match catalog.operator(id) {
+        self.with_role(id, least)
+    }
+
+    fn with_role(&self, id: OperatorId, least: Role) -> Result<Option<OperatorId>, Refused> {
+        match self.engine.catalog().operator(id) {
             Some(operator) if operator.role >= least => Ok(Some(id)),
             _ => Err((403, "not_allowed", format!("this takes a {}", format!("{least:?}").to_lowercase()))),
         }

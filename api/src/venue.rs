@@ -1,7 +1,6 @@
 //! A venue as a file: events, zones, gates, ticket types and devices in TOML become entities of the catalog.
 //! The demo data is such a file too. Knows no server.
 
-use crate::secrets;
 use engine::catalog::{
     AntiPassback, CapacityRule, CardFormat, Catalog, Device, DeviceStatus, Direction, Entity, Event,
     FailPolicy, Gate, GateMode, Reentry, TicketType, Zone,

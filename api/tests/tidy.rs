@@ -37,7 +37,7 @@ fn files(under: &str, extension: &str) -> Vec<(String, String)> {
 }
 
 fn sources() -> Vec<(String, String)> {
-    ["engine", "api", "bench", "load-tests", "drivers"]
+    ["engine", "admin", "api", "bench", "load-tests", "drivers"]
         .iter()
         .flat_map(|folder| files(folder, "rs"))
         .collect()
@@ -109,6 +109,13 @@ fn nobody_imports_what_it_must_not_know() {
             &["driver_abi", "driver_sdk", "driver_escpos", "driver_pole_display", "driver_raster"],
             "who judges drivers shares no code with them",
         ),
+        (
+            "admin/src",
+            &["api::", "std::net::TcpStream", "rusqlite"],
+            "admin knows neither the device port nor a database",
+        ),
+        ("api/src/port", &["admin::", "axum"], "the device port knows nothing of the admin API"),
+        ("engine/secrets/src", &["engine::", "tokio"], "secrets know no ticket and no network"),
         ("load-tests/src", &["engine::", "api::", "store::"], "the load program speaks HTTP only"),
     ];
     let mut problems = Vec::new();

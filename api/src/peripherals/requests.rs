@@ -348,7 +348,7 @@ fn clean(text: &str) -> String {
 }
 
 fn new_id() -> Result<String, Refused> {
-    let key = crate::secrets::new_key().map_err(|problem| (503, "unavailable", problem))?;
+    let key = secrets::new_key().map_err(|problem| (503, "unavailable", problem))?;
     Ok(format!("api-{}", &key[..20]))
 }
 

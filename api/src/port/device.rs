@@ -4,7 +4,6 @@ use super::{Call, Called, Port, Refusal, TOO_MANY_COMMANDS, json};
 use crate::body::{self, Object, Value};
 use crate::http::{Method, Next, Reply};
 use crate::profile::rfc3339;
-use crate::secrets;
 use engine::EngineError;
 use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, Entity, Role};
 use engine::limits::{NAME_BYTES_MAX, REPEAT_WINDOW_MS};

@@ -20,7 +20,6 @@ use crate::http::{Fault, Method, Next, Reply, Request, Service, Stages};
 use crate::metrics::{Latency, PortMetrics};
 use crate::profile::{Profile, ProfileId, Profiles, render};
 use crate::rate::Limiter;
-use crate::secrets;
 use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, FailPolicy, OperatorId, Role};
 use engine::journal::AppendError;
 use engine::{Engine, EngineError};
@@ -84,6 +83,20 @@ pub struct Port {
 pub struct Memo {
     key: RefCell<Vec<u8>>,
     device: Cell<Option<(u64, DeviceId)>>,
+    /// Who has signed in, where that was found out before the request came here.
+    operator: Option<OperatorId>,
+}
+
+impl Memo {
+    /// Of a request by somebody who has signed in elsewhere.
+    pub fn signed_in(operator: Option<OperatorId>) -> Memo {
+        Memo { operator, ..Memo::default() }
+    }
+
+    /// Who has signed in.
+    pub fn operator(&self) -> Option<OperatorId> {
+        self.operator
+    }
 }
 
 /// A request that is not answered with a decision: status, stable code, words.
@@ -340,21 +353,16 @@ impl Port {
         catalog: &Catalog,
         least: Role,
     ) -> Result<OperatorId, Refusal> {
+        if let Some(id) = call.request.memo.operator() {
+            return has_role(id, catalog, least);
+        }
         let token = body_token.or_else(|| call.header("X-Operator-Token")).or_else(|| call.bearer()).ok_or_else(|| {
             Refusal::new(401, "invalid_token", "an operator's token is needed: Authorization: Bearer <token>, made by gatehouse user add")
         })?;
         let id = catalog
             .operator_keyed(&secrets::hash(token))
             .ok_or_else(|| Refusal::new(401, "invalid_token", "this token belongs to no operator"))?;
-        let role = catalog.operator(id).map_or(Role::Viewer, |operator| operator.role);
-        if role < least {
-            return Err(Refusal::new(
-                403,
-                "not_allowed",
-                format!("this takes a {least:?}, this operator is a {role:?}").to_lowercase(),
-            ));
-        }
-        Ok(id)
+        has_role(id, catalog, least)
     }
 
     // --- answers ---
@@ -594,4 +602,16 @@ fn json(reply: &mut Reply, value: &serde_json::Value) {
     reply.content_type = "application/json";
     reply.body.clear();
     serde_json::to_writer(&mut reply.body, value).expect("writing to a vector does not fail");
+}
+
+fn has_role(id: OperatorId, catalog: &Catalog, least: Role) -> Result<OperatorId, Refusal> {
+    let role = catalog.operator(id).map_or(Role::Viewer, |operator| operator.role);
+    if role < least {
+        return Err(Refusal::new(
+            403,
+            "not_allowed",
+            format!("this takes a {least:?}, this operator is a {role:?}").to_lowercase(),
+        ));
+    }
+    Ok(id)
 }

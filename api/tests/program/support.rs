@@ -453,7 +453,7 @@ impl Client {
             headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
         let body = match of("Content-Length") {
-            _ if bodiless || status == 204 => Vec::new(),
+            _ if bodiless || matches!(status, 204 | 304) => Vec::new(),
             Some(length) => self.take(length.parse().unwrap())?,
             None => return Err(io::Error::other(format!("an answer without length: {status} {headers:?}"))),
         };

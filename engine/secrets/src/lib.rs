@@ -1,4 +1,9 @@
-//! Secrets: made at random, kept as hashes only, compared by hash. Nothing here is ever logged.
+//! Secrets: made at random, kept as hashes and compared by hash; what is needed again in clear is sealed. Nothing
+//! here is ever logged. Knows no ticket, no journal and no network.
+
+mod vault;
+
+pub use vault::{Vault, VaultError};
 
 use sha2::{Digest, Sha256};
 
@@ -33,6 +38,13 @@ pub fn password_hash(password: &str) -> Result<String, String> {
     Ok(hash.to_string())
 }
 
+/// Is this the password of that hash? Takes as long as making one; a hash that cannot be read matches nothing.
+pub fn password_matches(password: &str, hash: &str) -> bool {
+    use argon2::password_hash::{PasswordHash, PasswordVerifier};
+    PasswordHash::new(hash)
+        .is_ok_and(|hash| argon2::Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +55,9 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(one.len(), 32);
         assert_ne!(hash(one.as_bytes()), hash(two.as_bytes()));
-        assert!(!password_hash(&one).unwrap().contains(&one));
+        let hash = password_hash(&one).unwrap();
+        assert!(!hash.contains(&one));
+        assert!(password_matches(&one, &hash) && !password_matches(&two, &hash));
+        assert!(!password_matches(&one, "") && !password_matches("", ""));
     }
 }

@@ -1,0 +1,176 @@
+//! What resources work with: the engine for changes and points, the store for lists, search and history, and the wait
+//! until a change is safe and can be read back. Knows no HTTP but the type of what answers the rest of the paths.
+
+use crate::access::{Permissions, Principal, Proof};
+use crate::durable::Durable;
+use crate::problem::{Kind, Problem};
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::Response;
+use engine::journal::Lsn;
+use engine::{Engine, catalog};
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use secrets::Vault;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use store::{Queries, StoreError};
+use tokio::sync::{Semaphore, watch};
+
+/// A change that is not durable after so long is answered with "unavailable": whoever asked looks whether it was made.
+const DURABLE_MAX: Duration = Duration::from_secs(5);
+/// A change waits so long until the store shows it, so that its maker reads it back. Then it is answered all the same.
+const PROJECTED_MAX: Duration = Duration::from_secs(2);
+/// Between two looks at the projection: it says nothing when it advances.
+const PROJECTED_LOOK: Duration = Duration::from_millis(2);
+/// A question waits so long for a connection to the store.
+const QUESTION_WAITS_MAX: Duration = Duration::from_secs(5);
+
+/// Answers what no route of this crate has: paths that are older than it.
+pub type Fallback = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// Makes a [`Fallback`].
+pub type MakeFallback = Box<dyn FnOnce(Durable, watch::Receiver<bool>) -> io::Result<Fallback> + Send>;
+
+/// What the node gives.
+pub struct Parts {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Connections to the store, each for one question at a time.
+    pub questions: Vec<Box<dyn Queries>>,
+    /// Seals what must be read again.
+    pub vault: Vault,
+    /// SHA-256 of the token that the program's own commands use.
+    pub local_token: [u8; 32],
+    /// Is there a device profile of this name?
+    pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
+    pub fallback: MakeFallback,
+}
+
+/// What every resource has.
+pub struct App {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Seals what must be read again.
+    pub vault: Vault,
+    /// Is there a device profile of this name?
+    pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Says when streams have to end.
+    pub stopping: watch::Receiver<bool>,
+    pub(crate) fallback: Fallback,
+    local_token: [u8; 32],
+    questions: Mutex<Vec<Box<dyn Queries>>>,
+    free: Semaphore,
+    durable: Durable,
+}
+
+impl App {
+    /// Puts the parts together; listens to the journal.
+    ///
+    /// # Errors
+    /// What answers the other paths cannot be started.
+    pub fn new(parts: Parts, stopping: watch::Receiver<bool>) -> io::Result<App> {
+        let durable = Durable::new(parts.engine.journal());
+        let free = Semaphore::new(parts.questions.len());
+        let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
+        Ok(App {
+            engine: parts.engine,
+            vault: parts.vault,
+            has_profile: parts.has_profile,
+            stopping,
+            fallback,
+            local_token: parts.local_token,
+            questions: Mutex::new(parts.questions),
+            free,
+            durable,
+        })
+    }
+
+    /// Who a bearer token belongs to, as they are now. Some microseconds.
+    pub fn principal(&self, token: &str) -> Option<Principal> {
+        let hash = secrets::hash(token.as_bytes());
+        if hash == self.local_token {
+            return Some(Principal::local());
+        }
+        let catalog = self.engine.catalog();
+        let id = catalog.operator_keyed(&hash)?;
+        Some(self.of_operator(id, catalog.operator(id)?, Proof::OperatorToken))
+    }
+
+    /// An operator with all that the role gives.
+    pub fn of_operator(
+        &self,
+        id: catalog::OperatorId,
+        operator: &catalog::Operator,
+        proof: Proof,
+    ) -> Principal {
+        Principal {
+            operator: Some(id),
+            name: operator.name.as_str().into(),
+            permissions: Permissions::of_role(operator.role),
+            proof,
+        }
+    }
+
+    /// Waits until a change is durable, then (shortly) until the store shows it. No answer to a change leaves before.
+    ///
+    /// # Errors
+    /// The journal failed or takes too long: whether the change was made has to be looked up.
+    pub async fn settle(&self, lsn: Lsn) -> Result<(), Problem> {
+        let unsafe_change = || {
+            let detail = "the change could not be made durable; look whether it was made, then ask again";
+            Problem::new(Kind::Unavailable, detail)
+        };
+        let durable = tokio::time::timeout(DURABLE_MAX, self.durable.wait(lsn)).await;
+        if !durable.unwrap_or(false) {
+            return Err(unsafe_change());
+        }
+        let began = Instant::now();
+        while self.engine.projected() < lsn && began.elapsed() < PROJECTED_MAX {
+            tokio::time::sleep(PROJECTED_LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Asks the store, on a thread that may wait.
+    ///
+    /// # Errors
+    /// The store is away, or too many ask at once.
+    pub async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&dyn Queries) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let busy = || Problem::new(Kind::Unavailable, "too many questions to the store at once");
+        let permit = tokio::time::timeout(QUESTION_WAITS_MAX, self.free.acquire()).await;
+        let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
+        let app = Arc::clone(self);
+        let asked = tokio::task::spawn_blocking(move || {
+            let questions = app.questions.lock().pop().expect("a permit stands for a connection");
+            let questions = Returned { app: &app, questions: Some(questions) };
+            question(questions.questions.as_deref().expect("it is given back when this is dropped"))
+        });
+        let answer = asked.await;
+        drop(permit);
+        match answer {
+            Ok(answer) => Ok(answer?),
+            Err(error) => {
+                tracing::error!(%error, "a question to the store panicked");
+                Err(Problem::new(Kind::Internal, "the question could not be asked"))
+            }
+        }
+    }
+}
+
+/// Gives a connection back, also when the question panicked.
+struct Returned<'a> {
+    app: &'a App,
+    questions: Option<Box<dyn Queries>>,
+}
+
+impl Drop for Returned<'_> {
+    fn drop(&mut self) {
+        self.app.questions.lock().extend(self.questions.take());
+    }
+}

@@ -1,0 +1,186 @@
+//! What happens to every request before a resource sees it, from the outside in: a request id and a line in the log, who
+//! asks, and whether they may do what the route takes. A route whose permission nobody wrote down is answered to nobody.
+
+use crate::access::{Permission, Principal};
+use crate::app::App;
+use crate::problem::{Kind, Problem};
+use axum::body::Body;
+use axum::extract::{MatchedPath, State};
+use axum::http::{HeaderName, HeaderValue, Method, Request, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{OpenApi, PathItem};
+
+/// Name of the header that names a request in answers and in the log.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken over, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+/// The word for routes that anybody may call.
+const PUBLIC: &str = "public";
+
+/// What a route takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing.
+    Nobody,
+    /// A permission.
+    Permission(Permission),
+}
+
+/// What each route takes, from the document: the words that clients read are the ones that are enforced.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(HashMap<(Method, String), Takes>);
+
+impl Rules {
+    /// Reads the rules out of the document.
+    ///
+    /// # Panics
+    /// When an operation says nothing or an unknown word: found by every test that builds the API.
+    pub fn of(document: &OpenApi) -> Rules {
+        let mut rules = HashMap::new();
+        for (path, item) in &document.paths.paths {
+            for (method, operation) in operations(item) {
+                rules.insert((method, path.clone()), takes(operation, path));
+            }
+        }
+        Rules(rules)
+    }
+
+    fn find(&self, method: &Method, path: &str) -> Option<Takes> {
+        let method = if method == Method::HEAD { Method::GET } else { method.clone() };
+        self.0.get(&(method, path.to_owned())).copied()
+    }
+}
+
+/// Each operation of a path with its method.
+pub fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
+    [
+        (Method::GET, &item.get),
+        (Method::PUT, &item.put),
+        (Method::POST, &item.post),
+        (Method::DELETE, &item.delete),
+        (Method::PATCH, &item.patch),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+/// What an operation takes, from its `x-permission`.
+pub fn takes(operation: &Operation, path: &str) -> Takes {
+    let word = operation.extensions.as_ref().and_then(|all| all.get("x-permission")?.as_str());
+    match word {
+        Some(PUBLIC) => Takes::Nobody,
+        Some(word) => Takes::Permission(
+            Permission::of_word(word).unwrap_or_else(|| panic!("{path}: there is no permission '{word}'")),
+        ),
+        None => panic!("{path}: an operation has no x-permission"),
+    }
+}
+
+/// What the layers need.
+pub struct Guard {
+    /// The app.
+    pub app: Arc<App>,
+    /// What each route takes.
+    pub rules: Rules,
+}
+
+/// Gives the request an id, and the log a line about every change and every mistake of ours.
+pub async fn tell(mut request: Request<Body>, next: Next) -> Response {
+    let began = Instant::now();
+    let id = request.headers().get(REQUEST_ID).filter(|id| is_request_id(id)).cloned().unwrap_or_else(new_id);
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let trace = request.headers().get("traceparent").filter(|value| is_traceparent(value)).cloned();
+    let method = request.method().clone();
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("-".to_owned(), |path| path.as_str().to_owned());
+    let mut response = next.run(request).await;
+    let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis() as u64);
+    let (id_text, trace_text) = (text(&id), trace.as_ref().map(text));
+    if status >= 500 {
+        tracing::warn!(%method, route, status, ms, id = id_text, trace = trace_text, "a request failed");
+    } else if !method.is_safe() && route != "-" {
+        tracing::info!(%method, route, status, ms, id = id_text, trace = trace_text, "a change was asked for");
+    }
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or_default()
+}
+
+fn is_request_id(value: &HeaderValue) -> bool {
+    let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    (1..=REQUEST_ID_BYTES_MAX).contains(&value.len()) && value.as_bytes().iter().all(good)
+}
+
+/// A trace of W3C Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`.
+fn is_traceparent(value: &HeaderValue) -> bool {
+    let parts: Vec<&[u8]> = value.as_bytes().split(|byte| *byte == b'-').collect();
+    parts.len() == 4
+        && parts.iter().zip([2, 32, 16, 2]).all(|(part, len)| part.len() == len)
+        && parts.iter().all(|part| part.iter().all(u8::is_ascii_hexdigit))
+}
+
+fn new_id() -> HeaderValue {
+    let id = secrets::new_key().unwrap_or_else(|_| "unnumbered".to_owned());
+    HeaderValue::from_str(id.get(..16).unwrap_or(&id)).expect("keys are letters and digits")
+}
+
+/// Finds out who asks, and refuses what they may not do.
+pub async fn admit(State(guard): State<Arc<Guard>>, mut request: Request<Body>, next: Next) -> Response {
+    let token = bearer(&request);
+    let principal = token.as_deref().and_then(|token| guard.app.principal(token));
+    if let Some(route) = request.extensions().get::<MatchedPath>()
+        && let Err(problem) =
+            may(&guard.rules, request.method(), route.as_str(), token.is_some(), principal.as_ref())
+    {
+        return problem.into_response();
+    }
+    if let Some(principal) = principal {
+        request.extensions_mut().insert(principal);
+    }
+    next.run(request).await
+}
+
+fn bearer(request: &Request<Body>) -> Option<String> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+fn may(
+    rules: &Rules,
+    method: &Method,
+    route: &str,
+    has_token: bool,
+    principal: Option<&Principal>,
+) -> Result<(), Problem> {
+    // A method the path does not have: the router says which it has.
+    let Some(takes) = rules.find(method, route) else { return Ok(()) };
+    let Takes::Permission(permission) = takes else { return Ok(()) };
+    match principal {
+        None if has_token => Err(Problem::new(
+            Kind::Unauthenticated,
+            "this token is not known: it expired, was revoked, or is not from here",
+        )),
+        None => Err(Problem::new(
+            Kind::Unauthenticated,
+            "sign in, or send a token: Authorization: Bearer <token>",
+        )),
+        Some(principal) if principal.may(permission) => Ok(()),
+        Some(_) => Err(Problem::new(
+            Kind::NotAllowed,
+            format!(
+                "this takes the permission {}, which a {} has",
+                permission.word(),
+                crate::access::role_word(permission.least())
+            ),
+        )),
+    }
+}

@@ -1,0 +1,37 @@
+//! The admin REST API of Gatehouse: what a venue sets, sees and takes out, for people and for programs.
+//!
+//! ```text
+//! connection → serve → layers (id, limits, who, may they) → resources → engine (one record a change) → settle → reply
+//!                                                                   └→ store (lists, search, history)
+//! ```
+//!
+//! | module | owns |
+//! |---|---|
+//! | `serve` | the listener, its threads and its end |
+//! | `layers` | what happens to every request before a resource sees it |
+//! | `access` | who asks, and what they may do |
+//! | `problem` | how a refusal is told (RFC 9457) |
+//! | `extract`, `page`, `etag` | how requests are read and answers are formed |
+//! | `app` | what resources work with: engine, store, waiting for what was changed |
+//! | `durable` | waiting for the journal |
+//! | `document` | the OpenAPI document, and the pages that show it |
+//! | `resources` | one file for each kind of thing |
+//!
+//! Changes nothing but through the engine, and never on a thread that a gate needs. Knows nothing of the device port.
+
+pub mod access;
+mod app;
+mod document;
+mod durable;
+mod etag;
+mod extract;
+mod layers;
+mod page;
+mod problem;
+mod resources;
+mod serve;
+
+pub use app::{Fallback, MakeFallback, Parts};
+pub use document::document;
+pub use durable::Durable;
+pub use serve::{Admin, start};
