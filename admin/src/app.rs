@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
+use webhooks::Webhooks;
 
 /// A change that is not durable after so long is answered with "unavailable": whoever asked looks whether it was made.
 const DURABLE_MAX: Duration = Duration::from_secs(5);
@@ -45,6 +46,8 @@ pub struct Parts {
     pub local_token: [u8; 32],
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Webhooks at work; whoever gives them ends them.
+    pub webhooks: Arc<Webhooks>,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
 }
@@ -57,6 +60,8 @@ pub struct App {
     pub vault: Vault,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Webhooks at work.
+    pub webhooks: Arc<Webhooks>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) fallback: Fallback,
@@ -79,6 +84,7 @@ impl App {
             engine: parts.engine,
             vault: parts.vault,
             has_profile: parts.has_profile,
+            webhooks: parts.webhooks,
             stopping,
             fallback,
             local_token: parts.local_token,

@@ -32,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
+        (name = "webhooks", description = "What happened, told to other people's servers"),
     )
 )]
 struct Head;

@@ -131,6 +131,12 @@ const SETTINGS: &[Setting] = &[
         "",
         "directory of the drivers and their host; empty: where the program is",
     ),
+    plain(
+        "webhook_private_networks",
+        &["GATEHOUSE_WEBHOOK_PRIVATE_NETWORKS"],
+        "refuse",
+        "allow: webhooks may call hosts of private networks and this machine, also without https; or refuse",
+    ),
     plain("log_format", &["GATEHOUSE_LOG_FORMAT"], "human", "human or json"),
     plain("log_level", &["GATEHOUSE_LOG_LEVEL"], "info", "error, warn, info, debug or trace"),
     plain(
@@ -255,6 +261,8 @@ pub struct Config {
     pub peripherals_file: Option<PathBuf>,
     /// Where the drivers and their host are; `None`: where the program is.
     pub drivers_dir: Option<PathBuf>,
+    /// May webhooks call hosts of private networks?
+    pub webhook_private_networks: bool,
     /// Log lines as JSON?
     pub log_json: bool,
     /// Log filter.

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod me;
+mod webhooks;
 mod zones;
 
 use crate::app::App;
@@ -11,5 +12,5 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Every route there is, with its part of the document.
 pub fn routes() -> OpenApiRouter<Arc<App>> {
-    document::headed().merge(me::routes()).merge(zones::routes())
+    document::headed().merge(me::routes()).merge(webhooks::routes()).merge(zones::routes())
 }
