@@ -4,6 +4,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
+use engine::registry::RegistryError;
 use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
@@ -196,7 +197,9 @@ impl IntoResponse for Problem {
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Problem {
         let kind = match &error {
-            EngineError::Catalog(_) => Kind::Invalid,
+            EngineError::Registry(RegistryError::Full) => Kind::Conflict,
+            EngineError::Catalog(_) | EngineError::Registry(_) => Kind::Invalid,
+            EngineError::Changed => Kind::Changed,
             EngineError::TicketNotFound | EngineError::ScanNotFound => Kind::NotFound,
             EngineError::NotAdmitted
             | EngineError::PassageDecided(_)

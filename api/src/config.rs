@@ -556,6 +556,13 @@ impl Parser {
             profiles_file: self.optional("profiles_file").map(PathBuf::from),
             peripherals_file: self.optional("peripherals_file").map(PathBuf::from),
             drivers_dir: self.optional("drivers_dir").map(PathBuf::from),
+            webhook_private_networks: self.parsed("webhook_private_networks", "allow or refuse", |text| {
+                match text {
+                    "allow" => Some(true),
+                    "refuse" => Some(false),
+                    _ => None,
+                }
+            }),
             log_json: self.parsed("log_format", "human or json", |text| match text {
                 "human" => Some(false),
                 "json" => Some(true),

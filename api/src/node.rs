@@ -29,6 +29,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, Store, StoreWatch};
 use tracing::{error, info, warn};
+use webhooks::{Pace, Reach, Webhooks};
 
 /// A stop has so long to answer what is in flight.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ const TAKING_IN_ENDS_MAX: Duration = Duration::from_secs(2);
 pub const CONTROL_FILE: &str = "control.json";
 /// File in the data directory that holds the key of what the admin API seals and signs.
 const ADMIN_KEY_FILE: &str = "admin.key";
+/// File in the data directory that holds what webhooks have yet to send.
+const WEBHOOKS_FILE: &str = "webhooks.db";
 /// Questions that the admin API asks the store at once; an export holds one for as long as it lasts.
 const ADMIN_QUESTIONS: usize = 6;
 /// An engine with its threads, without ports: what a command on its own needs.
@@ -74,6 +77,7 @@ pub struct Node {
     stopping: Arc<AtomicBool>,
     taking_in: Option<JoinHandle<()>>,
     backroom: Option<Backroom>,
+    webhooks: Arc<Webhooks>,
     control: std::path::PathBuf,
     /// Latency of each worker.
     pub latency: Vec<Arc<Latency>>,
@@ -380,9 +384,15 @@ impl Node {
         let taking_in = inbox.map(|(inbox, stats)| take_in(&core, inbox, stats, &stopping)).transpose()?;
         let backroom = Backroom::open(config, &core.engine)?;
         let desk = backroom.as_ref().map(Backroom::desk);
-        let sources = Arc::new(Sources { desk, ..sources(&core, &shared, &latency, &device, stats) });
+        let webhooks = Arc::new(open_webhooks(config, &core)?);
+        let webhooks_too = Some(Arc::clone(&webhooks));
+        let sources = Arc::new(Sources {
+            desk,
+            webhooks: webhooks_too,
+            ..sources(&core, &shared, &latency, &device, stats)
+        });
         let questions = std::mem::take(&mut core.admin_questions);
-        let api = serve_api(config, &core, questions, &shared, &sources, &token, &stopping)?;
+        let api = serve_api(config, &core, questions, &shared, &sources, &webhooks, &token, &stopping)?;
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
         write_control(&control, api_addr, &token)?;
@@ -393,6 +403,7 @@ impl Node {
             stopping,
             taking_in,
             backroom,
+            webhooks,
             control,
             latency,
             shared,
@@ -428,6 +439,7 @@ impl Node {
         if let Some(backroom) = self.backroom.take() {
             backroom.close();
         }
+        self.webhooks.close();
         self.core.close();
         info!("stopped");
     }
@@ -467,6 +479,7 @@ fn serve_api(
     questions: Vec<Box<dyn store::Queries>>,
     shared: &Arc<Shared>,
     sources: &Arc<Sources>,
+    webhooks: &Arc<Webhooks>,
     token: &str,
     stopping: &Arc<AtomicBool>,
 ) -> Result<Admin, StartError> {
@@ -482,11 +495,23 @@ fn serve_api(
         questions,
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
+        webhooks: Arc::clone(webhooks),
         has_profile: Box::new(move |name| profiles.contains(name)),
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
     admin::start(config.admin_addr, parts)
         .with_context(|| format!("listen on the API port {}", config.admin_addr))
+}
+
+/// Webhooks go on where they stood.
+fn open_webhooks(config: &Config, core: &Core) -> Result<Webhooks, StartError> {
+    let options = webhooks::Options {
+        file: config.data_dir.join(WEBHOOKS_FILE),
+        vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
+        reach: if config.webhook_private_networks { Reach::Private } else { Reach::Public },
+        pace: Pace::default(),
+    };
+    Ok(Webhooks::open(Arc::clone(&core.engine), options)?)
 }
 
 /// Rows of the box office's inbox are taken in from now on.
@@ -520,6 +545,7 @@ fn sources(
         inbox,
         store: core.store.clone(),
         desk: None,
+        webhooks: None,
     }
 }
 

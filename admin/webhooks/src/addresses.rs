@@ -8,7 +8,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 
 /// Longest address of a receiver, in bytes.
-pub const URL_BYTES_MAX: usize = 2_048;
+const URL_BYTES_MAX: usize = 2_048;
 
 /// Which hosts may be spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,9 @@ impl Reach {
         }
         let authority = uri.authority().ok_or("this address names no host")?;
         if authority.as_str().contains('@') || url.contains('#') {
-            return Err("no user, password or fragment belongs into an address; messages are signed".to_owned());
+            return Err(
+                "no user, password or fragment belongs into an address; messages are signed".to_owned()
+            );
         }
         self.check_host(authority.host())?;
         Ok(uri)
@@ -90,10 +92,11 @@ impl Reach {
         if let Ok(addr) = bare.parse::<IpAddr>() {
             return if self.covers(addr) { Ok(()) } else { Err(refused()) };
         }
-        let name = bare.trim_end_matches('.').to_ascii_lowercase();
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
         let last = name.rsplit('.').next().unwrap_or_default();
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         // 2130706433, 0x7f.1 and 0177.0.0.1 are numbers to a resolver, and no name ends in one.
-        if name.is_empty() || last.starts_with(|first: char| first.is_ascii_digit()) {
+        if !is_name || last.is_empty() || last.starts_with(|first: char| first.is_ascii_digit()) {
             return Err("write a host's name, or its address as four decimal numbers".to_owned());
         }
         if self == Reach::Public && last == "localhost" {
@@ -150,7 +153,10 @@ impl Resolver for Guarded {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
         let mut kept = self.empty();
-        found.iter().filter(|addr: &&SocketAddr| self.reach.covers(addr.ip())).for_each(|addr| kept.push(*addr));
+        found
+            .iter()
+            .filter(|addr: &&SocketAddr| self.reach.covers(addr.ip()))
+            .for_each(|addr| kept.push(*addr));
         if kept.is_empty() {
             let text = "its name leads into a private network, where nothing is sent";
             return Err(ureq::Error::Other(text.into()));
@@ -170,46 +176,113 @@ mod tests {
     #[test]
     fn hosts_of_private_networks_are_not_spoken_to_in_any_form_of_their_address() {
         for private in [
-            "127.0.0.1", "127.255.255.254", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1",
-            "100.127.255.255", "198.18.0.1", "::1", "::ffff:127.0.0.1", "::ffff:10.1.2.3", "fc00::1", "fd12::1",
+            "127.0.0.1",
+            "127.255.255.254",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "198.18.0.1",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.1.2.3",
+            "fc00::1",
+            "fd12::1",
         ] {
             assert!(!covers(Reach::Public, private), "{private}");
             assert!(covers(Reach::Private, private), "{private}");
         }
         for never in [
-            "0.0.0.0", "0.1.2.3", "169.254.169.254", "::ffff:169.254.169.254", "224.0.0.1", "239.1.1.1", "240.0.0.1",
-            "255.255.255.255", "::", "fe80::1", "ff02::1", "fd00:ec2::254", "64:ff9b::7f00:1", "2002:7f00:1::",
-            "2001::1", "2001:db8::1", "::127.0.0.1", "100::1", "3fff::1", "5f00::1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "224.0.0.1",
+            "239.1.1.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "fe80::1",
+            "ff02::1",
+            "fd00:ec2::254",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001::1",
+            "2001:db8::1",
+            "::127.0.0.1",
+            "100::1",
+            "3fff::1",
+            "5f00::1",
         ] {
             assert!(!covers(Reach::Public, never), "{never}");
             assert!(!covers(Reach::Private, never), "{never}");
         }
-        for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "193.0.0.1", "2606:4700::1111", "2a00:1450::1"] {
+        for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "193.0.0.1", "2606:4700::1111", "2a00:1450::1"]
+        {
             assert!(covers(Reach::Public, public) && covers(Reach::Private, public), "{public}");
         }
     }
 
     #[test]
     fn an_address_is_https_with_a_name_and_no_secrets() {
-        for good in ["https://example.org", "https://example.org:8443/a/b?c=d", "https://1.1.1.1/", "https://[2606:4700::1]/"] {
+        for good in [
+            "https://example.org",
+            "https://example.org:8443/a/b?c=d",
+            "https://1.1.1.1/",
+            "https://[2606:4700::1]/",
+        ] {
             Reach::Public.check(good).unwrap_or_else(|wrong| panic!("{good}: {wrong}"));
         }
         for wrong in [
-            "", "example.org", "/path", "ftp://example.org", "http://example.org", "https://", "https:///x",
-            "https://user:word@example.org", "https://user@example.org", "https://example.org/#part", "https://localhost",
-            "https://LOCALHOST./", "https://a.localhost", "https://127.0.0.1", "https://2130706433", "https://0x7f000001",
-            "https://0x7f.1", "https://0177.0.0.1", "https://127.1", "https://017700000001", "https://[::1]",
-            "https://[::ffff:127.0.0.1]", "https://[::ffff:7f00:1]", "https://169.254.169.254/latest", "https://10.0.0.1",
-            "https://0/", "https://[fe80::1%25eth0]/", "https://exa mple.org", "https://example.org\r\nX: y",
-            "file:///etc/passwd", "https://127.0.0.1.",
+            "",
+            "example.org",
+            "/path",
+            "ftp://example.org",
+            "http://example.org",
+            "https://",
+            "https:///x",
+            "https://user:word@example.org",
+            "https://user@example.org",
+            "https://example.org/#part",
+            "https://localhost",
+            "https://LOCALHOST./",
+            "https://a.localhost",
+            "https://127.0.0.1",
+            "https://2130706433",
+            "https://0x7f000001",
+            "https://0x7f.1",
+            "https://0177.0.0.1",
+            "https://127.1",
+            "https://017700000001",
+            "https://[::1]",
+            "https://[::ffff:127.0.0.1]",
+            "https://[::ffff:7f00:1]",
+            "https://169.254.169.254/latest",
+            "https://10.0.0.1",
+            "https://0/",
+            "https://[fe80::1%25eth0]/",
+            "https://exa mple.org",
+            "https://example.org\r\nX: y",
+            "file:///etc/passwd",
+            "https://127.0.0.1.",
         ] {
             assert!(Reach::Public.check(wrong).is_err(), "{wrong}");
         }
         assert!(Reach::Public.check(&format!("https://example.org/{}", "x".repeat(URL_BYTES_MAX))).is_err());
-        for allowed in ["http://127.0.0.1:80/x", "http://localhost/x", "https://10.1.2.3/", "http://[::1]:8080/"] {
+        for allowed in
+            ["http://127.0.0.1:80/x", "http://localhost/x", "https://10.1.2.3/", "http://[::1]:8080/"]
+        {
             Reach::Private.check(allowed).unwrap_or_else(|wrong| panic!("{allowed}: {wrong}"));
         }
-        for never in ["http://169.254.169.254/", "http://0/", "http://0.0.0.0/", "http://2130706433/", "http://a:b@10.0.0.1/"] {
+        for never in [
+            "http://169.254.169.254/",
+            "http://0/",
+            "http://0.0.0.0/",
+            "http://2130706433/",
+            "http://a:b@10.0.0.1/",
+        ] {
             assert!(Reach::Private.check(never).is_err(), "{never}");
         }
     }

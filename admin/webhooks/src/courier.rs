@@ -123,7 +123,9 @@ impl Courier {
         }
         if now_ms - since_ms >= millis(pace.failing_max) {
             let hours = pace.failing_max.as_secs() / 3_600;
-            return self.shared.stop_sending(&self.line, &format!("nothing was taken for {hours} hours; last: {why}"));
+            return self
+                .shared
+                .stop_sending(&self.line, &format!("nothing was taken for {hours} hours; last: {why}"));
         }
         Ok(())
     }

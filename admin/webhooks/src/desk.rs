@@ -3,7 +3,7 @@
 
 use crate::addresses::Reach;
 use crate::courier::Courier;
-use crate::error::{Error, WEBHOOKS_MAX};
+use crate::error::{Error, TESTS_MAX, WEBHOOKS_MAX};
 use crate::follow::Follower;
 use crate::kinds::PING;
 use crate::line::{Known, Line};
@@ -19,7 +19,7 @@ use engine::{Engine, EngineError, Lsn};
 use parking_lot::Mutex;
 use secrets::Vault;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +50,8 @@ pub struct Options {
 pub struct Webhooks {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Whose addresses are being tried.
+    testing: Mutex<BTreeSet<String>>,
 }
 
 /// What is sent again.
@@ -85,7 +87,8 @@ impl Webhooks {
             changing: Mutex::default(),
             turn: Mutex::default(),
         });
-        let webhooks = Webhooks { shared: Arc::clone(&shared), threads: Mutex::default() };
+        let webhooks =
+            Webhooks { shared: Arc::clone(&shared), threads: Mutex::default(), testing: Mutex::default() };
         let follower = Follower::new(Arc::clone(&shared));
         webhooks.spawn("webhooks", move || follower.run())?;
         shared.lines().into_iter().try_for_each(|line| webhooks.send_for(line))?;
@@ -145,7 +148,11 @@ impl Webhooks {
     ///
     /// # Errors
     /// `Invalid`, `TooMany`, the file, the engine.
-    pub fn create(&self, by: Option<OperatorId>, settings: Settings) -> Result<(Lsn, String, Arc<Webhook>, String), Error> {
+    pub fn create(
+        &self,
+        by: Option<OperatorId>,
+        settings: Settings,
+    ) -> Result<(Lsn, String, Arc<Webhook>, String), Error> {
         let shared = &self.shared;
         let _changing = shared.changing.lock();
         settings.check(self.reach(), &shared.engine.catalog())?;
@@ -186,13 +193,16 @@ impl Webhooks {
         }
         settings.check(self.reach(), &shared.engine.catalog())?;
         let enabled_again = settings.enabled && !before.webhook.settings.enabled;
-        let stopped = if settings.enabled { None } else { before.webhook.stopped.clone() };
-        let webhook = Webhook { settings, stopped, ..(*before.webhook).clone() };
+        let webhook = before.webhook.with(settings);
         let (lsn, known) = shared.store(by, "webhook_changed", id, Some(&before), webhook)?;
         if enabled_again {
             let _turn = shared.turn.lock();
             let cursor = shared.engine.journal().positions().durable.0;
-            shared.jump(&line, cursor, "enabled again: what happened meanwhile is not sent; a replay sends it")?;
+            shared.jump(
+                &line,
+                cursor,
+                "enabled again: what happened meanwhile is not sent; a replay sends it",
+            )?;
         }
         line.set_known(known.clone());
         shared.bell.ring();
@@ -241,18 +251,22 @@ impl Webhooks {
     /// `NotFound`, `BeingTested`, the vault, the file.
     pub fn try_out(&self, id: &str) -> Result<Went, Error> {
         let line = self.shared.line(id)?;
-        if line.testing.swap(true, Ordering::AcqRel) {
-            return Err(Error::BeingTested);
+        {
+            let mut testing = self.testing.lock();
+            if testing.len() >= TESTS_MAX || !testing.insert(id.to_owned()) {
+                return Err(Error::BeingTested);
+            }
         }
         let went = self.ping(&line);
-        line.testing.store(false, Ordering::Release);
+        self.testing.lock().remove(id);
         went
     }
 
     fn ping(&self, line: &Line) -> Result<Went, Error> {
         let (shared, webhook, now) = (&self.shared, line.known().webhook, SystemClock.now());
         let secrets = webhook.secrets(&shared.vault, &line.id, now.0)?;
-        let body = json!({"type": PING, "timestamp": crate::moment(now), "data": {"webhook": line.id}}).to_string();
+        let body =
+            json!({"type": PING, "timestamp": crate::moment(now), "data": {"webhook": line.id}}).to_string();
         let message = format!("msg_test_{}", random()?.get(..ID_LETTERS).ok_or(Error::Random)?);
         let letter = Letter { url: &webhook.settings.url, id: &message, body: &body, secrets: &secrets };
         let went = shared.sender.send(&letter).went;
@@ -273,7 +287,12 @@ impl Webhooks {
     ///
     /// # Errors
     /// `NotFound`, the file.
-    pub fn dead_letters(&self, id: &str, after: Option<(u64, u32)>, limit: usize) -> Result<Vec<DeadLetter>, Error> {
+    pub fn dead_letters(
+        &self,
+        id: &str,
+        after: Option<(u64, u32)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
         self.shared.queue.dead_letters(&self.shared.line(id)?.id, after, limit)
     }
 
@@ -357,14 +376,27 @@ fn found(engine: &Engine, queue: &Queue) -> Result<BTreeMap<String, Arc<Line>>, 
         let (mut cursor, pending) = match rows.remove(&id) {
             Some(row) => row,
             None => {
-                warn!(webhook = id, "the queue does not know a webhook: its file was lost? it goes on from now");
+                warn!(
+                    webhook = id,
+                    "the queue does not know a webhook: its file was lost? it goes on from now"
+                );
                 queue.begin(&id, durable)?;
                 (durable, 0)
             }
         };
         if cursor > durable {
-            warn!(webhook = id, cursor, journal = durable, "a webhook is ahead of the journal: another data directory?");
-            queue.jump(&id, durable, "the journal is another one: it goes on from now", SystemClock.now().0)?;
+            warn!(
+                webhook = id,
+                cursor,
+                journal = durable,
+                "a webhook is ahead of the journal: another data directory?"
+            );
+            queue.jump(
+                &id,
+                durable,
+                "the journal is another one: it goes on from now",
+                SystemClock.now().0,
+            )?;
             cursor = durable;
         }
         let known = Known { entry, webhook: Arc::new(webhook) };
@@ -393,7 +425,8 @@ impl Shared {
         let change =
             RegistryChange { kind: KIND.to_owned(), name: id.to_owned(), value: Some(entry.to_string()) };
         let settings = |webhook: &Webhook| json!({"settings": webhook.settings, "stopped": webhook.stopped});
-        let details = json!({"before": before.map(|known| settings(&known.webhook)), "after": settings(&webhook)});
+        let details =
+            json!({"before": before.map(|known| settings(&known.webhook)), "after": settings(&webhook)});
         let lsn = match before {
             Some(before) => self.act(by, action, before, details, change)?,
             None => {
@@ -424,9 +457,7 @@ impl Shared {
         if !before.webhook.settings.enabled || line.removed.load(Ordering::Acquire) {
             return Ok(());
         }
-        let stopped = Some(Stopped { at_ms: SystemClock.now().0, why: why.to_owned() });
-        let mut webhook = Webhook { stopped, ..(*before.webhook).clone() };
-        webhook.settings.enabled = false;
+        let webhook = before.webhook.stopped(Stopped { at_ms: SystemClock.now().0, why: why.to_owned() });
         let (_, known) = self.store(None, "webhook_stopped", &line.id, Some(&before), webhook)?;
         line.set_known(known);
         error!(webhook = line.id, why, "a webhook was disabled; enable it again when its receiver is well");

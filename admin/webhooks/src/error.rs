@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// Webhooks there may be. Each has a thread of its own, so that a slow receiver holds nobody up.
 pub const WEBHOOKS_MAX: usize = 32;
 
+/// Webhooks that are tested at once: each takes a thread that may wait for its receiver.
+pub const TESTS_MAX: usize = 2;
+
 /// Why it cannot be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,8 +30,8 @@ pub enum Error {
     /// There are as many as there may be.
     #[error("there are {WEBHOOKS_MAX} webhooks already; remove one")]
     TooMany,
-    /// One test at a time.
-    #[error("this webhook is being tested; wait for its answer")]
+    /// Enough tests at a time.
+    #[error("this webhook is being tested, or {TESTS_MAX} others are; wait for their answers")]
     BeingTested,
     /// Nothing is sent.
     #[error("the webhook is not enabled; enable it first")]

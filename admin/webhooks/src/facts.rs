@@ -108,17 +108,20 @@ impl Teller<'_> {
             Verdict::Deny(_) => None,
         };
         let mut told = self.answer(answer);
-        told.data = merged(told.data, json!({
-            "scan": lsn.0.to_string(),
-            "scan_id": (!scan.scan_id.is_empty()).then_some(scan.scan_id),
-            "device": self.catalog.device(scan.device).map(|device| &device.name),
-            "direction": direction(answer.direction),
-            "people": answer.people,
-            "reason": answer.verdict.denial().map(|reason| reason.code()),
-            "attention": attention.map(|reason| reason.code()),
-            "overridden": answer.overridden.map(|reason| reason.code()),
-            "offline": answer.kind == ScanKind::Offline,
-        }));
+        told.data = merged(
+            told.data,
+            json!({
+                "scan": lsn.0.to_string(),
+                "scan_id": (!scan.scan_id.is_empty()).then_some(scan.scan_id),
+                "device": self.catalog.device(scan.device).map(|device| &device.name),
+                "direction": direction(answer.direction),
+                "people": answer.people,
+                "reason": answer.verdict.denial().map(|reason| reason.code()),
+                "attention": attention.map(|reason| reason.code()),
+                "overridden": answer.overridden.map(|reason| reason.code()),
+                "offline": answer.kind == ScanKind::Offline,
+            }),
+        );
         let of_kind = |kind: Kind| {
             let mut told = Message { kind, ..told.clone() };
             if kind == Kind::ConflictRaised {

@@ -11,11 +11,11 @@ use crate::kinds::Kind;
 use crate::line::Line;
 use crate::queue::{New, PENDING_MAX};
 use crate::settings::Webhook;
+use engine::Lsn;
 use engine::clock::{Clock, SystemClock};
 use engine::journal::{JournalError, Reader};
 use engine::limits::TICKETS_PER_RECORD_MAX;
 use engine::record::Record;
-use engine::Lsn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -60,7 +60,13 @@ struct Taking {
 impl Follower {
     /// Begins where each webhook stands.
     pub fn new(shared: Arc<Shared>) -> Follower {
-        Follower { shared, readers: BTreeMap::new(), records: Vec::new(), failing: false, settled: Instant::now() }
+        Follower {
+            shared,
+            readers: BTreeMap::new(),
+            records: Vec::new(),
+            failing: false,
+            settled: Instant::now(),
+        }
     }
 
     /// Works until it is told to stop.
@@ -183,8 +189,9 @@ impl Follower {
 impl Taking {
     fn add(&mut self, lsn: Lsn, messages: &[Message]) {
         let settings = &self.webhook.settings;
-        let wants =
-            |message: &&Message| settings.wants(message.kind, message.event.as_deref(), message.gate.as_deref());
+        let wants = |message: &&Message| {
+            settings.wants(message.kind, message.event.as_deref(), message.gate.as_deref())
+        };
         let own: Vec<&Message> = messages.iter().filter(wants).collect();
         if own.is_empty() || self.full_at.is_some() {
             return;
@@ -209,8 +216,14 @@ impl Shared {
     /// The journal let go of records that a webhook had not seen.
     fn missed(&self, line: &Line, oldest: Lsn) -> Result<(), Error> {
         let records = oldest.0 - 1 - line.cursor();
-        tracing::warn!(webhook = line.id, records, "the journal has let go of records that a webhook has not seen");
-        let why = format!("{records} records were let go before they could be looked at: what they said is not sent");
+        tracing::warn!(
+            webhook = line.id,
+            records,
+            "the journal has let go of records that a webhook has not seen"
+        );
+        let why = format!(
+            "{records} records were let go before they could be looked at: what they said is not sent"
+        );
         self.jump(line, oldest.0 - 1, &why)
     }
 

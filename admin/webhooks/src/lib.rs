@@ -21,6 +21,7 @@
 mod addresses;
 mod bell;
 mod courier;
+mod desk;
 mod error;
 mod facts;
 mod follow;
@@ -30,18 +31,16 @@ mod pace;
 mod queue;
 mod sending;
 mod settings;
-
-pub mod desk;
 mod signing;
 
-pub use addresses::{Reach, URL_BYTES_MAX};
+pub use addresses::Reach;
 pub use desk::{Options, Replayed, Webhooks};
 pub use error::{Error, WEBHOOKS_MAX};
 pub use facts::moment;
 pub use kinds::{Kind, PING};
 pub use pace::Pace;
 pub use queue::{Attempt, DeadLetter, Figures, Went};
-pub use settings::{DESCRIPTION_BYTES_MAX, NAMES_MAX, OLD_SECRET_MS, Settings, Stopped, Webhook};
+pub use settings::{Settings, Stopped, Webhook};
 
 use bell::Bell;
 use engine::Engine;

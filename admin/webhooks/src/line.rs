@@ -22,8 +22,6 @@ pub struct Line {
     pub id: String,
     /// Nobody sends for it any more.
     pub removed: AtomicBool,
-    /// Somebody tries its address.
-    pub testing: AtomicBool,
     known: Mutex<Known>,
     cursor: AtomicU64,
     pending: AtomicUsize,
@@ -35,7 +33,6 @@ impl Line {
         Line {
             id: id.to_owned(),
             removed: AtomicBool::new(false),
-            testing: AtomicBool::new(false),
             known: Mutex::new(known),
             cursor: AtomicU64::new(cursor),
             pending: AtomicUsize::new(pending),

@@ -179,7 +179,6 @@ mod tests {
 
     #[test]
     fn a_name_that_leads_into_a_private_network_is_not_connected_to() {
-        let letter = |url| Letter { url, id: "m", body: "{}", secrets: &[] };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -187,8 +186,13 @@ mod tests {
         let sender = Sender::new(Reach::Public);
         let error = sender.agent.post(format!("http://localhost:{port}/")).send("{}").unwrap_err();
         assert!(error.to_string().contains("private network"), "{error}");
-        for url in [format!("https://localhost:{port}/"), format!("https://127.0.0.1:{port}/"), format!("https://2130706433:{port}/")] {
-            assert!(sender.send(&letter(&url)).went.error.is_some(), "{url}");
+        for url in [
+            format!("https://localhost:{port}/"),
+            format!("https://127.0.0.1:{port}/"),
+            format!("https://2130706433:{port}/"),
+        ] {
+            let letter = Letter { url: &url, id: "m", body: "{}", secrets: &[] };
+            assert!(sender.send(&letter).went.error.is_some(), "{url}");
         }
         for number in ["2130706433", "0x7f000001", "017700000001", "127.1"] {
             let error = sender.agent.post(format!("http://{number}:{port}/")).send("{}").unwrap_err();

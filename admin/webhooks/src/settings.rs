@@ -7,10 +7,10 @@ use engine::catalog::Catalog;
 use secrets::Vault;
 use serde::{Deserialize, Serialize};
 
-/// Longest description, in bytes.
-pub const DESCRIPTION_BYTES_MAX: usize = 500;
-/// Events or gates a webhook names at most.
-pub const NAMES_MAX: usize = 50;
+/// Longest description, in characters.
+const DESCRIPTION_CHARS_MAX: usize = 500;
+/// Events, and gates, a webhook names at most. An entry of the registry has room for them, and its audit for two.
+const NAMES_MAX: usize = 40;
 /// After a new secret was made, the old one signs too for so long, in ms.
 pub const OLD_SECRET_MS: i64 = 24 * 3_600 * 1_000;
 
@@ -69,8 +69,11 @@ impl Settings {
     pub fn check(&self, reach: Reach, catalog: &Catalog) -> Result<(), Error> {
         reach.check(&self.url).map_err(|problem| Error::Invalid { field: "url", problem })?;
         let invalid = |field, problem: String| Err(Error::Invalid { field, problem });
-        if self.description.len() > DESCRIPTION_BYTES_MAX || self.description.chars().any(char::is_control) {
-            let most = format!("at most {DESCRIPTION_BYTES_MAX} bytes without control characters are meant");
+        if self.description.chars().count() > DESCRIPTION_CHARS_MAX
+            || self.description.chars().any(char::is_control)
+        {
+            let most =
+                format!("at most {DESCRIPTION_CHARS_MAX} characters without control characters are meant");
             return invalid("description", most);
         }
         if self.types.is_empty() || self.types.len() > Kind::ALL.len() {
@@ -104,7 +107,13 @@ impl Webhook {
     ///
     /// # Errors
     /// The vault.
-    pub fn new(vault: &Vault, id: &str, settings: Settings, secret: &str, now_ms: i64) -> Result<Webhook, Error> {
+    pub fn new(
+        vault: &Vault,
+        id: &str,
+        settings: Settings,
+        secret: &str,
+        now_ms: i64,
+    ) -> Result<Webhook, Error> {
         let secret = vault.seal(&purpose(id), secret)?;
         Ok(Webhook { settings, made_ms: now_ms, stopped: None, secret, old: None })
     }
@@ -116,6 +125,18 @@ impl Webhook {
     pub fn rotated(&self, vault: &Vault, id: &str, secret: &str, now_ms: i64) -> Result<Webhook, Error> {
         let old = Some(OldSecret { secret: self.secret.clone(), until_ms: now_ms + OLD_SECRET_MS });
         Ok(Webhook { secret: vault.seal(&purpose(id), secret)?, old, ..self.clone() })
+    }
+
+    /// Set otherwise. One that is enabled was not stopped, or is not any more.
+    pub fn with(&self, settings: Settings) -> Webhook {
+        let stopped = self.stopped.clone().filter(|_| !settings.enabled);
+        Webhook { settings, stopped, ..self.clone() }
+    }
+
+    /// Disabled by the server itself.
+    pub fn stopped(&self, stopped: Stopped) -> Webhook {
+        let settings = Settings { enabled: false, ..self.settings.clone() };
+        Webhook { settings, stopped: Some(stopped), ..self.clone() }
     }
 
     /// The secrets that sign now, the newest first.

@@ -37,7 +37,8 @@ mod tests {
     #[test]
     fn the_signature_is_that_of_the_conventions_own_example() {
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
-        let signed = signatures(&[secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        let signed =
+            signatures(&[secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
@@ -47,7 +48,10 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(STANDARD.decode(one.strip_prefix("whsec_").unwrap()).unwrap().len(), KEY_BYTES);
         let both = signatures(&[one.clone(), two.clone()], "m", 1, b"{}");
-        assert_eq!(both, format!("{} {}", signatures(&[one], "m", 1, b"{}"), signatures(&[two], "m", 1, b"{}")));
+        assert_eq!(
+            both,
+            format!("{} {}", signatures(&[one], "m", 1, b"{}"), signatures(&[two], "m", 1, b"{}"))
+        );
         assert_eq!(signatures(&["broken".to_owned()], "m", 1, b"{}"), "");
     }
 }

@@ -123,7 +123,7 @@ impl Queue {
         })
     }
 
-    /// How every webhook does. Counts rows: some milliseconds where there are many dead letters.
+    /// How every webhook does. Counts what waits: a millisecond where everything is full.
     ///
     /// # Errors
     /// The file.
@@ -131,8 +131,7 @@ impl Queue {
         self.read(|connection| {
             let mut query = connection.prepare_cached(
                 "SELECT webhook, cursor_lsn, delivered, failed, dead, dropped, failing_since_ms,
-                 (SELECT COUNT(*) FROM message WHERE message.webhook = line.webhook AND dead_ms IS NULL),
-                 (SELECT COUNT(*) FROM message WHERE message.webhook = line.webhook AND dead_ms IS NOT NULL)
+                 (SELECT COUNT(*) FROM message WHERE message.webhook = line.webhook AND dead_ms IS NULL), dead_letters
                  FROM line ORDER BY webhook",
             )?;
             let rows = query.query_map([], |row| {

@@ -153,7 +153,10 @@ impl Queue {
     /// The file.
     pub fn begin(&self, webhook: &str, cursor: u64) -> Result<(), Error> {
         self.write(|tx| {
-            tx.execute("INSERT OR IGNORE INTO line (webhook, cursor_lsn) VALUES (?1, ?2)", params![webhook, cursor])
+            tx.execute(
+                "INSERT OR IGNORE INTO line (webhook, cursor_lsn) VALUES (?1, ?2)",
+                params![webhook, cursor],
+            )
         })?;
         self.settle()
     }
@@ -267,10 +270,18 @@ impl Queue {
                 "UPDATE message SET attempts = ?4, next_ms = ?5, dead_ms = ?6, error = ?7
                  WHERE webhook = ?1 AND lsn = ?2 AND n = ?3",
             )?
-            .execute(params![webhook, due.lsn, due.n, due.attempts + 1, next_ms, dead_ms, error])?;
+            .execute(params![
+                webhook,
+                due.lsn,
+                due.n,
+                due.attempts + 1,
+                next_ms,
+                dead_ms,
+                error
+            ])?;
             note(tx, webhook, Some(due), went)?;
             tx.prepare_cached(
-                "UPDATE line SET failed = failed + 1, dead = dead + ?2,
+                "UPDATE line SET failed = failed + 1, dead = dead + ?2, dead_letters = dead_letters + ?2,
                  failing_since_ms = COALESCE(failing_since_ms, ?3) WHERE webhook = ?1",
             )?
             .execute(params![webhook, dead_ms.is_some(), went.at_ms])?;
@@ -309,11 +320,14 @@ impl Queue {
     /// The file.
     pub fn revive(&self, webhook: &str, id: &str) -> Result<bool, Error> {
         let revived = self.write(|tx| {
-            tx.execute(
+            let revived = tx.execute(
                 "UPDATE message SET attempts = 0, next_ms = 0, dead_ms = NULL
                  WHERE webhook = ?1 AND id = ?2 AND dead_ms IS NOT NULL",
                 [webhook, id],
-            )
+            )?;
+            let fewer = "UPDATE line SET dead_letters = dead_letters - ?2 WHERE webhook = ?1";
+            tx.execute(fewer, params![webhook, revived])?;
+            Ok(revived)
         })?;
         self.settle()?;
         Ok(revived > 0)
@@ -368,7 +382,8 @@ fn due(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Due, i64)> {
 }
 
 fn set_cursor(tx: &Transaction<'_>, webhook: &str, cursor: u64) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE line SET cursor_lsn = ?2 WHERE webhook = ?1")?.execute(params![webhook, cursor])?;
+    tx.prepare_cached("UPDATE line SET cursor_lsn = ?2 WHERE webhook = ?1")?
+        .execute(params![webhook, cursor])?;
     Ok(())
 }
 
@@ -402,15 +417,18 @@ fn note(tx: &Transaction<'_>, webhook: &str, due: Option<&Due>, went: &Went) -> 
 }
 
 fn drop_oldest_dead(tx: &Transaction<'_>, webhook: &str) -> rusqlite::Result<()> {
+    let mut query = tx.prepare_cached("SELECT MAX(dead_letters - ?2, 0) FROM line WHERE webhook = ?1")?;
+    let more: u32 = query.query_row(params![webhook, DEAD_MAX], |row| row.get(0)).optional()?.unwrap_or(0);
     let dropped = tx
         .prepare_cached(
-            "DELETE FROM message WHERE webhook = ?1 AND dead_ms IS NOT NULL AND (lsn, n) <=
-             (SELECT lsn, n FROM message WHERE webhook = ?1 AND dead_ms IS NOT NULL
-              ORDER BY lsn DESC, n DESC LIMIT 1 OFFSET ?2)",
+            "DELETE FROM message WHERE webhook = ?1 AND (lsn, n) IN (SELECT lsn, n FROM message
+             WHERE webhook = ?1 AND dead_ms IS NOT NULL ORDER BY lsn, n LIMIT ?2)",
         )?
-        .execute(params![webhook, DEAD_MAX])?;
-    tx.prepare_cached("UPDATE line SET dropped = dropped + ?2 WHERE webhook = ?1")?
-        .execute(params![webhook, dropped])?;
+        .execute(params![webhook, more])?;
+    tx.prepare_cached(
+        "UPDATE line SET dropped = dropped + ?2, dead_letters = dead_letters - ?2 WHERE webhook = ?1",
+    )?
+    .execute(params![webhook, dropped])?;
     Ok(())
 }
 

@@ -25,6 +25,7 @@ CREATE TABLE line (
     failed           INTEGER NOT NULL DEFAULT 0, -- attempts
     dead             INTEGER NOT NULL DEFAULT 0, -- letters that died, over all times
     dropped          INTEGER NOT NULL DEFAULT 0, -- of these, given up for good
+    dead_letters     INTEGER NOT NULL DEFAULT 0, -- there are now
     failing_since_ms INTEGER                     -- nothing was taken since
 ) WITHOUT ROWID;
 CREATE TABLE message (
@@ -98,7 +99,10 @@ fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
     }
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sql)?;
     if found != FORMAT {
-        return Err(wrong(path, &format!("its form is {found}, this program knows {FORMAT}; use the newer program")));
+        return Err(wrong(
+            path,
+            &format!("its form is {found}, this program knows {FORMAT}; use the newer program"),
+        ));
     }
     Ok(())
 }
