@@ -14,3 +14,7 @@ mod api;
 mod conventions;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "../../admin/webhooks/tests/receiver/mod.rs"]
+mod receiver;
+#[path = "admin/webhooks.rs"]
+mod webhooks;

@@ -281,8 +281,10 @@ fn more_than_the_queue_holds_waits_in_the_journal_and_comes_in_order() {
     let (venue, receiver) = (Venue::open(dir.path(), quick()), Receiver::start(waits));
     let (id, _) = venue.tell(&receiver.url());
     let all: Vec<String> = (0..2_500).map(|n| venue.happens(n)).collect();
-    until("a full queue", || venue.webhooks().figures().unwrap()[0].0.pending == 1_000);
-    assert!(venue.webhooks().figures().unwrap()[0].1 >= 1_500, "the rest is behind");
+    venue.durable(venue.engine.journal().positions().next);
+    until("a queue without room", || venue.webhooks().figures().unwrap()[0].0.pending > 500);
+    let (figures, behind) = venue.webhooks().figures().unwrap().remove(0);
+    assert!(figures.pending <= 1_000 && behind >= 1_500, "the rest is in the journal: {figures:?}, {behind}");
     open.store(true, Ordering::SeqCst);
     assert_eq!(ids(&receiver.wait_for(all.len())), all);
     until("nothing waits", || venue.webhooks().figures().unwrap()[0].0.pending == 0);
@@ -307,7 +309,8 @@ fn a_restart_goes_on_where_it_stood_and_a_replay_sends_the_same_ids() {
     assert_eq!(ids(&receiver.wait_for(6)), all);
     until("it to be noted", || venue.webhooks().figures().unwrap()[0].0.delivered == 6);
     let replayed = venue.webhooks().replay(&id, since).unwrap();
-    assert_eq!((replayed.records, replayed.complete), (6, true));
+    // The webhook itself may have been made in the same millisecond.
+    assert!((6..=7).contains(&replayed.records) && replayed.complete, "{replayed:?}");
     assert_eq!(ids(&receiver.wait_for(12)[6..]), all);
     let nothing = venue.webhooks().replay(&id, Time(i64::MAX)).unwrap();
     assert_eq!((nothing.records, nothing.from), (0, None));
