@@ -7,16 +7,20 @@ use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
+use engine::catalog::DeviceId;
 use engine::journal::Lsn;
-use engine::{Engine, catalog};
+use engine::limits::DEVICE_CONNECTED_MS;
+use engine::{Engine, Time, catalog};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrets::Vault;
+use serde::Serialize;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
+use utoipa::ToSchema;
 
 /// A change that is not durable after so long is answered with "unavailable": whoever asked looks whether it was made.
 const DURABLE_MAX: Duration = Duration::from_secs(5);
@@ -45,8 +49,29 @@ pub struct Parts {
     pub local_token: [u8; 32],
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// When a device was last heard of; `None`: not since the start.
+    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
+    /// The program's settings as they were resolved.
+    pub settings: Vec<NodeSetting>,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
+}
+
+/// One of the program's settings, for people: a secret's value says only whether there is one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct NodeSetting {
+    /// Its key.
+    #[schema(example = "durability")]
+    pub key: &'static str,
+    /// Its value.
+    #[schema(example = "fsync")]
+    pub value: String,
+    /// Where it comes from.
+    #[schema(example = "default")]
+    pub source: String,
+    /// What it is.
+    #[schema(example = "fsync: survives a power cut; os: survives a crash of the program")]
+    pub help: &'static str,
 }
 
 /// What every resource has.
@@ -57,6 +82,10 @@ pub struct App {
     pub vault: Vault,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// When a device was last heard of; `None`: not since the start.
+    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
+    /// The program's settings as they were resolved.
+    pub settings: Vec<NodeSetting>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) fallback: Fallback,
@@ -79,6 +108,8 @@ impl App {
             engine: parts.engine,
             vault: parts.vault,
             has_profile: parts.has_profile,
+            last_seen: parts.last_seen,
+            settings: parts.settings,
             stopping,
             fallback,
             local_token: parts.local_token,
@@ -112,6 +143,12 @@ impl App {
             permissions: Permissions::of_role(operator.role),
             proof,
         }
+    }
+
+    /// Was a device heard of lately?
+    pub fn is_online(&self, device: DeviceId) -> bool {
+        let now = self.engine.now();
+        (self.last_seen)(device).is_some_and(|at| now.since_ms(at) < DEVICE_CONNECTED_MS)
     }
 
     /// Waits until a change is durable, then (shortly) until the store shows it. No answer to a change leaves before.

@@ -31,6 +31,8 @@ use utoipa_axum::router::OpenApiRouter;
     components(schemas(ProblemBody, crate::problem::FieldError)),
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
+        (name = "devices", description = "Readers and turnstiles: their life, keys, settings and commands"),
+        (name = "oversight", description = "Counts, conflicts, the audit, and settings"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
     )
 )]

@@ -4,6 +4,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
+use engine::catalog::CatalogError;
 use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
@@ -195,6 +196,9 @@ impl IntoResponse for Problem {
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Problem {
+        if let EngineError::Catalog(CatalogError::Invalid { field, problem, .. }) = &error {
+            return Problem::invalid(field, problem);
+        }
         let kind = match &error {
             EngineError::Catalog(_) => Kind::Invalid,
             EngineError::TicketNotFound | EngineError::ScanNotFound => Kind::NotFound,

@@ -3,7 +3,7 @@
 
 use crate::behind;
 use crate::cold::{ColdLookups, Unfound};
-use crate::config::Config;
+use crate::config::{Config, Resolved};
 use crate::demo;
 use crate::housekeeping::{Housekeeper, fill_cold_filter, make_segments_ahead};
 use crate::http::{self, Durable, Server, ServerOptions};
@@ -15,7 +15,7 @@ use crate::port::{Port, Shared};
 use crate::profile::Profiles;
 use crate::storage;
 use crate::system;
-use admin::Admin;
+use admin::{Admin, NodeSetting};
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
@@ -474,6 +474,7 @@ fn serve_api(
     let local_token = secrets::hash(token.as_bytes());
     let (cold_codes, shared, stopping) =
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
+    let port = Arc::clone(&shared);
     let profiles = core.profiles.clone();
     let sources = Arc::clone(sources);
     let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
@@ -483,10 +484,16 @@ fn serve_api(
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
         has_profile: Box::new(move |name| profiles.contains(name)),
+        last_seen: Box::new(move |device| port.last_seen(device)),
+        settings: config.resolved.iter().map(node_setting).collect(),
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
     admin::start(config.admin_addr, parts)
         .with_context(|| format!("listen on the API port {}", config.admin_addr))
+}
+
+fn node_setting(own: &Resolved) -> NodeSetting {
+    NodeSetting { key: own.key, value: own.shown().to_owned(), source: own.source.clone(), help: own.help }
 }
 
 /// Rows of the box office's inbox are taken in from now on.
