@@ -13,6 +13,7 @@
 //! | `problem` | how a refusal is told (RFC 9457) |
 //! | `extract`, `page`, `etag`, `moment`, `mistakes` | how requests are read and answers are formed |
 //! | `app` | what resources work with: engine, store, waiting for what was changed |
+//! | `venue_settings` | what the venue itself has set: retention, alarm, time zone |
 //! | `durable` | waiting for the journal |
 //! | `document` | the OpenAPI document, and the pages that show it |
 //! | `resources` | one file for each kind of thing |
@@ -32,6 +33,7 @@ mod page;
 mod problem;
 mod resources;
 mod serve;
+mod venue_settings;
 
 pub use app::{Fallback, MakeFallback, NodeSetting, Parts};
 pub use document::document;

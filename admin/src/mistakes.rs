@@ -24,8 +24,8 @@ impl Mistakes {
     }
 
     /// Why something is done, for the audit.
-    pub fn reason(&mut self, reason: &str) {
-        self.text("reason", reason, 1, REASON_CHARS_MAX);
+    pub fn reason(&mut self, field: &str, reason: &str) {
+        self.text(field, reason, 1, REASON_CHARS_MAX);
     }
 
     /// A name that has to be known.

@@ -1,10 +1,15 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
+mod audit;
 mod catalog;
+mod conflicts;
+mod counts;
 mod devices;
 mod events;
 mod gates;
 mod me;
+mod names;
+mod settings;
 mod types;
 mod zones;
 
@@ -22,4 +27,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(gates::routes())
         .merge(types::routes())
         .merge(devices::routes())
+        .merge(counts::routes())
+        .merge(conflicts::routes())
+        .merge(audit::routes())
+        .merge(settings::routes())
 }

@@ -2,24 +2,29 @@
 
 use super::life::not_revoked;
 use crate::app::App;
-use crate::extract::{Json, Path, Who};
+use crate::extract::{Json, Params, Path, Who};
 use crate::mistakes::Mistakes;
 use crate::moment::Moment;
+use crate::page::{Page, PageParams};
 use crate::problem::Problem;
 use crate::resources::catalog::choice;
+use crate::resources::names;
 use axum::Json as Answer;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
+use axum::response::Response;
+use engine::Lsn;
 use engine::catalog::{Catalog, Device, DeviceId};
 use engine::command::{Command, CommandError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use store::CommandRow;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(command))
+    OpenApiRouter::new().routes(routes!(history, command))
 }
 
 /// What a device is to do.
@@ -51,6 +56,42 @@ struct DeviceCommand {
     message: Option<String>,
     /// Not handed over after this.
     expires_at: Moment,
+}
+
+/// A command of a device's history.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct GivenCommand {
+    /// Its number.
+    #[schema(example = 4711)]
+    command: u64,
+    /// When it was given.
+    at: Moment,
+    /// By whom; `null`: the program itself.
+    #[schema(example = "anna@example.org")]
+    operator: Option<String>,
+    /// What it is to do.
+    #[schema(schema_with = actions)]
+    action: &'static str,
+    /// What a message says.
+    message: Option<String>,
+    /// Not handed over after this.
+    expires_at: Moment,
+    /// When the device fetched its commands, this one among them unless it had expired or another took its place.
+    delivered_at: Option<Moment>,
+}
+
+impl GivenCommand {
+    fn of(catalog: &Catalog, row: &CommandRow) -> GivenCommand {
+        GivenCommand {
+            command: row.lsn.0,
+            at: Moment(row.at),
+            operator: names::operator(catalog, row.operator),
+            action: row.command.action(),
+            message: row.command.text().map(str::to_owned),
+            expires_at: Moment(row.expires_at),
+            delivered_at: row.delivered_at.map(Moment),
+        }
+    }
 }
 
 fn actions() -> Schema {
@@ -102,4 +143,25 @@ async fn command(
     app.settle(lsn).await?;
     let device = device.name.clone();
     Ok(Answer(DeviceCommand { command: lsn.0, device, action, message: order.message, expires_at }))
+}
+
+/// Lists what a device was told, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{name}/commands", tag = "devices", operation_id = "listDeviceCommands",
+    params(("name" = String, Path, description = "The device's name"), PageParams),
+    responses((status = 200, description = "A page of commands", body = Page<GivenCommand>)),
+    extensions(("x-permission" = json!("devices.read")))
+)]
+async fn history(
+    State(app): State<Arc<App>>,
+    uri: OriginalUri,
+    Path(name): Path<String>,
+    Params(page): Params<PageParams>,
+) -> Result<Response, Problem> {
+    let (limit, before) = (page.limit()?, page.after::<u64>()?.map(Lsn));
+    let catalog = app.engine.catalog();
+    let (id, _) = device(&catalog, &name)?;
+    let rows = app.ask(move |store| store.device_commands(id, before, limit + 1)).await?;
+    let items = rows.iter().map(|row| GivenCommand::of(&catalog, row)).collect();
+    Ok(Page::of(items, limit, |item: &GivenCommand| item.command).answer(&uri))
 }

@@ -122,7 +122,7 @@ pub(super) fn act(action: &str, device: &Own, details: &serde_json::Value) -> Ac
 fn check_reason(why: &DeviceReason) -> Result<(), Problem> {
     let mut mistakes = Mistakes::default();
     if let Some(reason) = &why.reason {
-        mistakes.reason(reason);
+        mistakes.reason("reason", reason);
     }
     mistakes.told()
 }

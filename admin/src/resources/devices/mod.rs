@@ -3,6 +3,8 @@
 
 mod commands;
 mod life;
+mod provisioning;
+mod settings_code;
 
 use super::catalog::{self, NamedParams, Seen, Sort, Thing, choice};
 use crate::app::App;
@@ -46,6 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(state))
         .merge(life::routes())
         .merge(commands::routes())
+        .merge(provisioning::routes())
 }
 
 /// A reader or turnstile.

@@ -165,7 +165,7 @@ fn command_of(mode: GateMode) -> Command {
 
 fn check_reason(reason: &str) -> Result<(), Problem> {
     let mut mistakes = Mistakes::default();
-    mistakes.reason(reason);
+    mistakes.reason("reason", reason);
     mistakes.told()
 }
 
