@@ -12,5 +12,9 @@ mod api;
 
 #[path = "admin/conventions.rs"]
 mod conventions;
+#[path = "admin/devices.rs"]
+mod devices;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "admin/venue.rs"]
+mod venue;

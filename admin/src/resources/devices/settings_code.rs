@@ -104,6 +104,23 @@ mod tests {
     }
 
     #[test]
+    fn the_pictures_say_what_the_text_says() {
+        let text = Settings::default()
+            .text("haddr", "http://10.0.0.5:8080/d/key")
+            .number("houttime", 2)
+            .signed("secret");
+        let code = qr(&text).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png(&code))).read_info().unwrap();
+        let mut dots = vec![0; reader.output_buffer_size().unwrap()];
+        let side = reader.next_frame(&mut dots).unwrap().width as usize;
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(side, side, |x, y| dots[y * side + x]);
+        let (_, read) = image.detect_grids()[0].decode().unwrap();
+        assert_eq!(read, text);
+        // The other picture has the same modules.
+        assert_eq!(svg(&code).matches("h1v1h-1z").count(), dark(&code).count());
+    }
+
+    #[test]
     fn what_would_end_a_setting_early_does_not_fit() {
         for text in ["a\"b", "a,b", "a}", "a--b", "a b", "a=b", "ä", "a\nb", "a'b"] {
             assert!(!fits(text), "{text}");
