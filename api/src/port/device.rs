@@ -7,9 +7,7 @@ use crate::profile::rfc3339;
 use engine::EngineError;
 use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, Entity, Role};
 use engine::command::{Command, CommandError};
-use engine::limits::{
-    DEVICE_RATE_PER_MINUTE, DEVICE_SETTING_BYTES_MAX, DEVICE_SETTINGS_MAX, NAME_BYTES_MAX, REPEAT_WINDOW_MS,
-};
+use engine::limits::{DEVICE_RATE_PER_MINUTE, NAME_BYTES_MAX, REPEAT_WINDOW_MS};
 use engine::state::{DeviceMode, PendingCommand};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -220,15 +218,6 @@ fn settings_of(body: &Object<'_>) -> Result<BTreeMap<String, String>, Refusal> {
         let Value::Text(text) = value else {
             return Err(Refusal::malformed("settings", "every value is a text"));
         };
-        if key.len() > NAME_BYTES_MAX
-            || text.len() > DEVICE_SETTING_BYTES_MAX
-            || settings.len() == DEVICE_SETTINGS_MAX
-        {
-            return Err(Refusal::malformed(
-                "settings",
-                format!("at most {DEVICE_SETTINGS_MAX}, of at most {DEVICE_SETTING_BYTES_MAX} bytes each"),
-            ));
-        }
         settings.insert((*key).to_owned(), (*text).to_owned());
     }
     Ok(settings)
