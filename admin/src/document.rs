@@ -31,6 +31,8 @@ use utoipa_axum::router::OpenApiRouter;
     components(schemas(ProblemBody, crate::problem::FieldError)),
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
+        (name = "tickets", description = "Tickets, what was done with them, and what people do with them"),
+        (name = "scans", description = "The access log, and what supervisors decide at a gate"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
     )
 )]

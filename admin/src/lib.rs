@@ -11,7 +11,7 @@
 //! | `layers` | what happens to every request before a resource sees it |
 //! | `access` | who asks, and what they may do |
 //! | `problem` | how a refusal is told (RFC 9457) |
-//! | `extract`, `page`, `etag` | how requests are read and answers are formed |
+//! | `extract`, `page`, `etag`, `moment` | how requests are read and answers are formed |
 //! | `app` | what resources work with: engine, store, waiting for what was changed |
 //! | `durable` | waiting for the journal |
 //! | `document` | the OpenAPI document, and the pages that show it |
@@ -26,6 +26,7 @@ mod durable;
 mod etag;
 mod extract;
 mod layers;
+mod moment;
 mod page;
 mod problem;
 mod resources;
