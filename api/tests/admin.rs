@@ -14,3 +14,7 @@ mod api;
 mod conventions;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "admin/supervisor.rs"]
+mod supervisor;
+#[path = "admin/tickets.rs"]
+mod tickets;

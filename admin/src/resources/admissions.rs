@@ -11,9 +11,11 @@ use crate::problem::{Kind, Problem};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, Direction, GateId};
+use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, Direction, GateId, OperatorId};
 use engine::decision::{Answer, Override, Scan, ScanKind, Verdict};
+use engine::journal::Lsn;
 use engine::record::Command;
+use engine::registry::Act;
 use engine::ticket::{CodeKind, Ticket, TicketId};
 use engine::{Answered, EngineError, Seen};
 use serde::{Deserialize, Serialize};
@@ -164,7 +166,8 @@ impl Place {
     ) -> Result<Place, Problem> {
         let which = Which::of(id, code)?;
         let catalog = app.engine.catalog();
-        let gate = catalog.gate_named(gate).ok_or_else(|| Problem::invalid("gate", "there is no such gate"))?;
+        let gate =
+            catalog.gate_named(gate).ok_or_else(|| Problem::invalid("gate", "there is no such gate"))?;
         let (device, own) = device_at(&catalog, gate, device)?;
         let direction = direction.map(Way::own).or(own.direction);
         let found = which.look(app).await?;
@@ -182,7 +185,12 @@ impl Place {
         Ok(Place { gate, device, direction, code_kind, code, far })
     }
 
-    fn scan<'s>(&'s self, scan_id: Option<&'s str>, people: Option<u16>, by: Option<Override<'s>>) -> Scan<'s> {
+    fn scan<'s>(
+        &'s self,
+        scan_id: Option<&'s str>,
+        people: Option<u16>,
+        by: Option<Override<'s>>,
+    ) -> Scan<'s> {
         Scan {
             device: self.device,
             gate: self.gate,
@@ -207,9 +215,14 @@ fn device_at<'c>(
 ) -> Result<(DeviceId, &'c Device), Problem> {
     let Some(name) = name else {
         let mut devices = catalog.devices();
-        return devices.find(|(_, own)| own.gate == Some(gate) && own.status == DeviceStatus::Active).ok_or_else(|| {
-            Problem::new(Kind::Conflict, "no active device stands at this gate; name one that may serve it")
-        });
+        return devices
+            .find(|(_, own)| own.gate == Some(gate) && own.status == DeviceStatus::Active)
+            .ok_or_else(|| {
+                Problem::new(
+                    Kind::Conflict,
+                    "no active device stands at this gate; name one that may serve it",
+                )
+            });
     };
     let unknown = || Problem::invalid("device", "there is no such device");
     let id = catalog.device_named(name).ok_or_else(unknown)?;
@@ -276,18 +289,35 @@ async fn admit(
         other => other,
     };
     let answered = answered.map_err(refused)?;
-    app.settle(answered.wait).await?;
+    if !answered.answer.verdict.admits() {
+        return Err(Problem::new(
+            Kind::Conflict,
+            "a device used this scan_id for a scan that was refused; take another",
+        ));
+    }
+    app.settle(note(&app, operator, &answered, &new.reason)?).await?;
     let unlock = new.unlock && unlock(&app, operator, place.device, answered.seen).await?;
     Ok(told(&app.engine.catalog(), &place, &answered, unlock))
 }
 
+/// An override stands in the access log with who and why; it gets its line in the audit too, once. Gives what to wait for.
+fn note(app: &App, operator: OperatorId, answered: &Answered, reason: &str) -> Result<Lsn, Problem> {
+    let Some(overrode) = answered.answer.overridden.filter(|_| answered.seen == Seen::New) else {
+        return Ok(answered.wait);
+    };
+    let details = serde_json::json!({
+        "reason": reason,
+        "overrode": overrode.code(),
+        "ticket": answered.answer.ticket.as_ref().map(|facts| facts.ticket.0),
+        "gate": scans::gate_name(&app.engine.catalog(), answered.answer.gate),
+    });
+    let (action, subject) = ("admit_by_hand".to_owned(), answered.lsn.to_string());
+    let act = Act { action, subject, details: details.to_string(), entries: Vec::new() };
+    Ok(app.engine.act(Some(operator), act)?)
+}
+
 /// The device is told once, after the admission is safe. An answer that is given again says what the first one did.
-async fn unlock(
-    app: &App,
-    operator: engine::catalog::OperatorId,
-    device: DeviceId,
-    seen: Seen,
-) -> Result<bool, Problem> {
+async fn unlock(app: &App, operator: OperatorId, device: DeviceId, seen: Seen) -> Result<bool, Problem> {
     if seen != Seen::New {
         return Ok(true);
     }
@@ -338,10 +368,7 @@ fn refused(error: EngineError) -> Problem {
     responses((status = 200, description = "The decision that would be made", body = Check)),
     extensions(("x-permission" = json!("tickets.read")))
 )]
-async fn check(
-    State(app): State<Arc<App>>,
-    Json(new): Json<NewCheck>,
-) -> Result<axum::Json<Check>, Problem> {
+async fn check(State(app): State<Arc<App>>, Json(new): Json<NewCheck>) -> Result<axum::Json<Check>, Problem> {
     check_people(new.people)?;
     let which = (new.id, new.code.as_ref());
     let place = Place::of(&app, which, (&new.gate, new.device.as_deref()), new.direction).await?;

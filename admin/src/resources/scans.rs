@@ -349,7 +349,8 @@ impl Scan {
 impl ScanParams {
     fn filter(&self, catalog: &Catalog) -> Result<ScanFilter, Problem> {
         let unknown = |field: &str, what: &str| Problem::malformed(field, format!("there is no such {what}"));
-        let event = named(&self.event, |name| catalog.event_named(name)).map_err(|()| unknown("event", "event"))?;
+        let event =
+            named(&self.event, |name| catalog.event_named(name)).map_err(|()| unknown("event", "event"))?;
         Ok(ScanFilter {
             event,
             device: named(&self.device, |name| catalog.device_named(name))
@@ -397,7 +398,8 @@ pub(super) fn type_of(
     name: Option<&str>,
 ) -> Result<Option<TypeId>, Problem> {
     let Some(name) = name else { return Ok(None) };
-    let event = event.ok_or_else(|| Problem::malformed("type", "name its event too: types are an event's"))?;
+    let event =
+        event.ok_or_else(|| Problem::malformed("type", "name its event too: types are an event's"))?;
     let wrong = || Problem::malformed("type", format!("this event has {}", catalog.type_names(event)));
     catalog.type_named(event, name).map(Some).ok_or_else(wrong)
 }

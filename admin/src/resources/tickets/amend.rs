@@ -8,6 +8,7 @@ use crate::access::Principal;
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 use engine::journal::Lsn;
+use engine::registry::Act;
 use engine::ticket::{CodeKind, Ticket, TicketId};
 use engine::{Amendment, EngineError, TicketError};
 use serde_json::{Value, json};
@@ -44,7 +45,8 @@ pub(super) async fn carry_out(
     let mut asked = None;
     loop {
         let found = which.find(app).await?;
-        let becomes = wish.judge(&found.ticket, app.engine.now()).map_err(|why| Problem::new(Kind::Conflict, why))?;
+        let becomes =
+            wish.judge(&found.ticket, app.engine.now()).map_err(|why| Problem::new(Kind::Conflict, why))?;
         if becomes == Becomes::Same {
             // What it rests on may have been answered to somebody else a moment ago: it must be safe for this one too.
             app.safe(app.engine.with_state(|state| Lsn(state.lsn))).await?;
@@ -64,12 +66,13 @@ pub(super) async fn carry_out(
         };
         match app.engine.amend(by.operator, amendment) {
             Ok((lsn, ids)) => {
-                app.settle(lsn).await?;
                 let changed = (found.id, changed);
-                return Ok(match ids.first().copied().zip(added) {
-                    Some(new) => Done { changed: true, ticket: new, replaced: Some(changed) },
-                    None => Done { changed: true, ticket: changed, replaced: None },
-                });
+                let Some(new) = ids.first().copied().zip(added) else {
+                    app.settle(lsn).await?;
+                    return Ok(Done { changed: true, ticket: changed, replaced: None });
+                };
+                app.settle(note_places(app, by, found.id, new.0)?).await?;
+                return Ok(Done { changed: true, ticket: new, replaced: Some(changed) });
             }
             Err(EngineError::MaybeCold) if asked.is_none() => {
                 asked = Some(are_free(app, added.iter()).await?);
@@ -81,6 +84,18 @@ pub(super) async fn carry_out(
             Err(error) => return Err(refused(error)),
         }
     }
+}
+
+/// The amendment is one line of the audit about two tickets. Each gets a line of its own, by which its story finds the other.
+fn note_places(app: &App, by: &Principal, old: TicketId, new: TicketId) -> Result<Lsn, Problem> {
+    let note = |ticket: TicketId, action: &str, details: Value| {
+        let subject = ticket.0.to_string();
+        let act =
+            Act { action: action.to_owned(), subject, details: details.to_string(), entries: Vec::new() };
+        app.engine.act(by.operator, act)
+    };
+    note(old, "ticket_replaced", json!({"by": new.0}))?;
+    Ok(note(new, "ticket_replaces", json!({"ticket": old.0}))?)
 }
 
 /// Makes a ticket.
@@ -143,7 +158,9 @@ async fn are_free(app: &Arc<App>, tickets: impl Iterator<Item = &Ticket>) -> Res
         })
         .await?;
     match taken {
-        Some(code) => Err(refused(TicketError::CodeTaken(String::from_utf8_lossy(&code).into_owned()).into())),
+        Some(code) => {
+            Err(refused(TicketError::CodeTaken(String::from_utf8_lossy(&code).into_owned()).into()))
+        }
         None => Ok(as_of),
     }
 }

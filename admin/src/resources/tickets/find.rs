@@ -66,7 +66,8 @@ impl Which {
 }
 
 async fn by_id(app: &Arc<App>, id: TicketId) -> Result<Option<Found>, Problem> {
-    let (hot, next) = app.engine.with_state(|state| (state.tickets.get(id).cloned(), state.tickets.next_id()));
+    let (hot, next) =
+        app.engine.with_state(|state| (state.tickets.get(id).cloned(), state.tickets.next_id()));
     if let Some(ticket) = hot {
         return Ok(Some(Found { id, ticket, as_of: None }));
     }

@@ -79,7 +79,8 @@ enum Source {
 impl TicketParams {
     fn filter(&self, catalog: &Catalog) -> Result<TicketFilter, Problem> {
         let unknown = || Problem::malformed("event", "there is no such event");
-        let event = self.event.as_deref().map(|name| catalog.event_named(name).ok_or_else(unknown)).transpose()?;
+        let event =
+            self.event.as_deref().map(|name| catalog.event_named(name).ok_or_else(unknown)).transpose()?;
         if let Some(order) = &self.order {
             texts::check("order", order, TEXT_BYTES_MAX).map_err(Problem::in_the_query)?;
         }
@@ -167,7 +168,8 @@ async fn rows(
         }
         Source::Words(q) => {
             let about = serde_json::json!({"q": q});
-            let search = move |store: &dyn store::Queries| store.search_tickets(&q, filter.event, after, limit + 1);
+            let search =
+                move |store: &dyn store::Queries| store.search_tickets(&q, filter.event, after, limit + 1);
             let mut tickets = app.ask(search).await?;
             note_look(app, by, "search".to_owned(), about).await?;
             let more = tickets.len() > limit;

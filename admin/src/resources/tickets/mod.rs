@@ -11,7 +11,6 @@ mod story;
 mod wish;
 
 pub(super) use find::Which;
-pub(super) use shape::Shown;
 
 use crate::access::Principal;
 use crate::app::App;
@@ -29,7 +28,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// Notes that somebody looked at who has a ticket. Nothing is shown before it is safe: no look goes untold.
-async fn note_look(app: &App, by: &Principal, subject: String, details: serde_json::Value) -> Result<(), Problem> {
+async fn note_look(
+    app: &App,
+    by: &Principal,
+    subject: String,
+    details: serde_json::Value,
+) -> Result<(), Problem> {
     let act = Act {
         action: "personal_read".to_owned(),
         subject,

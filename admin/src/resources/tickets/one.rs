@@ -145,9 +145,9 @@ async fn create(
 fn ticket(app: &App, event: &str, new: &NewTicket) -> Result<Ticket, Problem> {
     let catalog = app.engine.catalog();
     let event = catalog.event_named(event).ok_or_else(|| Problem::not_found("event", event))?;
-    let type_id = catalog.type_named(event, &new.kind).ok_or_else(|| {
-        Problem::invalid("type", format!("this event has {}", catalog.type_names(event)))
-    })?;
+    let type_id = catalog
+        .type_named(event, &new.kind)
+        .ok_or_else(|| Problem::invalid("type", format!("this event has {}", catalog.type_names(event))))?;
     let texts = [("holder", &new.holder), ("order", &new.order), ("seat", &new.seat)];
     for (field, text) in texts {
         texts::check(field, text, TEXT_BYTES_MAX)?;

@@ -15,8 +15,24 @@ use utoipa::ToSchema;
 
 /// Every field there is, in the order they are shown.
 const FIELDS: &[&str] = &[
-    "id", "reference", "event", "type", "status", "status_at", "specimen", "codes", "valid_from", "valid_until", "uses",
-    "presence", "first", "last", "holder", "order", "seat", "redacted",
+    "id",
+    "reference",
+    "event",
+    "type",
+    "status",
+    "status_at",
+    "specimen",
+    "codes",
+    "valid_from",
+    "valid_until",
+    "uses",
+    "presence",
+    "first",
+    "last",
+    "holder",
+    "order",
+    "seat",
+    "redacted",
 ];
 /// Those that say who has it.
 pub(super) const PERSONAL: [&str; 3] = ["holder", "order", "seat"];
@@ -25,7 +41,7 @@ pub(super) const PERSONAL: [&str; 3] = ["holder", "order", "seat"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = TicketStatus)]
-pub(in crate::resources) enum Status {
+pub(super) enum Status {
     /// Good.
     Active,
     /// Sold, but not paid or not yet activated.
@@ -76,7 +92,7 @@ struct Passage {
 /// A ticket. With `fields` only those that were asked for are there.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Ticket)]
-pub(in crate::resources) struct Shown {
+pub(super) struct Shown {
     /// Its number here; never given twice.
     #[schema(required = false, example = 50_001)]
     id: u32,
@@ -209,7 +225,9 @@ impl Shown {
 
     /// As the audit keeps it: everything but the codes, which open gates.
     pub fn for_audit(&self) -> Map<String, Value> {
-        let Value::Object(mut own) = self.only(&Fields::default()) else { unreachable!("a ticket is an object") };
+        let Value::Object(mut own) = self.only(&Fields::default()) else {
+            unreachable!("a ticket is an object")
+        };
         own.remove("codes");
         own.remove("redacted");
         own
