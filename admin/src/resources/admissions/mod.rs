@@ -1,9 +1,11 @@
 //! What a supervisor decides at a gate: lets somebody in by hand whom the rules refuse, with who and why, and asks what the
 //! rules would say. The engine decides; nothing here opens a gate that it did not admit to.
 
+mod checks;
+mod place;
+
 use super::scans::{self, Way, Why};
 use super::texts::{self, Code};
-use super::tickets::Which;
 use crate::app::App;
 use crate::extract::{Json, Who};
 use crate::moment::Moment;
@@ -11,13 +13,13 @@ use crate::problem::{Kind, Problem};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, Direction, GateId, OperatorId};
-use engine::decision::{Answer, Override, Scan, ScanKind, Verdict};
+use engine::catalog::{Catalog, DeviceId, OperatorId};
+use engine::decision::Override;
 use engine::journal::Lsn;
 use engine::record::Command;
 use engine::registry::Act;
-use engine::ticket::{CodeKind, Ticket, TicketId};
 use engine::{Answered, EngineError, Seen};
+use place::{Place, check_people, refused};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -32,7 +34,7 @@ const UNLOCK_LIVES_MS: i64 = 10_000;
 const ID_BYTES_MAX: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(admit)).routes(routes!(check))
+    OpenApiRouter::new().routes(routes!(admit)).merge(checks::routes())
 }
 
 /// Somebody to be let in by hand.
@@ -100,151 +102,6 @@ struct Admission {
     people: u16,
     /// Was the device told to open? Once: an answer that is given again opens nothing.
     unlock: bool,
-}
-
-/// A question: would the guest be let in?
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewCheck {
-    /// The ticket's number; or else a code.
-    #[serde(default)]
-    id: Option<u32>,
-    /// What the guest shows; or else the ticket's number.
-    #[serde(default)]
-    code: Option<Code>,
-    /// Where.
-    #[schema(example = "ENTRANCE_01", min_length = 1, max_length = 128)]
-    gate: String,
-    /// By which device; left out, the gate's first active one.
-    #[serde(default)]
-    device: Option<String>,
-    /// The way; left out, the device's or the gate's own.
-    #[serde(default)]
-    direction: Option<Way>,
-    /// People that want to pass; left out, as many as the ticket has left.
-    #[serde(default)]
-    #[schema(minimum = 1, maximum = 1000)]
-    people: Option<u16>,
-}
-
-/// The decision that would be made.
-#[derive(Debug, Serialize, ToSchema)]
-struct Check {
-    /// Would the guest be let in?
-    admits: bool,
-    /// Why not; `null` for an admission.
-    reason: Option<Why>,
-    /// What staff would be told to look at.
-    attention: Option<Why>,
-    /// The way.
-    direction: Way,
-    /// People that would be let in.
-    people: u16,
-    /// The ticket's number; `null`: nobody has the code.
-    ticket: Option<u32>,
-    /// Entries left afterwards; `null` is unlimited, or no ticket.
-    left: Option<u16>,
-}
-
-/// Where something is decided, and about which code.
-struct Place {
-    gate: GateId,
-    device: DeviceId,
-    direction: Option<Direction>,
-    code_kind: CodeKind,
-    code: Vec<u8>,
-    /// The ticket, where it is in the store only.
-    far: Option<(TicketId, Ticket)>,
-}
-
-impl Place {
-    async fn of(
-        app: &Arc<App>,
-        (id, code): (Option<u32>, Option<&Code>),
-        (gate, device): (&str, Option<&str>),
-        direction: Option<Way>,
-    ) -> Result<Place, Problem> {
-        let which = Which::of(id, code)?;
-        let catalog = app.engine.catalog();
-        let gate =
-            catalog.gate_named(gate).ok_or_else(|| Problem::invalid("gate", "there is no such gate"))?;
-        let (device, own) = device_at(&catalog, gate, device)?;
-        let direction = direction.map(Way::own).or(own.direction);
-        let found = which.look(app).await?;
-        let (code_kind, code) = match (&which, &found) {
-            (Which::Code(kind, code), _) => (*kind, code.clone()),
-            (Which::Id(id), None) => return Err(Problem::invalid("id", format!("there is no ticket {id}"))),
-            (Which::Id(_), Some(found)) => {
-                let (kind, code) = found.ticket.details.codes().next().ok_or_else(|| {
-                    Problem::new(Kind::Conflict, "the ticket has no code, so nothing can be decided about it")
-                })?;
-                (kind, code.to_vec())
-            }
-        };
-        let far = found.filter(|found| found.as_of.is_some()).map(|found| (found.id, found.ticket));
-        Ok(Place { gate, device, direction, code_kind, code, far })
-    }
-
-    fn scan<'s>(
-        &'s self,
-        scan_id: Option<&'s str>,
-        people: Option<u16>,
-        by: Option<Override<'s>>,
-    ) -> Scan<'s> {
-        Scan {
-            device: self.device,
-            gate: self.gate,
-            code_kind: self.code_kind,
-            code: &self.code,
-            scan_id,
-            scanned_at: None,
-            direction: self.direction,
-            people,
-            kind: ScanKind::Validate,
-            overriding: by,
-            shown: None,
-        }
-    }
-}
-
-/// The named device, or the first active one of a gate.
-fn device_at<'c>(
-    catalog: &'c Catalog,
-    gate: GateId,
-    name: Option<&str>,
-) -> Result<(DeviceId, &'c Device), Problem> {
-    let Some(name) = name else {
-        let mut devices = catalog.devices();
-        return devices
-            .find(|(_, own)| own.gate == Some(gate) && own.status == DeviceStatus::Active)
-            .ok_or_else(|| {
-                Problem::new(
-                    Kind::Conflict,
-                    "no active device stands at this gate; name one that may serve it",
-                )
-            });
-    };
-    let unknown = || Problem::invalid("device", "there is no such device");
-    let id = catalog.device_named(name).ok_or_else(unknown)?;
-    let own = catalog.device(id).ok_or_else(unknown)?;
-    if own.gate.is_some_and(|own| own != gate) {
-        return Err(Problem::invalid("device", "it stands at another gate"));
-    }
-    if own.status != DeviceStatus::Active {
-        return Err(Problem::new(Kind::Conflict, "the device is not active"));
-    }
-    Ok((id, own))
-}
-
-fn check_people(people: Option<u16>) -> Result<(), Problem> {
-    match people {
-        Some(0) => Err(Problem::invalid("people", "1 or more are meant")),
-        Some(people) if people > engine::limits::GROUP_PEOPLE_MAX => {
-            let most = engine::limits::GROUP_PEOPLE_MAX;
-            Err(Problem::invalid("people", format!("{most} is the most")))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn check_id(id: &str) -> Result<(), Problem> {
@@ -350,53 +207,4 @@ fn told(catalog: &Catalog, place: &Place, answered: &Answered, unlock: bool) -> 
         response.headers_mut().insert(header::LOCATION, at);
     }
     response
-}
-
-fn refused(error: EngineError) -> Problem {
-    match error {
-        EngineError::Warming => Problem::new(
-            Kind::Conflict,
-            "the ticket's event is not near, so its tickets are not in memory and none of them can be admitted",
-        ),
-        error => error.into(),
-    }
-}
-
-/// Asks what would be decided. Nothing changes and nothing is counted.
-#[utoipa::path(
-    post, path = "/api/v1/checks", tag = "scans", operation_id = "checkTicket", request_body = NewCheck,
-    responses((status = 200, description = "The decision that would be made", body = Check)),
-    extensions(("x-permission" = json!("tickets.read")))
-)]
-async fn check(State(app): State<Arc<App>>, Json(new): Json<NewCheck>) -> Result<axum::Json<Check>, Problem> {
-    check_people(new.people)?;
-    let which = (new.id, new.code.as_ref());
-    let place = Place::of(&app, which, (&new.gate, new.device.as_deref()), new.direction).await?;
-    let scan = place.scan(None, new.people, None);
-    let answered = match app.engine.check(&scan) {
-        Err(EngineError::MaybeCold) => app.engine.check_cold(&scan, place.far.as_ref()),
-        other => other,
-    };
-    let answered = answered.map_err(refused)?;
-    app.safe(answered.wait).await?;
-    Ok(axum::Json(Check::of(&answered.answer)))
-}
-
-impl Check {
-    fn of(answer: &Answer) -> Check {
-        let facts = answer.ticket.as_ref();
-        let attention = match answer.verdict {
-            Verdict::Admit { attention } => attention,
-            Verdict::Deny(_) => None,
-        };
-        Check {
-            admits: answer.verdict.admits(),
-            reason: answer.verdict.denial().map(Why::of),
-            attention: attention.map(Why::of),
-            direction: Way::of(answer.direction),
-            people: answer.people,
-            ticket: facts.map(|facts| facts.ticket.0),
-            left: facts.and_then(|facts| facts.remaining),
-        }
-    }
 }
