@@ -156,19 +156,25 @@ impl App {
     /// # Errors
     /// The journal failed or takes too long: whether the change was made has to be looked up.
     pub async fn settle(&self, lsn: Lsn) -> Result<(), Problem> {
-        let unsafe_change = || {
-            let detail = "the change could not be made durable; look whether it was made, then ask again";
-            Problem::new(Kind::Unavailable, detail)
-        };
-        let durable = tokio::time::timeout(DURABLE_MAX, self.durable.wait(lsn)).await;
-        if !durable.unwrap_or(false) {
-            return Err(unsafe_change());
-        }
+        self.safe(lsn).await?;
         let began = Instant::now();
         while self.engine.projected() < lsn && began.elapsed() < PROJECTED_MAX {
             tokio::time::sleep(PROJECTED_LOOK).await;
         }
         Ok(())
+    }
+
+    /// Waits until a record is durable, and not for the store: for what nobody reads back at once.
+    ///
+    /// # Errors
+    /// As [`App::settle`].
+    pub async fn safe(&self, lsn: Lsn) -> Result<(), Problem> {
+        let durable = tokio::time::timeout(DURABLE_MAX, self.durable.wait(lsn)).await;
+        if durable.unwrap_or(false) {
+            return Ok(());
+        }
+        let detail = "the change could not be made durable; look whether it was made, then ask again";
+        Err(Problem::new(Kind::Unavailable, detail))
     }
 
     /// Asks the store, on a thread that may wait.

@@ -33,6 +33,8 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "venue", description = "Events, zones, gates and ticket types"),
         (name = "devices", description = "Readers and turnstiles: their life, keys, settings and commands"),
         (name = "oversight", description = "Counts, conflicts, the audit, and settings"),
+        (name = "tickets", description = "Tickets, what was done with them, and what people do with them"),
+        (name = "scans", description = "The access log, and what supervisors decide at a gate"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
     )
 )]

@@ -18,3 +18,7 @@ mod devices;
 mod permissions;
 #[path = "admin/venue.rs"]
 mod venue;
+#[path = "admin/supervisor.rs"]
+mod supervisor;
+#[path = "admin/tickets.rs"]
+mod tickets;

@@ -1,6 +1,7 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
 mod audit;
+mod admissions;
 mod catalog;
 mod conflicts;
 mod counts;
@@ -11,6 +12,9 @@ mod me;
 mod names;
 mod settings;
 mod types;
+mod scans;
+mod texts;
+mod tickets;
 mod zones;
 
 use crate::app::App;
@@ -31,4 +35,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(conflicts::routes())
         .merge(audit::routes())
         .merge(settings::routes())
+        .merge(admissions::routes())
+        .merge(scans::routes())
+        .merge(tickets::routes())
 }
