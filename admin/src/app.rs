@@ -3,6 +3,7 @@
 
 use crate::access::{Permissions, Principal, Proof};
 use crate::durable::Durable;
+use crate::live::{Live, LiveParts};
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub local_token: [u8; 32],
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// What the live feed watches.
+    pub live: LiveParts,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
 }
@@ -57,6 +60,8 @@ pub struct App {
     pub vault: Vault,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// The live feed.
+    pub live: Live,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) fallback: Fallback,
@@ -67,18 +72,20 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the parts together; listens to the journal.
+    /// Puts the parts together; listens to the journal. To be called within a runtime.
     ///
     /// # Errors
-    /// What answers the other paths cannot be started.
+    /// What answers the other paths, or the live feed, cannot be started.
     pub fn new(parts: Parts, stopping: watch::Receiver<bool>) -> io::Result<App> {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
+        let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
             engine: parts.engine,
             vault: parts.vault,
             has_profile: parts.has_profile,
+            live,
             stopping,
             fallback,
             local_token: parts.local_token,

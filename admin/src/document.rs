@@ -31,6 +31,7 @@ use utoipa_axum::router::OpenApiRouter;
     components(schemas(ProblemBody, crate::problem::FieldError)),
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
+        (name = "live", description = "What happens, as it happens"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
     )
 )]

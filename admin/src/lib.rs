@@ -14,6 +14,8 @@
 //! | `extract`, `page`, `etag` | how requests are read and answers are formed |
 //! | `app` | what resources work with: engine, store, waiting for what was changed |
 //! | `durable` | waiting for the journal |
+//! | `live` | the live feed: a hub behind the journal's tail, and its listeners |
+//! | `moment` | how times are written |
 //! | `document` | the OpenAPI document, and the pages that show it |
 //! | `resources` | one file for each kind of thing |
 //!
@@ -26,6 +28,8 @@ mod durable;
 mod etag;
 mod extract;
 mod layers;
+mod live;
+mod moment;
 mod page;
 mod problem;
 mod resources;
@@ -34,4 +38,5 @@ mod serve;
 pub use app::{Fallback, MakeFallback, Parts};
 pub use document::document;
 pub use durable::Durable;
+pub use live::{LiveParts, PeripheralNow};
 pub use serve::{Admin, start};

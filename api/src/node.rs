@@ -10,7 +10,7 @@ use crate::http::{self, Durable, Server, ServerOptions};
 use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
 use crate::ops::{ColdCodes, Ops};
-use crate::peripherals::Backroom;
+use crate::peripherals::{Backroom, requests::Desk};
 use crate::port::{Port, Shared};
 use crate::profile::Profiles;
 use crate::storage;
@@ -475,6 +475,7 @@ fn serve_api(
     let (cold_codes, shared, stopping) =
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
     let profiles = core.profiles.clone();
+    let live = live_parts(config, core, &shared, sources.desk.clone());
     let sources = Arc::clone(sources);
     let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
     let parts = admin::Parts {
@@ -483,10 +484,34 @@ fn serve_api(
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
         has_profile: Box::new(move |name| profiles.contains(name)),
+        live,
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
     admin::start(config.admin_addr, parts)
         .with_context(|| format!("listen on the API port {}", config.admin_addr))
+}
+
+/// What the live feed watches besides the engine.
+fn live_parts(config: &Config, core: &Core, shared: &Arc<Shared>, desk: Option<Desk>) -> admin::LiveParts {
+    let shared = Arc::clone(shared);
+    admin::LiveParts {
+        give_way: system::give_way,
+        last_seen: Box::new(move |device| shared.last_seen(device)),
+        device_silent_ms: config.device_silent_ms,
+        projector: Arc::clone(&core.projector),
+        peripherals: Box::new(move || desk.as_ref().map(now_of).unwrap_or_default()),
+    }
+}
+
+fn now_of(desk: &Desk) -> Vec<admin::PeripheralNow> {
+    let now = |own: ::peripherals::PeripheralMetrics| admin::PeripheralNow {
+        name: own.name,
+        up: own.up,
+        paper: own.paper.word(),
+        queued: own.queued,
+        unresolved: own.unresolved,
+    };
+    desk.metrics().into_iter().map(now).collect()
 }
 
 /// Rows of the box office's inbox are taken in from now on.

@@ -1,6 +1,7 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
 mod catalog;
+mod live;
 mod me;
 mod zones;
 
@@ -11,5 +12,5 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Every route there is, with its part of the document.
 pub fn routes() -> OpenApiRouter<Arc<App>> {
-    document::headed().merge(me::routes()).merge(zones::routes())
+    document::headed().merge(live::routes()).merge(me::routes()).merge(zones::routes())
 }

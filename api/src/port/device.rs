@@ -57,7 +57,7 @@ impl Port {
         let before = call
             .key(None)
             .and_then(|key| self.device_of_key(call.request.memo, &catalog, key))
-            .and_then(|id| self.last_seen(id));
+            .and_then(|id| self.shared.last_seen(id));
         let caller = self.caller(call, &catalog, None, reply)?;
         let (mode, waiting) = self.engine().device_state(caller.id);
         let gate = caller.device.gate.and_then(|gate| catalog.gate(gate));
@@ -71,17 +71,13 @@ impl Port {
                 "gate": gate.map(|gate| gate.name.as_str()),
                 "gate_mode": gate.map(|gate| gate.mode),
                 "fail_policy": gate.map(|gate| gate.fail_policy),
-                "last_seen": before.map(|at| rfc3339(engine::Time(at))),
+                "last_seen": before.map(rfc3339),
                 "config_version": caller.device.config_version,
                 "mode": mode_word(mode),
                 "commands_waiting": waiting,
             }),
         );
         Ok(Next::Reply)
-    }
-
-    fn last_seen(&self, id: DeviceId) -> Option<i64> {
-        self.shared.last_seen.read().get(id.index()).map(|at| at.load(Ordering::Relaxed)).filter(|at| *at > 0)
     }
 
     /// `POST /api/kqt300/register`: the shared secret gets a device its own key, shown once.

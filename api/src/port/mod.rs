@@ -132,6 +132,13 @@ impl Shared {
         }
     }
 
+    /// When a device was last heard of, since the program started.
+    pub fn last_seen(&self, id: DeviceId) -> Option<engine::Time> {
+        let seen = self.last_seen.read();
+        let at = seen.get(id.index()).map(|at| at.load(Ordering::Relaxed));
+        at.filter(|at| *at > 0).map(engine::Time)
+    }
+
     /// After each sync of the journal from now on: latencies are noted, streams are told; after a failure, people are.
     pub fn listen_to_journal(&self, latency: &[Arc<Latency>]) {
         let (bell, latency) = (Arc::clone(&self.bell), latency.to_vec());
