@@ -11,8 +11,10 @@ use engine::clock::Time;
 use engine::counts::Counts;
 use engine::inbox::{InboxOutcome, InboxRow};
 use engine::record::{PassageRecord, Record, ScanRecord};
+use engine::registry::Act;
 use engine::ticket::{Ticket, TicketId, TicketUse};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A batch being written. When anything fails, transaction and shadow are thrown away together.
@@ -64,19 +66,28 @@ impl<T: Tables> Writer<'_, T> {
             Record::Passage(passage) => self.passage(lsn, passage)?,
             Record::Tickets { at, first, tickets } => self.tickets(lsn, *at, *first, tickets)?,
             Record::Status { at, operator, ticket, status } => {
-                self.tables.set_status(lsn, *ticket, *status, *at)?;
+                let before = self.tables.set_status(lsn, *ticket, *status, *at)?;
                 let subject = ticket.0.to_string();
-                self.audit(lsn, *at, *operator, "ticket_status", &subject, &json(status))?;
+                let details = before_and_after(&json(&before), &json(status));
+                self.audit(lsn, *at, *operator, "ticket_status", &subject, &details)?;
             }
             Record::Cooled { event, first, count, .. } => self.cooled(lsn, *event, *first, *count)?,
             Record::Warmed { tickets, .. } => self.warmed(lsn, tickets)?,
             Record::Inbox { at, row, outcome } => self.inbox(lsn, *at, *row, outcome)?,
-            // Their rows come with the next version of the schema.
-            Record::Act { .. } | Record::Amended { .. } => {}
+            Record::Act { at, operator, act } => self.act(lsn, *at, *operator, act)?,
+            Record::Amended { at, operator, action, details, tickets } => {
+                self.amended(lsn, tickets)?;
+                let numbers: Vec<String> = tickets.iter().map(|(id, _)| id.0.to_string()).collect();
+                self.audit(lsn, *at, *operator, action, &numbers.join(","), &as_json(details))?;
+            }
+            Record::Put { at, operator, entity } => {
+                let before = self.shadow.state.catalog.like(entity);
+                self.shadow.state.apply(lsn.0, record);
+                self.put(lsn, *at, *operator, before.as_ref(), entity)?;
+            }
             // What the engine applies to the shadow as it applies it to its own state.
             Record::Repeat { .. }
             | Record::Turns { .. }
-            | Record::Put { .. }
             | Record::Command { .. }
             | Record::Delivered { .. }
             | Record::ConflictResolved { .. }
@@ -97,7 +108,6 @@ impl<T: Tables> Writer<'_, T> {
                 let event = self.shadow.state.catalog.gate(*gate).and_then(|gate| gate.event);
                 self.tables.turns(lsn, *at, *gate, event, *device, *people)
             }
-            Record::Put { at, operator, entity } => self.put(lsn, *at, *operator, entity),
             Record::Command { at, operator, device, command, expires_at } => {
                 self.devices.insert(*device);
                 let said = json(command);
@@ -179,6 +189,37 @@ impl<T: Tables> Writer<'_, T> {
         Ok(())
     }
 
+    /// A line of the audit, and what the act left in the registry.
+    fn act(&mut self, lsn: Lsn, at: Time, operator: Option<OperatorId>, act: &Act) -> StoreResult<()> {
+        for entry in &act.entries {
+            self.tables.registry(lsn, &entry.kind, &entry.name, entry.value.as_deref())?;
+        }
+        self.audit(lsn, at, operator, &act.action, &act.subject, &as_json(&act.details))
+    }
+
+    /// People inside follow the tickets, as in the engine.
+    fn amended(&mut self, lsn: Lsn, tickets: &[(TicketId, Ticket)]) -> StoreResult<()> {
+        for (id, ticket) in tickets {
+            if *id >= self.shadow.next_ticket {
+                self.number(lsn, *id, std::slice::from_ref(ticket))?;
+                if !self.shadow.state.is_cold(ticket.type_id) {
+                    self.shadow.state.counts.presence(ticket.usage, 1);
+                }
+                continue;
+            }
+            self.tables.change_ticket(lsn, *id, ticket)?;
+            match self.tables.hot_use(*id)? {
+                Some(before) => {
+                    self.shadow.state.counts.presence(before, -1);
+                    self.shadow.state.counts.presence(ticket.usage, 1);
+                    self.tables.set_use(lsn, *id, ticket.usage);
+                }
+                None => self.tables.set_cold_use(lsn, *id, ticket.usage)?,
+            }
+        }
+        Ok(())
+    }
+
     /// What came of a row of the inbox, and the row is told in the same transaction: it is never taken in twice.
     fn inbox(&mut self, lsn: Lsn, at: Time, row: InboxRow, outcome: &InboxOutcome) -> StoreResult<()> {
         let (action, id) = match outcome {
@@ -231,7 +272,14 @@ impl<T: Tables> Writer<'_, T> {
         }
     }
 
-    fn put(&mut self, lsn: Lsn, at: Time, operator: Option<OperatorId>, entity: &Entity) -> StoreResult<()> {
+    fn put(
+        &mut self,
+        lsn: Lsn,
+        at: Time,
+        operator: Option<OperatorId>,
+        before: Option<&Entity>,
+        entity: &Entity,
+    ) -> StoreResult<()> {
         self.tables.put_entity(lsn, &self.shadow.state.catalog, entity)?;
         let action = match entity {
             Entity::Event(_) => "put_event",
@@ -242,7 +290,8 @@ impl<T: Tables> Writer<'_, T> {
             Entity::Operator(_) => "put_operator",
         };
         let (_, name) = entity.kind_and_name();
-        self.audit(lsn, at, operator, action, name, &without_secrets(entity))
+        let before = before.map_or("null".to_owned(), without_secrets);
+        self.audit(lsn, at, operator, action, name, &before_and_after(&before, &without_secrets(entity)))
     }
 
     fn audit(
@@ -250,7 +299,7 @@ impl<T: Tables> Writer<'_, T> {
         lsn: Lsn,
         at: Time,
         operator: Option<OperatorId>,
-        action: &'static str,
+        action: &str,
         subject: &str,
         details: &str,
     ) -> StoreResult<()> {
@@ -299,6 +348,18 @@ fn without_secrets(entity: &Entity) -> String {
             json(&operator)
         }
     }
+}
+
+/// What was and what is, each JSON already.
+fn before_and_after(before: &str, after: &str) -> String {
+    format!(r#"{{"before":{before},"after":{after}}}"#)
+}
+
+/// Details that somebody else wrote: what is no JSON is said as a text, for a column takes nothing else and one such record
+/// would hold up every one behind it.
+fn as_json(details: &str) -> Cow<'_, str> {
+    let is_json = serde_json::from_str::<serde_json::Value>(details).is_ok();
+    if is_json { Cow::Borrowed(details) } else { Cow::Owned(json(&details)) }
 }
 
 pub(crate) fn json<T: Serialize>(value: &T) -> String {

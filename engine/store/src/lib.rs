@@ -28,6 +28,7 @@ mod shadow;
 mod sqlite;
 mod store;
 mod tables;
+mod ticket_list;
 mod words;
 
 pub use error::{Cause, StoreError, StoreResult};
@@ -35,6 +36,8 @@ pub use inbox::InboxEntry;
 pub use postgres::{Inbox, PostgresOptions, PostgresStore, TlsMode};
 pub use progress::{BATCH_BUCKETS_MS, LAST_ERROR_BYTES_MAX, ProjectorSnapshot, ProjectorStats};
 pub use projector::{ProjectError, Projector, ProjectorOptions};
-pub use rows::{AuditRow, Order, ScanFilter, ScanRow};
+pub use rows::{
+    AuditFilter, AuditRow, CommandRow, ConflictRow, Order, ScanFilter, ScanRow, TicketFilter, TicketPage,
+};
 pub use sqlite::SqliteStore;
 pub use store::{PoolUse, Queries, Store, StoreWatch};

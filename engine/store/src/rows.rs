@@ -3,8 +3,8 @@
 use engine::catalog::{DeviceId, Direction, EventId, GateId, OperatorId, TypeId};
 use engine::clock::Time;
 use engine::decision::{Reason, ScanKind, Verdict};
-use engine::record::PassageOutcome;
-use engine::ticket::{CodeKind, TicketId};
+use engine::record::{Command, PassageOutcome};
+use engine::ticket::{CodeKind, Ticket, TicketId, TicketStatus};
 use engine::{Lsn, OWN_SCAN_ID_PREFIX};
 
 /// The order of a page, by LSN: the order decisions were made in.
@@ -30,6 +30,12 @@ pub struct ScanFilter {
     pub reason: Option<Reason>,
     /// Of this ticket.
     pub ticket: Option<TicketId>,
+    /// Of a ticket of this type.
+    pub type_id: Option<TypeId>,
+    /// Of this kind.
+    pub kind: Option<ScanKind>,
+    /// Admitted, or refused.
+    pub admitted: Option<bool>,
     /// Of this code, whatever it came from.
     pub code: Option<Vec<u8>>,
     /// Decided at this moment or later; an offline scan counts as decided when it was made.
@@ -95,6 +101,81 @@ pub struct ScanRow {
     pub repeats: u32,
 }
 
+/// Which tickets. Every field that is set must fit; `default()` is all.
+#[derive(Clone, Debug, Default)]
+pub struct TicketFilter {
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// Of this type.
+    pub type_id: Option<TypeId>,
+    /// With this status.
+    pub status: Option<TicketStatus>,
+    /// Of exactly this order.
+    pub order: Option<String>,
+    /// Somebody entered with it, or nobody yet.
+    pub used: Option<bool>,
+    /// For tests and drills, or not.
+    pub specimen: Option<bool>,
+}
+
+/// A page of tickets, in the order of their numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TicketPage {
+    /// Those that fit; fewer than were asked for, even none, where few fit: there may be more all the same.
+    pub tickets: Vec<(TicketId, Ticket)>,
+    /// After which number to ask for more; `None`: there are no more.
+    pub next: Option<TicketId>,
+}
+
+/// Which lines of the audit. Every field that is set must fit exactly; `default()` is all.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Done by this person.
+    pub operator: Option<OperatorId>,
+    /// This was done.
+    pub action: Option<String>,
+    /// To this. Of an amendment it is all its tickets' numbers, joined by commas.
+    pub subject: Option<String>,
+    /// At this moment or later.
+    pub since: Option<Time>,
+    /// Before this moment.
+    pub until: Option<Time>,
+}
+
+/// A guest was shown green offline where the rules say red.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictRow {
+    /// The scan.
+    pub lsn: Lsn,
+    /// What would have been refused.
+    pub reason: Reason,
+    /// The ticket, where the code is known.
+    pub ticket: Option<TicketId>,
+    /// When somebody looked into it; 1970 where that is no longer known.
+    pub resolved_at: Option<Time>,
+    /// Who did.
+    pub resolved_by: Option<OperatorId>,
+}
+
+/// A command for a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRow {
+    /// Its number.
+    pub lsn: Lsn,
+    /// When it was given.
+    pub at: Time,
+    /// By whom; `None` is the program itself.
+    pub operator: Option<OperatorId>,
+    /// For which device.
+    pub device: DeviceId,
+    /// What it says.
+    pub command: Command,
+    /// Not delivered after this.
+    pub expires_at: Time,
+    /// When the device fetched its commands, this one among them unless it had expired or another took its place.
+    pub delivered_at: Option<Time>,
+}
+
 /// One change by a person or the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
@@ -108,7 +189,7 @@ pub struct AuditRow {
     pub action: String,
     /// To what, by name or number.
     pub subject: String,
-    /// The rest, as JSON without secrets.
+    /// The rest, as JSON without secrets; of what replaces something `before` and `after`.
     pub details: String,
 }
 

@@ -4,7 +4,7 @@
 
 use super::kept_rows::{self, KeptWriter};
 use super::ticket_rows::{self, Uses};
-use super::{catalog_rows, count_rows, scan_rows};
+use super::{catalog_rows, count_rows, registry_rows, scan_rows};
 use crate::error::{StoreResult, WhileDoing};
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
@@ -63,8 +63,18 @@ impl Tables for SqliteTables<'_> {
         ticket_rows::put(self.transaction, lsn, id, ticket, place)
     }
 
-    fn set_status(&mut self, lsn: Lsn, id: TicketId, status: TicketStatus, at: Time) -> StoreResult<()> {
+    fn set_status(
+        &mut self,
+        lsn: Lsn,
+        id: TicketId,
+        status: TicketStatus,
+        at: Time,
+    ) -> StoreResult<Option<TicketStatus>> {
         ticket_rows::set_status(self.transaction, lsn, id, status, at)
+    }
+
+    fn set_cold_use(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) -> StoreResult<()> {
+        self.uses.write(lsn, id, usage)
     }
 
     fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()> {
@@ -168,6 +178,10 @@ impl Tables for SqliteTables<'_> {
         let sql = "UPDATE device_commands SET delivered_at = ?1 \
                    WHERE device = ?2 AND lsn <= ?3 AND delivered_at IS NULL";
         self.write("note delivered commands", sql, params![at.0, device.0, through as i64])
+    }
+
+    fn registry(&mut self, lsn: Lsn, kind: &str, name: &str, value: Option<&str>) -> StoreResult<()> {
+        registry_rows::set(self.transaction, lsn, kind, name, value)
     }
 
     fn audit(&mut self, line: &Audit<'_>) -> StoreResult<()> {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod administration;
+mod lists;
 mod place;
 mod postgres;
 mod projector;
