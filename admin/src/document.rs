@@ -32,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
         (name = "live", description = "What happens, as it happens"),
+        (name = "statistics", description = "Figures of an event, now and over time"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
     )
 )]

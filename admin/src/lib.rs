@@ -15,6 +15,7 @@
 //! | `app` | what resources work with: engine, store, waiting for what was changed |
 //! | `durable` | waiting for the journal |
 //! | `live` | the live feed: a hub behind the journal's tail, and its listeners |
+//! | `statistics` | intervals, arrival curves, forecasts |
 //! | `moment` | how times are written |
 //! | `document` | the OpenAPI document, and the pages that show it |
 //! | `resources` | one file for each kind of thing |
@@ -34,9 +35,10 @@ mod page;
 mod problem;
 mod resources;
 mod serve;
+mod statistics;
 
 pub use app::{Fallback, MakeFallback, Parts};
 pub use document::document;
 pub use durable::Durable;
-pub use live::{LiveParts, PeripheralNow};
+pub use live::{LiveFigures, LiveParts, PeripheralNow};
 pub use serve::{Admin, start};

@@ -475,7 +475,7 @@ fn serve_api(
     let (cold_codes, shared, stopping) =
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
     let profiles = core.profiles.clone();
-    let live = live_parts(config, core, &shared, sources.desk.clone());
+    let live = live_parts(config, core, &shared, sources);
     let sources = Arc::clone(sources);
     let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
     let parts = admin::Parts {
@@ -492,13 +492,14 @@ fn serve_api(
 }
 
 /// What the live feed watches besides the engine.
-fn live_parts(config: &Config, core: &Core, shared: &Arc<Shared>, desk: Option<Desk>) -> admin::LiveParts {
-    let shared = Arc::clone(shared);
+fn live_parts(config: &Config, core: &Core, shared: &Arc<Shared>, sources: &Sources) -> admin::LiveParts {
+    let (shared, desk) = (Arc::clone(shared), sources.desk.clone());
     admin::LiveParts {
         give_way: system::give_way,
         last_seen: Box::new(move |device| shared.last_seen(device)),
         device_silent_ms: config.device_silent_ms,
         projector: Arc::clone(&core.projector),
+        figures: Arc::clone(&sources.live),
         peripherals: Box::new(move || desk.as_ref().map(now_of).unwrap_or_default()),
     }
 }
@@ -545,6 +546,7 @@ fn sources(
         inbox,
         store: core.store.clone(),
         desk: None,
+        live: Arc::default(),
     }
 }
 

@@ -12,5 +12,9 @@ mod api;
 
 #[path = "admin/conventions.rs"]
 mod conventions;
+#[path = "admin/live.rs"]
+mod live;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "admin/statistics.rs"]
+mod statistics;

@@ -48,16 +48,29 @@ pub struct Post {
     pub stands: bool,
 }
 
+/// Listeners since the program started.
+#[derive(Debug, Default)]
+pub struct LiveFigures {
+    /// That began to listen.
+    pub opened: AtomicU64,
+    /// Of these, that ended.
+    pub closed: AtomicU64,
+    /// Of these, that were too slow.
+    pub dropped: AtomicU64,
+}
+
 /// The way to the hub. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
     told: mpsc::Sender<Told>,
     seats: Arc<AtomicUsize>,
+    figures: Arc<LiveFigures>,
 }
 
 /// A listener's place: it is free again when this is dropped.
 pub struct Seat {
     seats: Arc<AtomicUsize>,
+    figures: Arc<LiveFigures>,
     cut: Arc<Notify>,
 }
 
@@ -86,13 +99,14 @@ impl Hub {
     ///
     /// # Errors
     /// No thread can be had.
-    pub(super) fn start(engine: Arc<Engine>, give_way: fn()) -> io::Result<Hub> {
+    pub(super) fn start(engine: Arc<Engine>, give_way: fn(), figures: Arc<LiveFigures>) -> io::Result<Hub> {
         let (told, heard) = mpsc::channel(TOLD_MAX);
+        let counted = Arc::clone(&figures);
         std::thread::Builder::new().name("live".to_owned()).spawn(move || {
             give_way();
-            Work::new(engine, heard).run();
+            Work::new(engine, heard, counted).run();
         })?;
-        Ok(Hub { told, seats: Arc::default() })
+        Ok(Hub { told, seats: Arc::default(), figures })
     }
 
     /// A place for one more listener, whose connection is cut by `cut` when nothing else helps.
@@ -105,7 +119,9 @@ impl Hub {
             let detail = format!("{LISTENERS_MAX} listeners are connected; no more can be");
             return Err(Problem::new(Kind::Unavailable, detail));
         }
-        Ok(Arc::new(Seat { seats: Arc::clone(&self.seats), cut }))
+        self.figures.opened.fetch_add(1, Ordering::Relaxed);
+        let (seats, figures) = (Arc::clone(&self.seats), Arc::clone(&self.figures));
+        Ok(Arc::new(Seat { seats, figures, cut }))
     }
 
     /// Listens from now on.
@@ -138,6 +154,7 @@ impl Hub {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.fetch_sub(1, Ordering::AcqRel);
+        self.figures.closed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -160,10 +177,11 @@ struct Work {
     standing: BTreeMap<Key, Arc<Message>>,
     /// Listeners that were let go, and when their connections are cut.
     let_go: Vec<(Instant, Weak<Seat>)>,
+    figures: Arc<LiveFigures>,
 }
 
 impl Work {
-    fn new(engine: Arc<Engine>, told: mpsc::Receiver<Told>) -> Work {
+    fn new(engine: Arc<Engine>, told: mpsc::Receiver<Told>, figures: Arc<LiveFigures>) -> Work {
         let position = engine.journal().positions().durable;
         Work {
             reader: engine.journal().reader(position),
@@ -174,6 +192,7 @@ impl Work {
             listeners: Vec::new(),
             standing: BTreeMap::new(),
             let_go: Vec::new(),
+            figures,
         }
     }
 
@@ -274,7 +293,7 @@ impl Work {
     fn fan_out(&mut self, messages: Vec<Arc<Message>>) {
         for chunk in messages.chunks(CHUNK_MESSAGES) {
             let chunk: Chunk = chunk.into();
-            let let_go = &mut self.let_go;
+            let (let_go, figures) = (&mut self.let_go, &self.figures);
             self.listeners.retain(|listener| {
                 if !chunk.iter().any(|message| listener.filter.fits(message)) {
                     return !listener.feed.is_closed();
@@ -283,6 +302,7 @@ impl Work {
                     Ok(()) => true,
                     Err(mpsc::error::TrySendError::Closed(_)) => false,
                     Err(mpsc::error::TrySendError::Full(_)) => {
+                        figures.dropped.fetch_add(1, Ordering::Relaxed);
                         listener.lost.store(chunk.len() as u64, Ordering::Release);
                         let_go.push((Instant::now() + LET_GO_MAX, listener.seat.clone()));
                         false

@@ -20,7 +20,7 @@ mod watch;
 mod websocket;
 
 pub use filter::Filter;
-pub use hub::Hub;
+pub use hub::{Hub, LiveFigures};
 pub use listener::{Listener, Start};
 pub use sse::answer as answer_sse;
 pub use tickets::{TICKET_LIVES, Tickets};
@@ -51,7 +51,7 @@ impl Live {
         parts: LiveParts,
         stopping: channel::Receiver<bool>,
     ) -> io::Result<Live> {
-        let hub = Hub::start(Arc::clone(engine), parts.give_way)?;
+        let hub = Hub::start(Arc::clone(engine), parts.give_way, Arc::clone(&parts.figures))?;
         tokio::spawn(watch::run(Arc::clone(engine), parts, hub.clone(), stopping));
         Ok(Live { hub, tickets: Tickets::default() })
     }

@@ -2,7 +2,7 @@
 //! on a thread that may lock what gates lock, for some microseconds, and told where it changed. Knows no listener.
 
 use super::alarm::{CLEARED_BELOW, RAISED_FROM, Rates, SAMPLE_EVERY, Sample, Window};
-use super::hub::{Hub, Post};
+use super::hub::{Hub, LiveFigures, Post};
 use super::message::{Message, Place, Topic, at_gate};
 use super::told::{
     AlarmTold, CountsTold, DeviceTold, HealthTold, LiveMessage, PeripheralTold, RatesTold, TallyTold,
@@ -37,6 +37,8 @@ pub struct LiveParts {
     pub device_silent_ms: i64,
     /// How far the projector is.
     pub projector: Arc<ProjectorStats>,
+    /// Where listeners are counted.
+    pub figures: Arc<LiveFigures>,
     /// Printers and displays as they are now.
     pub peripherals: Box<dyn Fn() -> Vec<PeripheralNow> + Send + Sync>,
 }

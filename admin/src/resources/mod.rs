@@ -3,6 +3,7 @@
 mod catalog;
 mod live;
 mod me;
+mod statistics;
 mod zones;
 
 use crate::app::App;
@@ -12,5 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Every route there is, with its part of the document.
 pub fn routes() -> OpenApiRouter<Arc<App>> {
-    document::headed().merge(live::routes()).merge(me::routes()).merge(zones::routes())
+    document::headed()
+        .merge(live::routes())
+        .merge(statistics::routes())
+        .merge(me::routes())
+        .merge(zones::routes())
 }
