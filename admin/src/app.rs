@@ -3,6 +3,7 @@
 
 use crate::access::{Permissions, Principal, Proof};
 use crate::durable::Durable;
+use crate::live::{Live, LiveParts};
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
     /// The program's settings as they were resolved.
     pub settings: Vec<NodeSetting>,
+    /// What the live feed watches.
+    pub live: LiveParts,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
 }
@@ -86,6 +89,8 @@ pub struct App {
     pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
     /// The program's settings as they were resolved.
     pub settings: Vec<NodeSetting>,
+    /// The live feed.
+    pub live: Live,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) fallback: Fallback,
@@ -96,20 +101,22 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the parts together; listens to the journal.
+    /// Puts the parts together; listens to the journal. To be called within a runtime.
     ///
     /// # Errors
-    /// What answers the other paths cannot be started.
+    /// What answers the other paths, or the live feed, cannot be started.
     pub fn new(parts: Parts, stopping: watch::Receiver<bool>) -> io::Result<App> {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
+        let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
             engine: parts.engine,
             vault: parts.vault,
             has_profile: parts.has_profile,
             last_seen: parts.last_seen,
             settings: parts.settings,
+            live,
             stopping,
             fallback,
             local_token: parts.local_token,

@@ -35,6 +35,8 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "oversight", description = "Counts, conflicts, the audit, and settings"),
         (name = "tickets", description = "Tickets, what was done with them, and what people do with them"),
         (name = "scans", description = "The access log, and what supervisors decide at a gate"),
+        (name = "live", description = "What happens, as it happens"),
+        (name = "statistics", description = "Figures of an event, now and over time"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
     )
 )]

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::Notify;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem};
 
@@ -21,6 +22,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES_MAX: usize = 64;
 /// The word for routes that anybody may call.
 const PUBLIC: &str = "public";
+
+/// Where one-time tickets are taken in place of tokens.
+const LIVE: &str = "/api/v1/live";
 
 /// What a route takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +93,14 @@ pub struct Guard {
     pub rules: Rules,
 }
 
+/// The token a request came with, for what goes on longer than the request.
+#[derive(Clone)]
+pub struct Token(pub Arc<str>);
+
+/// Ends the request's connection by force: what a listener that takes nothing does not let end otherwise.
+#[derive(Clone, Default)]
+pub struct Cut(pub Arc<Notify>);
+
 /// Gives the request an id, and the log a line about every change and every mistake of ours.
 pub async fn tell(mut request: Request<Body>, next: Next) -> Response {
     let began = Instant::now();
@@ -134,7 +146,7 @@ fn new_id() -> HeaderValue {
 
 /// Finds out who asks, and refuses what they may not do.
 pub async fn admit(State(guard): State<Arc<Guard>>, mut request: Request<Body>, next: Next) -> Response {
-    let token = bearer(&request);
+    let token = bearer(&request).or_else(|| guard.live_ticket(&request));
     let principal = token.as_deref().and_then(|token| guard.app.principal(token));
     if let Some(route) = request.extensions().get::<MatchedPath>()
         && let Err(problem) =
@@ -142,10 +154,20 @@ pub async fn admit(State(guard): State<Arc<Guard>>, mut request: Request<Body>, 
     {
         return problem.into_response();
     }
-    if let Some(principal) = principal {
+    if let Some((principal, token)) = principal.zip(token) {
         request.extensions_mut().insert(principal);
+        request.extensions_mut().insert(Token(token.into()));
     }
     next.run(request).await
+}
+
+impl Guard {
+    /// The token that a one-time ticket in the query of the live feed stands for.
+    fn live_ticket(&self, request: &Request<Body>) -> Option<String> {
+        let query = request.uri().query().filter(|_| request.uri().path().starts_with(LIVE))?;
+        let (_, ticket) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ticket")?;
+        self.app.live.tickets.redeem(&ticket, Instant::now()).map(|token| token.to_string())
+    }
 }
 
 fn bearer(request: &Request<Body>) -> Option<String> {

@@ -15,6 +15,8 @@
 //! | `app` | what resources work with: engine, store, waiting for what was changed |
 //! | `venue_settings` | what the venue itself has set: retention, alarm, time zone |
 //! | `durable` | waiting for the journal |
+//! | `live` | the live feed: a hub behind the journal's tail, and its listeners |
+//! | `statistics` | intervals, arrival curves, forecasts |
 //! | `document` | the OpenAPI document, and the pages that show it |
 //! | `resources` | one file for each kind of thing |
 //!
@@ -28,14 +30,17 @@ mod etag;
 mod extract;
 mod layers;
 mod mistakes;
+mod live;
 mod moment;
 mod page;
 mod problem;
 mod resources;
 mod serve;
 mod venue_settings;
+mod statistics;
 
 pub use app::{Fallback, MakeFallback, NodeSetting, Parts};
 pub use document::document;
 pub use durable::Durable;
+pub use live::{LiveFigures, LiveParts, PeripheralNow};
 pub use serve::{Admin, start};

@@ -118,6 +118,12 @@ const SETTINGS: &[Setting] = &[
         "false",
         "make a registered device active at once",
     ),
+    plain(
+        "device_silent_s",
+        &["GATEHOUSE_DEVICE_SILENT_S"],
+        "60",
+        "seconds without a word after which a device is told to be silent",
+    ),
     plain("profiles_file", &["GATEHOUSE_PROFILES_FILE"], "", "TOML file with further device profiles"),
     plain(
         "peripherals_file",
@@ -249,6 +255,8 @@ pub struct Config {
     pub registration_secret: Option<String>,
     /// Make a registered device active at once.
     pub registration_auto_approve: bool,
+    /// A device that says nothing for so many milliseconds is told to be silent.
+    pub device_silent_ms: i64,
     /// Further device profiles.
     pub profiles_file: Option<PathBuf>,
     /// Printers and displays; `None`: there are none.
@@ -545,6 +553,7 @@ impl Parser {
             hot_after_ms: self.number("hot_after_h", 1, 8_760) as i64 * 3_600_000,
             registration_secret: secret,
             registration_auto_approve: self.yes("registration_auto_approve"),
+            device_silent_ms: self.number("device_silent_s", 1, 86_400) as i64 * 1_000,
             profiles_file: self.optional("profiles_file").map(PathBuf::from),
             peripherals_file: self.optional("peripherals_file").map(PathBuf::from),
             drivers_dir: self.optional("drivers_dir").map(PathBuf::from),

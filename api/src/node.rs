@@ -10,7 +10,7 @@ use crate::http::{self, Durable, Server, ServerOptions};
 use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
 use crate::ops::{ColdCodes, Ops};
-use crate::peripherals::Backroom;
+use crate::peripherals::{Backroom, requests::Desk};
 use crate::port::{Port, Shared};
 use crate::profile::Profiles;
 use crate::storage;
@@ -476,6 +476,7 @@ fn serve_api(
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
     let port = Arc::clone(&shared);
     let profiles = core.profiles.clone();
+    let live = live_parts(config, core, &shared, sources);
     let sources = Arc::clone(sources);
     let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
     let parts = admin::Parts {
@@ -486,6 +487,7 @@ fn serve_api(
         has_profile: Box::new(move |name| profiles.contains(name)),
         last_seen: Box::new(move |device| port.last_seen(device)),
         settings: config.resolved.iter().map(node_setting).collect(),
+        live,
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
     admin::start(config.admin_addr, parts)
@@ -494,6 +496,30 @@ fn serve_api(
 
 fn node_setting(own: &Resolved) -> NodeSetting {
     NodeSetting { key: own.key, value: own.shown().to_owned(), source: own.source.clone(), help: own.help }
+}
+
+/// What the live feed watches besides the engine.
+fn live_parts(config: &Config, core: &Core, shared: &Arc<Shared>, sources: &Sources) -> admin::LiveParts {
+    let (shared, desk) = (Arc::clone(shared), sources.desk.clone());
+    admin::LiveParts {
+        give_way: system::give_way,
+        last_seen: Box::new(move |device| shared.last_seen(device)),
+        device_silent_ms: config.device_silent_ms,
+        projector: Arc::clone(&core.projector),
+        figures: Arc::clone(&sources.live),
+        peripherals: Box::new(move || desk.as_ref().map(now_of).unwrap_or_default()),
+    }
+}
+
+fn now_of(desk: &Desk) -> Vec<admin::PeripheralNow> {
+    let now = |own: ::peripherals::PeripheralMetrics| admin::PeripheralNow {
+        name: own.name,
+        up: own.up,
+        paper: own.paper.word(),
+        queued: own.queued,
+        unresolved: own.unresolved,
+    };
+    desk.metrics().into_iter().map(now).collect()
 }
 
 /// Rows of the box office's inbox are taken in from now on.
@@ -527,6 +553,7 @@ fn sources(
         inbox,
         store: core.store.clone(),
         desk: None,
+        live: Arc::default(),
     }
 }
 

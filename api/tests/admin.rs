@@ -22,3 +22,7 @@ mod venue;
 mod supervisor;
 #[path = "admin/tickets.rs"]
 mod tickets;
+#[path = "admin/live.rs"]
+mod live;
+#[path = "admin/statistics.rs"]
+mod statistics;

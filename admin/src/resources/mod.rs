@@ -15,6 +15,8 @@ mod types;
 mod scans;
 mod texts;
 mod tickets;
+mod live;
+mod statistics;
 mod zones;
 
 use crate::app::App;
@@ -38,4 +40,6 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(admissions::routes())
         .merge(scans::routes())
         .merge(tickets::routes())
+        .merge(live::routes())
+        .merge(statistics::routes())
 }
