@@ -33,6 +33,15 @@ pub type Fallback = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response> + 
 /// Makes a [`Fallback`].
 pub type MakeFallback = Box<dyn FnOnce(Durable, watch::Receiver<bool>) -> io::Result<Fallback> + Send>;
 
+/// What the API takes from whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edge {
+    /// Origins whose web pages may use it, as browsers write them; none: no page of another origin may.
+    pub origins: Vec<String>,
+    /// Requests a minute of one person, program or unknown address; 0 is no limit.
+    pub requests_per_minute: u32,
+}
+
 /// What the node gives.
 pub struct Parts {
     /// The engine.
@@ -43,6 +52,8 @@ pub struct Parts {
     pub vault: Vault,
     /// SHA-256 of the token that the program's own commands use.
     pub local_token: [u8; 32],
+    /// What is taken from whom.
+    pub edge: Edge,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
@@ -59,6 +70,7 @@ pub struct App {
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
+    pub(crate) edge: Edge,
     pub(crate) fallback: Fallback,
     local_token: [u8; 32],
     questions: Mutex<Vec<Box<dyn Queries>>>,
@@ -80,6 +92,7 @@ impl App {
             vault: parts.vault,
             has_profile: parts.has_profile,
             stopping,
+            edge: parts.edge,
             fallback,
             local_token: parts.local_token,
             questions: Mutex::new(parts.questions),
@@ -119,19 +132,25 @@ impl App {
     /// # Errors
     /// The journal failed or takes too long: whether the change was made has to be looked up.
     pub async fn settle(&self, lsn: Lsn) -> Result<(), Problem> {
-        let unsafe_change = || {
-            let detail = "the change could not be made durable; look whether it was made, then ask again";
-            Problem::new(Kind::Unavailable, detail)
-        };
-        let durable = tokio::time::timeout(DURABLE_MAX, self.durable.wait(lsn)).await;
-        if !durable.unwrap_or(false) {
-            return Err(unsafe_change());
-        }
+        self.safe(lsn).await?;
         let began = Instant::now();
         while self.engine.projected() < lsn && began.elapsed() < PROJECTED_MAX {
             tokio::time::sleep(PROJECTED_LOOK).await;
         }
         Ok(())
+    }
+
+    /// Waits until a change is durable.
+    ///
+    /// # Errors
+    /// As [`App::settle`].
+    pub async fn safe(&self, lsn: Lsn) -> Result<(), Problem> {
+        let unsafe_change = || {
+            let detail = "the change could not be made durable; look whether it was made, then ask again";
+            Problem::new(Kind::Unavailable, detail)
+        };
+        let durable = tokio::time::timeout(DURABLE_MAX, self.durable.wait(lsn)).await;
+        if durable.unwrap_or(false) { Ok(()) } else { Err(unsafe_change()) }
     }
 
     /// Asks the store, on a thread that may wait.

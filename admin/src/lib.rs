@@ -31,7 +31,8 @@ mod problem;
 mod resources;
 mod serve;
 
-pub use app::{Fallback, MakeFallback, Parts};
+pub use app::{Edge, Fallback, MakeFallback, Parts};
 pub use document::document;
 pub use durable::Durable;
+pub use problem::Kind;
 pub use serve::{Admin, start};

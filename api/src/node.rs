@@ -482,6 +482,7 @@ fn serve_api(
         questions,
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
+        edge: config.admin_edge.clone(),
         has_profile: Box::new(move |name| profiles.contains(name)),
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
