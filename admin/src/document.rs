@@ -12,9 +12,11 @@ use axum::http::{Method, Request, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
@@ -107,6 +109,10 @@ fn complete(document: &mut Document) {
         "An access token from signing in, an API token, or a token from `gatehouse user add`",
     ));
     components.add_security_scheme("bearer", SecurityScheme::Http(scheme.build()));
+    for kind in Kind::ALL {
+        components.responses.insert(kind.code().to_owned(), RefOr::T(problem_response(*kind)));
+    }
+    let mut told = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
         let has_name = path.contains('{');
         let all = [
@@ -117,12 +123,20 @@ fn complete(document: &mut Document) {
             (Method::PATCH, &mut item.patch),
         ];
         for (method, operation) in all.into_iter().filter_map(|(method, one)| Some((method, one.as_mut()?))) {
-            complete_operation(path, &method, has_name, operation);
+            told.extend(complete_operation(path, &method, has_name, operation));
         }
     }
+    // A kind that only some operations tell of, in their own words, is no part of the others.
+    components.responses.retain(|code, _| told.contains(code.as_str()));
 }
 
-fn complete_operation(path: &str, method: &Method, has_name: bool, operation: &mut Operation) {
+/// Gives the codes of the problems that it refers to.
+fn complete_operation(
+    path: &str,
+    method: &Method,
+    has_name: bool,
+    operation: &mut Operation,
+) -> Vec<&'static str> {
     let takes = layers::takes(operation, path);
     let mut kinds = vec![Kind::Malformed, Kind::RateLimited, Kind::Unavailable];
     match takes {
@@ -156,10 +170,15 @@ fn complete_operation(path: &str, method: &Method, has_name: bool, operation: &m
     if named.into_iter().any(|name| name.eq_ignore_ascii_case("if-match")) {
         kinds.extend([Kind::Changed, Kind::PreconditionRequired]);
     }
+    let mut told = Vec::new();
     for kind in kinds {
-        let status = kind.status().to_string();
-        operation.responses.responses.entry(status).or_insert_with(|| RefOr::T(problem_response(kind)));
+        let response = operation.responses.responses.entry(kind.status().to_string());
+        response.or_insert_with(|| {
+            told.push(kind.code());
+            RefOr::Ref(Ref::from_response_name(kind.code()))
+        });
     }
+    told
 }
 
 fn idempotency_key() -> utoipa::openapi::path::Parameter {
@@ -183,7 +202,34 @@ fn problem_response(kind: Kind) -> utoipa::openapi::Response {
         "code": kind.code(), "detail": kind.advice(),
     });
     let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
-    ResponseBuilder::new().description(kind.title()).content(PROBLEM_JSON, content).build()
+    let response = ResponseBuilder::new().description(kind.title()).content(PROBLEM_JSON, content);
+    headers_of(kind)
+        .iter()
+        .fold(response, |response, (name, what)| response.header(*name, header_of(what)))
+        .build()
+}
+
+/// Headers of a problem, and what they say.
+fn headers_of(kind: Kind) -> &'static [(&'static str, &'static str)] {
+    const AFTER: (&str, &str) = ("Retry-After", "Seconds to wait");
+    match kind {
+        Kind::Unauthenticated => &[("WWW-Authenticate", "How to say who asks")],
+        Kind::Unavailable => &[AFTER],
+        Kind::RateLimited => &[
+            AFTER,
+            ("RateLimit-Limit", "Requests a minute"),
+            ("RateLimit-Remaining", "Requests left"),
+            ("RateLimit-Reset", "Seconds until all are there again"),
+        ],
+        _ => &[],
+    }
+}
+
+fn header_of(what: &str) -> utoipa::openapi::Header {
+    HeaderBuilder::new()
+        .description(Some(what))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
 }
 
 fn problems_page() -> String {

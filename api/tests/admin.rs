@@ -10,7 +10,13 @@ mod support;
 #[path = "admin/api.rs"]
 mod api;
 
+#[path = "admin/contract.rs"]
+mod contract;
 #[path = "admin/conventions.rs"]
 mod conventions;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "admin/testers.rs"]
+mod testers;
+#[path = "admin/tour.rs"]
+mod tour;
