@@ -38,6 +38,15 @@ pub type Fallback = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response> + 
 /// Makes a [`Fallback`].
 pub type MakeFallback = Box<dyn FnOnce(Durable, watch::Receiver<bool>) -> io::Result<Fallback> + Send>;
 
+/// What the API takes from whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edge {
+    /// Origins whose web pages may use it, as browsers write them; none: no page of another origin may.
+    pub origins: Vec<String>,
+    /// Requests a minute of one person, program or unknown address; 0 is no limit.
+    pub requests_per_minute: u32,
+}
+
 /// What the node gives.
 pub struct Parts {
     /// The engine.
@@ -48,6 +57,8 @@ pub struct Parts {
     pub vault: Vault,
     /// SHA-256 of the token that the program's own commands use.
     pub local_token: [u8; 32],
+    /// What is taken from whom.
+    pub edge: Edge,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
@@ -93,6 +104,7 @@ pub struct App {
     pub live: Live,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
+    pub(crate) edge: Edge,
     pub(crate) fallback: Fallback,
     local_token: [u8; 32],
     questions: Mutex<Vec<Box<dyn Queries>>>,
@@ -118,6 +130,7 @@ impl App {
             settings: parts.settings,
             live,
             stopping,
+            edge: parts.edge,
             fallback,
             local_token: parts.local_token,
             questions: Mutex::new(parts.questions),

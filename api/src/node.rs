@@ -484,6 +484,7 @@ fn serve_api(
         questions,
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
+        edge: config.admin_edge.clone(),
         has_profile: Box::new(move |name| profiles.contains(name)),
         last_seen: Box::new(move |device| port.last_seen(device)),
         settings: config.resolved.iter().map(node_setting).collect(),

@@ -1,22 +1,22 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
-mod audit;
 mod admissions;
+mod audit;
 mod catalog;
 mod conflicts;
 mod counts;
 mod devices;
 mod events;
 mod gates;
+mod live;
 mod me;
 mod names;
-mod settings;
-mod types;
 mod scans;
+mod settings;
+mod statistics;
 mod texts;
 mod tickets;
-mod live;
-mod statistics;
+mod types;
 mod zones;
 
 use crate::app::App;

@@ -126,7 +126,10 @@ pub async fn summary(
         all
     });
     let counts = app.engine.counts();
-    Ok(Json(Summary { denied_by_reason, ..Summary::of(&catalog, &counts, id, Moment(app.engine.now()).to_string()) }))
+    Ok(Json(Summary {
+        denied_by_reason,
+        ..Summary::of(&catalog, &counts, id, Moment(app.engine.now()).to_string())
+    }))
 }
 
 // === impl Summary ===
