@@ -10,6 +10,7 @@ use crate::problem::{Kind, Problem};
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use engine::EngineError;
 use engine::clock::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -281,6 +282,7 @@ fn problem(id: &str, error: Error) -> Problem {
         Error::TooMany | Error::BeingTested | Error::NotEnabled => {
             Problem::new(Kind::Conflict, error.to_string())
         }
+        Error::Engine(EngineError::Changed) => Problem::new(Kind::Changed, error.to_string()),
         Error::Engine(error) => error.into(),
         error => {
             tracing::error!(webhook = id, %error, "webhooks cannot do what is asked");
