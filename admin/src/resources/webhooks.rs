@@ -39,7 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct Webhook {
     /// Its id; given by the server, and ignored in what is sent.
     #[serde(default)]
-    #[schema(read_only, example = "wh_k3v9q2m7c5x8d4n6", max_length = 40)]
+    #[schema(read_only, example = "wh_k3v9q2m7c5x8d4n6")]
     id: Option<String>,
     /// Where messages go: `https://`, no user or password. Private networks only where the server's settings allow them.
     #[schema(example = "https://box-office.example.org/gatehouse", min_length = 8, max_length = 2048)]
@@ -69,7 +69,7 @@ struct Webhook {
     personal: bool,
     /// When it was made; ignored in what is sent.
     #[serde(default)]
-    #[schema(read_only, format = DateTime, example = "2026-11-23T18:00:00.000Z")]
+    #[schema(read_only, example = "2026-11-23T18:00:00.000Z")]
     made_at: Option<String>,
     /// Why the server itself disabled it; ignored in what is sent.
     #[serde(default)]
@@ -83,9 +83,10 @@ struct Webhook {
 #[schema(as = WebhookStopped)]
 struct Stopped {
     /// When.
-    #[schema(format = DateTime)]
+    #[schema(example = "2026-11-26T18:00:00.000Z")]
     at: String,
     /// Why.
+    #[schema(example = "status 410: the receiver is gone for good")]
     why: String,
 }
 
@@ -478,7 +479,9 @@ async fn dead_letters(
     Path(id): Path<String>,
     Params(page): Params<PageParams>,
 ) -> Result<Response, Problem> {
-    let (limit, after) = (page.limit()?, page.after::<(u64, u32)>()?);
+    let (limit, after) = (page.limit()?, page.after::<(i64, u32)>()?);
+    // A place that was not given by this list is before or behind everything.
+    let after = after.map(|(lsn, n)| (u64::try_from(lsn).unwrap_or_default(), n));
     let found = at_desk(&app, &id, move |webhooks, id| webhooks.dead_letters(id, after, limit + 1)).await?;
     let items = found.into_iter().map(|letter| DeadLetter {
         message: letter.id,

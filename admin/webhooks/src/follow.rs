@@ -16,7 +16,7 @@ use engine::clock::{Clock, SystemClock};
 use engine::journal::{JournalError, Reader};
 use engine::limits::TICKETS_PER_RECORD_MAX;
 use engine::record::Record;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -159,7 +159,9 @@ impl Follower {
             Taking { line, webhook, new: Vec::new(), room, full_at: None }
         };
         let mut takings: Vec<Taking> = lines.into_iter().map(taking).collect();
-        let wanted: Vec<Kind> = takings.iter().flat_map(|own| own.webhook.settings.types.clone()).collect();
+        let wanted: BTreeSet<Kind> =
+            takings.iter().flat_map(|own| own.webhook.settings.types.iter().copied()).collect();
+        let wanted: Vec<Kind> = wanted.into_iter().collect();
         let catalog = self.shared.engine.catalog();
         let teller = Teller { engine: &self.shared.engine, catalog: &catalog };
         for (lsn, payload) in &self.records {
@@ -237,9 +239,11 @@ impl Shared {
     /// Writes down where everybody stands, and syncs.
     pub(crate) fn settle(&self) -> Result<(), Error> {
         let _turn = self.turn.lock();
-        let cursors: Vec<(String, u64)> =
-            self.lines().iter().map(|line| (line.id.clone(), line.cursor())).collect();
-        self.queue.pass(&cursors)?;
+        let moved = |line: &Arc<Line>| Some((line.id.clone(), line.to_note()?));
+        let moved: Vec<(String, u64)> = self.lines().iter().filter_map(moved).collect();
+        if !moved.is_empty() {
+            self.queue.pass(&moved)?;
+        }
         self.queue.settle()
     }
 

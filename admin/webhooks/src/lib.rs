@@ -8,7 +8,8 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `settings` | what a webhook is set to; the registry's entry, secrets sealed |
+//! | `desk` | what people do with webhooks |
+//! | `settings`, `entries` | what a webhook is set to; the registry's entry, secrets sealed |
 //! | `kinds`, `facts` | the catalogue of types; records as messages |
 //! | `follow` | the thread behind the journal |
 //! | `queue` | messages, attempts and dead letters in one file |
@@ -22,6 +23,7 @@ mod addresses;
 mod bell;
 mod courier;
 mod desk;
+mod entries;
 mod error;
 mod facts;
 mod follow;

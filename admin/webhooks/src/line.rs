@@ -24,6 +24,8 @@ pub struct Line {
     pub removed: AtomicBool,
     known: Mutex<Known>,
     cursor: AtomicU64,
+    /// The cursor as the queue's file has it.
+    noted: AtomicU64,
     pending: AtomicUsize,
 }
 
@@ -35,6 +37,7 @@ impl Line {
             removed: AtomicBool::new(false),
             known: Mutex::new(known),
             cursor: AtomicU64::new(cursor),
+            noted: AtomicU64::new(cursor),
             pending: AtomicUsize::new(pending),
         }
     }
@@ -57,6 +60,11 @@ impl Line {
     /// Records up to here were looked at.
     pub fn set_cursor(&self, lsn: u64) {
         self.cursor.store(lsn, Ordering::Release);
+    }
+
+    /// Where it stands, if that is to be written down.
+    pub fn to_note(&self) -> Option<u64> {
+        Some(self.cursor()).filter(|cursor| self.noted.swap(*cursor, Ordering::AcqRel) != *cursor)
     }
 
     /// Messages that may still be taken.

@@ -193,12 +193,17 @@ impl Queue {
         })
     }
 
-    /// Moves cursors of webhooks that wanted nothing of the records before them.
+    /// Moves cursors of webhooks that wanted nothing of the records before them. Nobody syncs for it: records that are
+    /// looked at again say the same.
     ///
     /// # Errors
     /// The file.
     pub fn pass(&self, cursors: &[(String, u64)]) -> Result<(), Error> {
-        self.write(|tx| cursors.iter().try_for_each(|(webhook, cursor)| set_cursor(tx, webhook, *cursor)))
+        let mut inner = self.inner.lock();
+        let pass = |tx: &Transaction<'_>| {
+            cursors.iter().try_for_each(|(webhook, cursor)| set_cursor(tx, webhook, *cursor))
+        };
+        inner.transact(pass).map_err(|error| wrong(&self.path, &error))
     }
 
     /// Puts a webhook's cursor somewhere else, and says why in its deliveries.
@@ -359,13 +364,19 @@ impl Queue {
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
         let mut inner = self.inner.lock();
         inner.owes = true;
-        let run = || -> rusqlite::Result<T> {
-            let tx = inner.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let result = work(&tx)?;
-            tx.commit()?;
-            Ok(result)
-        };
-        run().map_err(|error| wrong(&self.path, &error))
+        inner.transact(work).map_err(|error| wrong(&self.path, &error))
+    }
+}
+
+impl Inner {
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&tx)?;
+        tx.commit()?;
+        Ok(result)
     }
 }
 
