@@ -2,13 +2,14 @@
 //! until a change is safe and can be read back. Knows no HTTP but the type of what answers the rest of the paths.
 
 use crate::access::{Permissions, Principal, Proof};
+use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
+use engine::Engine;
 use engine::journal::Lsn;
-use engine::{Engine, catalog};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrets::Vault;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub vault: Vault,
     /// SHA-256 of the token that the program's own commands use.
     pub local_token: [u8; 32],
+    /// What signing in needs.
+    pub auth: AuthParts,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
@@ -55,6 +58,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// Seals what must be read again.
     pub vault: Vault,
+    /// Signing in.
+    pub auth: Auth,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Says when streams have to end.
@@ -70,13 +75,14 @@ impl App {
     /// Puts the parts together; listens to the journal.
     ///
     /// # Errors
-    /// What answers the other paths cannot be started.
+    /// What answers the other paths, or the threads for passwords, cannot be started.
     pub fn new(parts: Parts, stopping: watch::Receiver<bool>) -> io::Result<App> {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
         Ok(App {
             engine: parts.engine,
+            auth: Auth::new(&parts.vault, parts.auth)?,
             vault: parts.vault,
             has_profile: parts.has_profile,
             stopping,
@@ -95,23 +101,14 @@ impl App {
             return Some(Principal::local());
         }
         let catalog = self.engine.catalog();
-        let id = catalog.operator_keyed(&hash)?;
-        Some(self.of_operator(id, catalog.operator(id)?, Proof::OperatorToken))
-    }
-
-    /// An operator with all that the role gives.
-    pub fn of_operator(
-        &self,
-        id: catalog::OperatorId,
-        operator: &catalog::Operator,
-        proof: Proof,
-    ) -> Principal {
-        Principal {
+        let Some(id) = catalog.operator_keyed(&hash) else { return auth::principal(self, token) };
+        let operator = catalog.operator(id)?;
+        Some(Principal {
             operator: Some(id),
             name: operator.name.as_str().into(),
             permissions: Permissions::of_role(operator.role),
-            proof,
-        }
+            proof: Proof::OperatorToken,
+        })
     }
 
     /// Waits until a change is durable, then (shortly) until the store shows it. No answer to a change leaves before.
@@ -119,6 +116,19 @@ impl App {
     /// # Errors
     /// The journal failed or takes too long: whether the change was made has to be looked up.
     pub async fn settle(&self, lsn: Lsn) -> Result<(), Problem> {
+        self.safe(lsn).await?;
+        let began = Instant::now();
+        while self.engine.projected() < lsn && began.elapsed() < PROJECTED_MAX {
+            tokio::time::sleep(PROJECTED_LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until a change is durable, for one that nobody reads back from the store.
+    ///
+    /// # Errors
+    /// As `settle`.
+    pub async fn safe(&self, lsn: Lsn) -> Result<(), Problem> {
         let unsafe_change = || {
             let detail = "the change could not be made durable; look whether it was made, then ask again";
             Problem::new(Kind::Unavailable, detail)
@@ -126,10 +136,6 @@ impl App {
         let durable = tokio::time::timeout(DURABLE_MAX, self.durable.wait(lsn)).await;
         if !durable.unwrap_or(false) {
             return Err(unsafe_change());
-        }
-        let began = Instant::now();
-        while self.engine.projected() < lsn && began.elapsed() < PROJECTED_MAX {
-            tokio::time::sleep(PROJECTED_LOOK).await;
         }
         Ok(())
     }

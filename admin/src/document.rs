@@ -32,6 +32,8 @@ use utoipa_axum::router::OpenApiRouter;
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
+        (name = "operators", description = "Who may sign in"),
+        (name = "tokens", description = "How programs sign in"),
     )
 )]
 struct Head;

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `serve` | the listener, its threads and its end |
 //! | `layers` | what happens to every request before a resource sees it |
+//! | `auth` | how they prove it: passwords, sessions, tokens |
 //! | `access` | who asks, and what they may do |
 //! | `problem` | how a refusal is told (RFC 9457) |
 //! | `extract`, `page`, `etag` | how requests are read and answers are formed |
@@ -21,6 +22,7 @@
 
 pub mod access;
 mod app;
+mod auth;
 mod document;
 mod durable;
 mod etag;
@@ -30,8 +32,10 @@ mod page;
 mod problem;
 mod resources;
 mod serve;
+mod when;
 
 pub use app::{Fallback, MakeFallback, Parts};
+pub use auth::{AuthParts, Setup, SignInFigures, check_new_password, has_operators};
 pub use document::document;
 pub use durable::Durable;
 pub use serve::{Admin, start};

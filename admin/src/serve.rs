@@ -2,6 +2,7 @@
 //! cannot slow a gate. Knows no path.
 
 use crate::app::{App, Parts};
+use crate::auth;
 use crate::document;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -53,6 +54,7 @@ pub fn start(addr: SocketAddr, parts: Parts) -> io::Result<Admin> {
     let addr = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
     let app = Arc::new(App::new(parts, stopping.clone())?);
+    runtime.spawn(auth::keeping::keep(Arc::clone(&app)));
     let router = document::router(app);
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         runtime.block_on(serve(listener, router, stopping));
