@@ -6,7 +6,7 @@
 //! | `sign_in` | the way in: from a password to a session, and how it goes on and ends |
 //! | `people` | operators: who there are, what may be done to them, their passwords |
 //! | `sessions`, `access_token`, `api_tokens` | the three proofs, as they are kept and read |
-//! | `passwords`, `credential`, `second_factor` | what is known or had |
+//! | `passwords`, `turns`, `credential`, `second_factor` | what is known or had |
 //! | `lockout`, `browsers`, `reports` | who fails: waiting, being known, being told of |
 //! | `setup` | the first administrator of a node that has nobody |
 //! | `visitor` | addresses and cookies |
@@ -27,6 +27,7 @@ pub mod second_factor;
 pub mod sessions;
 mod setup;
 pub mod sign_in;
+mod turns;
 pub mod visitor;
 
 pub use access_token::LIFE_S as ACCESS_LIFE_S;

@@ -1,11 +1,10 @@
-//! Passwords: what one must be like, and the threads that hash them. Hashing is slow on purpose, so it has two threads of
-//! its own that give way to gates, and a queue with an end. Knows no operator.
+//! Passwords: what one must be like, and how they are hashed and compared. Hashing is slow on purpose, so it has threads of
+//! its own and a queue with an end. Knows no operator.
 
 use super::figures::SignInFigures;
+use super::turns::Turns;
 use crate::problem::{Kind, Problem};
-use parking_lot::Mutex;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -14,16 +13,14 @@ use tokio::sync::oneshot;
 pub const CHARS_MIN: usize = 12;
 /// Longest password, in characters.
 pub const CHARS_MAX: usize = 1_024;
-/// Passwords hashed at the same time; each takes 19 MiB and some 30 ms.
-const AT_ONCE: usize = 2;
-/// Passwords that wait for a thread.
+/// Passwords that wait for one of the two threads; each takes 19 MiB and some 30 ms.
 const WAITING_MAX: usize = 64;
 /// A password waits so long for its turn.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Hashes and compares passwords.
 pub struct Passwords {
-    queue: SyncSender<Job>,
+    turns: Turns<Job>,
     figures: Arc<SignInFigures>,
 }
 
@@ -67,24 +64,15 @@ pub fn check(password: &str, name: &str) -> Result<(), String> {
 }
 
 impl Passwords {
-    /// Starts the threads; each begins with `give_way`.
+    /// Starts the threads; the one that has to give way begins with `give_way`.
     ///
     /// # Errors
     /// No threads can be had.
     pub fn start(give_way: fn(), figures: Arc<SignInFigures>) -> io::Result<Passwords> {
-        let (queue, jobs) = sync_channel::<Job>(WAITING_MAX);
-        let (jobs, nobodys) = (Arc::new(Mutex::new(jobs)), Arc::new(OnceLock::new()));
-        for _ in 0..AT_ONCE {
-            let (jobs, nobodys, figures) = (Arc::clone(&jobs), Arc::clone(&nobodys), Arc::clone(&figures));
-            std::thread::Builder::new().name("passwords".to_owned()).spawn(move || {
-                give_way();
-                let nobodys = nobodys.get_or_init(nobodys_hash);
-                while let Some(job) = next(&jobs) {
-                    job.run(nobodys, &figures);
-                }
-            })?;
-        }
-        Ok(Passwords { queue, figures })
+        let (nobodys, own) = (OnceLock::new(), Arc::clone(&figures));
+        let work = move |job: Job| job.run(nobodys.get_or_init(nobodys_hash), &own);
+        let turns = Turns::start("passwords", WAITING_MAX, give_way, work)?;
+        Ok(Passwords { turns, figures })
     }
 
     /// Is it the password of this hash? Without a hash the answer is no, after the same work.
@@ -110,18 +98,12 @@ impl Passwords {
     }
 
     async fn run(&self, work: Work) -> Result<Done, Problem> {
-        let waiting = self.figures.waits();
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Job { work, asked: Instant::now(), answer }).map_err(|error| match error {
-            TrySendError::Full(_) => self.busy(),
-            TrySendError::Disconnected(_) => {
-                Problem::new(Kind::Unavailable, "the threads for passwords ended")
-            }
-        })?;
-        let done =
-            answered.await.map_err(|_| Problem::new(Kind::Unavailable, "the password was not looked at"))?;
-        drop(waiting);
-        done
+        if !self.turns.take_in(Job { work, asked: Instant::now(), answer }) {
+            return Err(self.busy());
+        }
+        let _waiting = self.figures.waits();
+        answered.await.map_err(|_| Problem::new(Kind::Unavailable, "the password was not looked at"))?
     }
 
     fn busy(&self) -> Problem {
@@ -132,10 +114,6 @@ impl Passwords {
     }
 }
 
-fn next(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
-    jobs.lock().recv().ok()
-}
-
 /// What a password is compared with where there is nobody of that name.
 fn nobodys_hash() -> String {
     let password = secrets::new_key().unwrap_or_default();
@@ -144,6 +122,10 @@ fn nobodys_hash() -> String {
 
 impl Job {
     fn run(self, nobodys: &str, figures: &SignInFigures) {
+        // Whoever asked has gone away and will learn nothing.
+        if self.answer.is_closed() {
+            return;
+        }
         if self.asked.elapsed() > WAIT_MAX {
             let late = Problem::new(Kind::Unavailable, "the password waited too long for its turn");
             let _ = self.answer.send(Err(late));
@@ -212,7 +194,7 @@ mod tests {
         }
         assert_eq!(looked_at + refused, 200);
         assert!(refused > 0 && looked_at >= 2, "{looked_at} were looked at, {refused} refused");
-        assert!(figures.hashing_max() <= AT_ONCE as u64);
+        assert!(figures.hashing_max() <= 2);
     }
 
     #[test]
