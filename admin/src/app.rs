@@ -2,6 +2,7 @@
 //! until a change is safe and can be read back. Knows no HTTP but the type of what answers the rest of the paths.
 
 use crate::access::{Permissions, Principal, Proof};
+use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
 use crate::live::{Live, LiveParts};
 use crate::problem::{Kind, Problem};
@@ -11,7 +12,7 @@ use axum::response::Response;
 use engine::catalog::DeviceId;
 use engine::journal::Lsn;
 use engine::limits::DEVICE_CONNECTED_MS;
-use engine::{Engine, Time, catalog};
+use engine::{Engine, Time};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrets::Vault;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub local_token: [u8; 32],
     /// What is taken from whom.
     pub edge: Edge,
+    /// What signing in needs.
+    pub auth: AuthParts,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
@@ -94,6 +97,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// Seals what must be read again.
     pub vault: Vault,
+    /// Signing in.
+    pub auth: Auth,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
@@ -116,7 +121,7 @@ impl App {
     /// Puts the parts together; listens to the journal. To be called within a runtime.
     ///
     /// # Errors
-    /// What answers the other paths, or the live feed, cannot be started.
+    /// What answers the other paths, the live feed, or the threads for passwords cannot be started.
     pub fn new(parts: Parts, stopping: watch::Receiver<bool>) -> io::Result<App> {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
@@ -124,6 +129,7 @@ impl App {
         let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
             engine: parts.engine,
+            auth: Auth::new(&parts.vault, parts.auth)?,
             vault: parts.vault,
             has_profile: parts.has_profile,
             last_seen: parts.last_seen,
@@ -146,23 +152,14 @@ impl App {
             return Some(Principal::local());
         }
         let catalog = self.engine.catalog();
-        let id = catalog.operator_keyed(&hash)?;
-        Some(self.of_operator(id, catalog.operator(id)?, Proof::OperatorToken))
-    }
-
-    /// An operator with all that the role gives.
-    pub fn of_operator(
-        &self,
-        id: catalog::OperatorId,
-        operator: &catalog::Operator,
-        proof: Proof,
-    ) -> Principal {
-        Principal {
+        let Some(id) = catalog.operator_keyed(&hash) else { return auth::principal(self, token) };
+        let operator = catalog.operator(id)?;
+        Some(Principal {
             operator: Some(id),
             name: operator.name.as_str().into(),
             permissions: Permissions::of_role(operator.role),
-            proof,
-        }
+            proof: Proof::OperatorToken,
+        })
     }
 
     /// Was a device heard of lately?

@@ -44,6 +44,8 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "live", description = "What happens, as it happens"),
         (name = "statistics", description = "Figures of an event, now and over time"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
+        (name = "operators", description = "Who may sign in"),
+        (name = "tokens", description = "How programs sign in"),
     )
 )]
 struct Head;

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `serve` | the listener, its threads and its end |
 //! | `layers` | what happens to every request before a resource sees it |
+//! | `auth` | how they prove it: passwords, sessions, tokens |
 //! | `access` | who asks, and what they may do |
 //! | `problem` | how a refusal is told (RFC 9457) |
 //! | `extract`, `page`, `etag`, `moment`, `mistakes` | how requests are read and answers are formed |
@@ -24,6 +25,7 @@
 
 pub mod access;
 mod app;
+mod auth;
 mod document;
 mod durable;
 mod etag;
@@ -40,6 +42,8 @@ mod statistics;
 mod venue_settings;
 
 pub use app::{Edge, Fallback, MakeFallback, NodeSetting, Parts};
+
+pub use auth::{AuthParts, Setup, SignInFigures, check_new_password, has_operators};
 pub use document::document;
 pub use durable::Durable;
 pub use live::{LiveFigures, LiveParts, PeripheralNow};

@@ -41,6 +41,8 @@ kinds! {
     Malformed = 400, "malformed_request", "The request cannot be read";
     /// Sign in, or send a token: `Authorization: Bearer …`. An expired access token is renewed at `/api/v1/auth/refresh`.
     Unauthenticated = 401, "unauthenticated", "Who asks is not known";
+    /// The password is right. Ask for a code of the second factor, or a recovery code, and send it along as `code`.
+    SecondFactorRequired = 401, "second_factor_required", "A code of the second factor is needed";
     /// Somebody with the permission that `detail` names has to do it.
     NotAllowed = 403, "not_allowed", "This is not allowed to you";
     /// Look at the path and the name in it.
@@ -225,7 +227,8 @@ impl From<EngineError> for Problem {
             | EngineError::TooLateToAnnul
             | EngineError::CommandsWait
             | EngineError::ScanIdConflict
-            | EngineError::ScanIdReserved => Kind::Conflict,
+            | EngineError::ScanIdReserved
+            | EngineError::Changed => Kind::Conflict,
             _ => Kind::Unavailable,
         };
         Problem::new(kind, error.to_string())

@@ -2,6 +2,7 @@
 //! cannot slow a gate. Knows no path.
 
 use crate::app::{App, Parts};
+use crate::auth;
 use crate::document;
 use crate::layers::Cut;
 use axum::Router;
@@ -55,6 +56,7 @@ pub fn start(addr: SocketAddr, parts: Parts) -> io::Result<Admin> {
     let (stop, stopping) = watch::channel(false);
     let app = runtime.block_on(async { App::new(parts, stopping.clone()) })?;
     let app = Arc::new(app);
+    runtime.spawn(auth::keeping::keep(Arc::clone(&app)));
     let router = document::router(app);
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         runtime.block_on(serve(listener, router, stopping));

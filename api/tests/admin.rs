@@ -9,7 +9,13 @@ mod support;
 
 #[path = "admin/api.rs"]
 mod api;
+#[path = "admin/people.rs"]
+mod people;
 
+#[path = "admin/accounts.rs"]
+mod accounts;
+#[path = "admin/attacks.rs"]
+mod attacks;
 #[path = "admin/contract.rs"]
 mod contract;
 #[path = "admin/conventions.rs"]

@@ -1,7 +1,9 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
+mod account;
 mod admissions;
 mod audit;
+mod auth;
 mod catalog;
 mod conflicts;
 mod counts;
@@ -11,11 +13,13 @@ mod gates;
 mod live;
 mod me;
 mod names;
+mod operators;
 mod scans;
 mod settings;
 mod statistics;
 mod texts;
 mod tickets;
+mod tokens;
 mod types;
 mod zones;
 
@@ -42,4 +46,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(tickets::routes())
         .merge(live::routes())
         .merge(statistics::routes())
+        .merge(auth::routes())
+        .merge(account::routes())
+        .merge(operators::routes())
+        .merge(tokens::routes())
 }
