@@ -9,9 +9,9 @@ use crate::auth::sessions::Session;
 use crate::auth::visitor::Visitor;
 use crate::auth::{act, no_random, sign_in};
 use crate::extract::{Json, Params, Path, Who};
+use crate::moment::Moment;
 use crate::page::{Page, PageParams};
 use crate::problem::{Kind, Problem};
-use crate::when;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -95,9 +95,9 @@ impl Shown {
         Shown {
             current: matches!(&by.proof, Proof::Session(id) if **id == *found.name),
             id: found.name,
-            began_at: when::text(Time(session.began_at)),
-            renewed_at: when::text(Time(session.renewed_at)),
-            ends_at: when::text(session.ends_at()),
+            began_at: Moment(Time(session.began_at)).to_string(),
+            renewed_at: Moment(Time(session.renewed_at)).to_string(),
+            ends_at: Moment(session.ends_at()).to_string(),
             address: session.address,
             agent: session.agent,
         }

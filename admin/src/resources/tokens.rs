@@ -6,9 +6,9 @@ use crate::auth::api_tokens::{ApiToken, LIFE_MS_MAX, PER_OPERATOR_MAX};
 use crate::auth::kept::{self, Found};
 use crate::auth::{act, no_random, people};
 use crate::extract::{Json, Params, Path, Who};
+use crate::moment::Moment;
 use crate::page::{Page, PageParams};
 use crate::problem::{Kind, Problem, shown};
-use crate::when;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -66,9 +66,9 @@ impl Shown {
             name: token.name.clone(),
             operator: token.operator.clone(),
             scopes: token.scopes.clone(),
-            made_at: when::text(Time(token.made_at)),
-            expires_at: when::text(Time(token.expires_at)),
-            used_at: used_at.map(when::text),
+            made_at: Moment(Time(token.made_at)).to_string(),
+            expires_at: Moment(Time(token.expires_at)).to_string(),
+            used_at: used_at.map(|at| Moment(at).to_string()),
         }
     }
 }
@@ -155,9 +155,8 @@ impl NewToken {
             return Err(Problem::invalid("scopes", format!("1 to {SCOPES_MAX} permissions are meant")));
         }
         let scopes: Result<Permissions, Problem> = self.scopes.iter().map(|own| scope(&own.0, by)).collect();
-        let ends = when::read(&self.expires_at).ok_or_else(|| {
-            Problem::invalid("expires_at", "a moment such as 2027-11-23T18:00:00Z is meant")
-        })?;
+        let Moment(ends) =
+            self.expires_at.parse().map_err(|message: &str| Problem::invalid("expires_at", message))?;
         if ends <= now || ends.since_ms(now) > LIFE_MS_MAX {
             return Err(Problem::invalid("expires_at", "a moment in the next two years is meant"));
         }
@@ -201,7 +200,7 @@ async fn create(
     }
     let (id, token, shown_once) = ApiToken::new(&new.name, name, scopes, now, ends).map_err(no_random)?;
     let details = json!({
-        "id": id, "name": token.name, "scopes": token.scopes, "expires_at": when::text(ends),
+        "id": id, "name": token.name, "scopes": token.scopes, "expires_at": Moment(ends).to_string(),
     });
     let act = act("token_made", name, details, vec![kept::put(&id, &token)]);
     app.settle(app.engine.act(by.operator, act)?).await?;
