@@ -1,15 +1,25 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
+mod account;
+mod admissions;
 mod audit;
+mod auth;
 mod catalog;
 mod conflicts;
 mod counts;
 mod devices;
 mod events;
 mod gates;
+mod live;
 mod me;
 mod names;
+mod operators;
+mod scans;
 mod settings;
+mod statistics;
+mod texts;
+mod tickets;
+mod tokens;
 mod types;
 mod zones;
 
@@ -31,4 +41,13 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(conflicts::routes())
         .merge(audit::routes())
         .merge(settings::routes())
+        .merge(admissions::routes())
+        .merge(scans::routes())
+        .merge(tickets::routes())
+        .merge(live::routes())
+        .merge(statistics::routes())
+        .merge(auth::routes())
+        .merge(account::routes())
+        .merge(operators::routes())
+        .merge(tokens::routes())
 }
