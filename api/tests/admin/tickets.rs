@@ -122,14 +122,14 @@ fn a_reissue_never_lets_two_in() {
     let old = made(&api, "STANDARD", "active");
     let old_code = code_of(&api, old);
     assert_eq!(server.scan(900, &old_code, "r4")["access_granted"], true);
-    let inside = server.metric("gatehouse_zone_inside{zone=\"BOWL\"}");
+    let inside = server.metric("gatehouse_zone_people{zone=\"BOWL\"}");
     let codes =
         json!([{"kind": "optical", "code": "WRISTBAND-1"}, {"kind": "card", "code": "04B1B2C3D4E5F6"}]);
     let done = act(&api, old, "reissue", &json!({"reason": "wristband", "codes": codes}));
     assert_eq!(done["ticket"]["uses"], json!({"used": 1, "left": 0}));
     assert_eq!(done["ticket"]["presence"], json!({"zone": "BOWL", "people": 1}));
     assert_eq!(done["replaced"]["presence"], json!({"zone": "outside", "people": 0}));
-    assert_eq!(server.metric("gatehouse_zone_inside{zone=\"BOWL\"}"), inside, "nobody moved");
+    assert_eq!(server.metric("gatehouse_zone_people{zone=\"BOWL\"}"), inside, "nobody moved");
     assert_eq!(server.scan(900, "WRISTBAND-1", "r5")["reason"], "already_used");
     assert_eq!(server.scan(900, &old_code, "r6")["reason"], "superseded");
     assert_eq!(server.scan(41, "WRISTBAND-1", "r7")["access_granted"], true, "out with the new one");
