@@ -11,9 +11,12 @@
 //! | `layers` | what happens to every request before a resource sees it |
 //! | `access` | who asks, and what they may do |
 //! | `problem` | how a refusal is told (RFC 9457) |
-//! | `extract`, `page`, `etag`, `moment` | how requests are read and answers are formed |
+//! | `extract`, `page`, `etag`, `moment`, `mistakes` | how requests are read and answers are formed |
 //! | `app` | what resources work with: engine, store, waiting for what was changed |
+//! | `venue_settings` | what the venue itself has set: retention, alarm, time zone |
 //! | `durable` | waiting for the journal |
+//! | `live` | the live feed: a hub behind the journal's tail, and its listeners |
+//! | `statistics` | intervals, arrival curves, forecasts |
 //! | `document` | the OpenAPI document, and the pages that show it |
 //! | `resources` | one file for each kind of thing |
 //!
@@ -26,13 +29,19 @@ mod durable;
 mod etag;
 mod extract;
 mod layers;
+mod live;
+mod mistakes;
 mod moment;
 mod page;
 mod problem;
 mod resources;
 mod serve;
+mod statistics;
+mod venue_settings;
 
-pub use app::{Fallback, MakeFallback, Parts};
+pub use app::{Edge, Fallback, MakeFallback, NodeSetting, Parts};
 pub use document::document;
 pub use durable::Durable;
+pub use live::{LiveFigures, LiveParts, PeripheralNow};
+pub use problem::Kind;
 pub use serve::{Admin, start};

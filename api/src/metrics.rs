@@ -164,6 +164,8 @@ pub struct Sources {
     pub store: store::StoreWatch,
     /// Printers and displays, where there are some.
     pub desk: Option<Desk>,
+    /// Listeners of the live feed.
+    pub live: Arc<admin::LiveFigures>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -259,6 +261,7 @@ impl Collector for Page {
         self.counts(&mut writer)?;
         self.journal(&mut writer)?;
         self.projection(&mut writer)?;
+        self.live(&mut writer)?;
         self.store(&mut writer)?;
         self.behind(&mut writer)?;
         self.0.inbox.as_ref().map_or(Ok(()), |inbox| inbox_rows(&mut writer, inbox))?;
@@ -391,6 +394,13 @@ impl Page {
             "Position of the newest checkpoint",
             self.0.engine.checkpointed().0 as i64,
         )
+    }
+
+    fn live(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {
+        let live = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        writer.counter("live_opened", "Listeners of the live feed that came", live(&self.0.live.opened))?;
+        writer.counter("live_closed", "Of these, that went", live(&self.0.live.closed))?;
+        writer.counter("live_dropped", "Of these, that were too slow", live(&self.0.live.dropped))
     }
 
     fn projection(&self, writer: &mut Writer<'_, '_>) -> std::fmt::Result {

@@ -3,19 +3,19 @@
 
 use crate::behind;
 use crate::cold::{ColdLookups, Unfound};
-use crate::config::Config;
+use crate::config::{Config, Resolved};
 use crate::demo;
 use crate::housekeeping::{Housekeeper, fill_cold_filter, make_segments_ahead};
 use crate::http::{self, Durable, Server, ServerOptions};
 use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
 use crate::ops::{ColdCodes, Ops};
-use crate::peripherals::Backroom;
+use crate::peripherals::{Backroom, requests::Desk};
 use crate::port::{Port, Shared};
 use crate::profile::Profiles;
 use crate::storage;
 use crate::system;
-use admin::Admin;
+use admin::{Admin, NodeSetting};
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
@@ -474,7 +474,9 @@ fn serve_api(
     let local_token = secrets::hash(token.as_bytes());
     let (cold_codes, shared, stopping) =
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
+    let port = Arc::clone(&shared);
     let profiles = core.profiles.clone();
+    let live = live_parts(config, core, &shared, sources);
     let sources = Arc::clone(sources);
     let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
     let parts = admin::Parts {
@@ -482,11 +484,43 @@ fn serve_api(
         questions,
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
+        edge: config.admin_edge.clone(),
         has_profile: Box::new(move |name| profiles.contains(name)),
+        last_seen: Box::new(move |device| port.last_seen(device)),
+        settings: config.resolved.iter().map(node_setting).collect(),
+        live,
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
     admin::start(config.admin_addr, parts)
         .with_context(|| format!("listen on the API port {}", config.admin_addr))
+}
+
+fn node_setting(own: &Resolved) -> NodeSetting {
+    NodeSetting { key: own.key, value: own.shown().to_owned(), source: own.source.clone(), help: own.help }
+}
+
+/// What the live feed watches besides the engine.
+fn live_parts(config: &Config, core: &Core, shared: &Arc<Shared>, sources: &Sources) -> admin::LiveParts {
+    let (shared, desk) = (Arc::clone(shared), sources.desk.clone());
+    admin::LiveParts {
+        give_way: system::give_way,
+        last_seen: Box::new(move |device| shared.last_seen(device)),
+        device_silent_ms: config.device_silent_ms,
+        projector: Arc::clone(&core.projector),
+        figures: Arc::clone(&sources.live),
+        peripherals: Box::new(move || desk.as_ref().map(now_of).unwrap_or_default()),
+    }
+}
+
+fn now_of(desk: &Desk) -> Vec<admin::PeripheralNow> {
+    let now = |own: ::peripherals::PeripheralMetrics| admin::PeripheralNow {
+        name: own.name,
+        up: own.up,
+        paper: own.paper.word(),
+        queued: own.queued,
+        unresolved: own.unresolved,
+    };
+    desk.metrics().into_iter().map(now).collect()
 }
 
 /// Rows of the box office's inbox are taken in from now on.
@@ -520,6 +554,7 @@ fn sources(
         inbox,
         store: core.store.clone(),
         desk: None,
+        live: Arc::default(),
     }
 }
 

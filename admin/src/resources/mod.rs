@@ -1,11 +1,22 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
 mod admissions;
+mod audit;
 mod catalog;
+mod conflicts;
+mod counts;
+mod devices;
+mod events;
+mod gates;
+mod live;
 mod me;
+mod names;
 mod scans;
+mod settings;
+mod statistics;
 mod texts;
 mod tickets;
+mod types;
 mod zones;
 
 use crate::app::App;
@@ -16,9 +27,19 @@ use utoipa_axum::router::OpenApiRouter;
 /// Every route there is, with its part of the document.
 pub fn routes() -> OpenApiRouter<Arc<App>> {
     document::headed()
-        .merge(admissions::routes())
         .merge(me::routes())
+        .merge(events::routes())
+        .merge(zones::routes())
+        .merge(gates::routes())
+        .merge(types::routes())
+        .merge(devices::routes())
+        .merge(counts::routes())
+        .merge(conflicts::routes())
+        .merge(audit::routes())
+        .merge(settings::routes())
+        .merge(admissions::routes())
         .merge(scans::routes())
         .merge(tickets::routes())
-        .merge(zones::routes())
+        .merge(live::routes())
+        .merge(statistics::routes())
 }

@@ -2,6 +2,7 @@
 //! touches, and the databases behind [`Tables`] know how each is written.
 
 use crate::error::{StoreError, StoreResult};
+use crate::figures::Figures;
 use crate::retention::PAGE;
 use crate::shadow::Shadow;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
@@ -10,7 +11,7 @@ use engine::catalog::{DeviceId, Entity, EventId, OperatorId};
 use engine::clock::Time;
 use engine::counts::Counts;
 use engine::inbox::{InboxOutcome, InboxRow};
-use engine::record::{PassageRecord, Record, ScanRecord};
+use engine::record::{PassageOutcome, PassageRecord, Record, ScanRecord};
 use engine::registry::Act;
 use engine::ticket::{Ticket, TicketId, TicketUse};
 use serde::Serialize;
@@ -26,6 +27,7 @@ struct Writer<'a, T> {
     kept_from_before: u64,
     /// Devices whose state changed.
     devices: BTreeSet<DeviceId>,
+    figures: Figures,
 }
 
 /// The records after the shadow's: a batch may begin some too early, as after a failure.
@@ -47,6 +49,7 @@ pub(crate) fn write(
         counts_before: shadow.state.counts.clone(),
         kept_from_before: shadow.retention.from,
         devices: BTreeSet::new(),
+        figures: Figures::default(),
         shadow,
     };
     for (lsn, record) in records {
@@ -132,6 +135,7 @@ impl<T: Tables> Writer<'_, T> {
         let ticket = scan.answer.ticket.as_ref().map(|facts| facts.ticket);
         let moved = self.move_ticket(lsn, ticket, scan.after)?;
         let event = self.shadow.state.owner(&scan.answer).event;
+        self.figures.scan(event, scan, moved);
         let kept = self.shadow.scanned(lsn, scan, moved);
         self.tables.scan(lsn, scan, event)?;
         self.tables.keep(&kept)?;
@@ -169,6 +173,9 @@ impl<T: Tables> Writer<'_, T> {
         let Some(answer) = answer else { return Ok(()) };
         let ticket = answer.ticket.as_ref().map(|facts| facts.ticket);
         let given_back = self.move_ticket(lsn, ticket, passage.after)?;
+        if passage.outcome == PassageOutcome::Annulled && given_back.is_some() {
+            self.figures.annulled(self.shadow.state.owner(&answer).event, &answer);
+        }
         self.shadow.state.passage_reported(&answer, passage.outcome, given_back);
         Ok(())
     }
@@ -309,6 +316,7 @@ impl<T: Tables> Writer<'_, T> {
     /// What changed as a whole is written once for the batch, the cursor with it.
     fn finish(self) -> StoreResult<()> {
         self.tables.flush()?;
+        self.tables.figures(&self.figures)?;
         let Shadow { state, next_ticket, retention, .. } = &*self.shadow;
         self.tables.counts(&self.counts_before, &state.counts)?;
         for device in &self.devices {

@@ -1,5 +1,6 @@
 //! What questions ask for and get: plain data. Knows no database.
 
+use crate::figures::Flow;
 use engine::catalog::{DeviceId, Direction, EventId, GateId, OperatorId, TypeId};
 use engine::clock::Time;
 use engine::decision::{Reason, ScanKind, Verdict};
@@ -191,6 +192,75 @@ pub struct AuditRow {
     pub subject: String,
     /// The rest, as JSON without secrets; of what replaces something `before` and `after`.
     pub details: String,
+}
+
+/// From a moment on, up to another; both are taken to the minute they are in.
+#[derive(Clone, Copy, Debug)]
+pub struct Period {
+    /// From here on.
+    pub since: Time,
+    /// Up to, and without, here.
+    pub until: Time,
+}
+
+/// What went through in one minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArrivalRow {
+    /// The minute's beginning.
+    pub minute: Time,
+    /// Number of the gate or type; 0 for the event.
+    pub id: u32,
+    /// What went through.
+    pub flow: Flow,
+}
+
+/// Refusals for one reason by one device at one gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenialRow {
+    /// Why.
+    pub reason: Reason,
+    /// Where.
+    pub gate: GateId,
+    /// By which device.
+    pub device: DeviceId,
+    /// How many.
+    pub denied: i64,
+}
+
+/// A code that was refused, or admitted after it had been admitted before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresentedRow {
+    /// What the code came from.
+    pub kind: CodeKind,
+    /// The code.
+    pub code: Vec<u8>,
+    /// Its ticket, where it is known.
+    pub ticket: Option<TicketId>,
+    /// How often it was refused.
+    pub denied: i64,
+    /// How often it was admitted after the first time.
+    pub admitted: i64,
+}
+
+/// Which of the codes that were presented again come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresentedOrder {
+    /// Those that came most often.
+    Times,
+    /// Those that were refused most often.
+    Denied,
+}
+
+// === impl PresentedOrder ===
+
+impl PresentedOrder {
+    /// Fixed text, for which there is an index.
+    pub(crate) fn column(self) -> &'static str {
+        match self {
+            PresentedOrder::Times => "denied + admitted",
+            PresentedOrder::Denied => "denied",
+        }
+    }
 }
 
 // === impl ScanRow ===

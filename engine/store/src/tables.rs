@@ -2,6 +2,7 @@
 //! knows no SQL and no rule.
 
 use crate::error::StoreResult;
+use crate::figures::Figures;
 use crate::retention::Retention;
 use engine::Lsn;
 use engine::catalog::{Catalog, DeviceId, Entity, EventId, GateId, OperatorId};
@@ -146,6 +147,9 @@ pub(crate) trait Tables {
 
     /// Writes what was gathered.
     fn flush(&mut self) -> StoreResult<()>;
+
+    /// Adds what a batch adds to the figures.
+    fn figures(&mut self, figures: &Figures) -> StoreResult<()>;
 
     /// Writes the counts that are not as they were.
     fn counts(&mut self, before: &Counts, after: &Counts) -> StoreResult<()>;

@@ -15,6 +15,7 @@ mod connect;
 mod copy;
 mod count_rows;
 mod error;
+mod figure_rows;
 mod inbox;
 mod kept_rows;
 mod lists;

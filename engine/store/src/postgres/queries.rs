@@ -2,17 +2,19 @@
 
 use super::connect::Link;
 use super::values::{Moment, Text, get};
-use super::{bootstrap, count_rows, lists, scan_rows, ticket_rows};
+use super::{bootstrap, count_rows, figure_rows, lists, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::figures::FlowScope;
 use crate::rows::{
-    AuditFilter, AuditRow, CommandRow, ConflictRow, Order, ScanFilter, ScanRow, TicketFilter, TicketPage,
+    ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
+    PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
 };
 use crate::search::{after_prefix, hexadecimal, joined, joined_after, search_words, unpack};
 use crate::store::Queries;
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
 use engine::Lsn;
-use engine::catalog::{Catalog, DeviceId, EventId};
+use engine::catalog::{Catalog, DeviceId, EventId, TypeId};
 use engine::counts::Counts;
 use engine::ticket::{CodeKind, Ticket, TicketId};
 use std::sync::Arc;
@@ -183,6 +185,27 @@ impl Queries for PostgresQueries {
             bootstrap::end(session).await?;
             Ok(counts)
         })
+    }
+
+    fn arrivals(&self, event: EventId, scope: FlowScope, period: Period) -> StoreResult<Vec<ArrivalRow>> {
+        figure_rows::arrivals(&self.link, event, scope, period)
+    }
+
+    fn active_tickets(&self, kind: TypeId) -> StoreResult<u64> {
+        figure_rows::active_tickets(&self.link, kind)
+    }
+
+    fn denials(&self, event: EventId) -> StoreResult<Vec<DenialRow>> {
+        figure_rows::denials(&self.link, event)
+    }
+
+    fn presented_again(
+        &self,
+        event: EventId,
+        order: PresentedOrder,
+        limit: usize,
+    ) -> StoreResult<Vec<PresentedRow>> {
+        figure_rows::presented_again(&self.link, event, order, limit)
     }
 
     fn audit(&self, filter: &AuditFilter, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>> {

@@ -8,8 +8,9 @@ use super::kept_rows::{self, Keeping};
 use super::registry_rows::Entries;
 use super::ticket_rows::{self, Puts, Uses};
 use super::values::{Json, Moment, Text};
-use super::{catalog_rows, count_rows, scan_rows};
+use super::{catalog_rows, count_rows, figure_rows, scan_rows};
 use crate::error::{StoreResult, WhileDoing};
+use crate::figures::Figures;
 use crate::shadow::Shadow;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
@@ -419,6 +420,10 @@ impl Tables for PostgresTables<'_> {
         self.touched.clear();
         let link = self.link;
         link.wait("write a batch", self.flush_history())
+    }
+
+    fn figures(&mut self, figures: &Figures) -> StoreResult<()> {
+        self.link.wait("add to the figures", figure_rows::add(self.session, figures))
     }
 
     fn counts(&mut self, before: &Counts, after: &Counts) -> StoreResult<()> {

@@ -14,6 +14,7 @@
 mod bootstrap;
 mod catalog_rows;
 mod count_rows;
+mod figure_rows;
 mod kept_rows;
 mod lists;
 mod log;

@@ -1,16 +1,18 @@
 //! Questions to the SQLite projection, on a connection that can only read. Knows SQL; changes nothing.
 
-use super::{bootstrap, count_rows, cursor, lists, scan_rows, ticket_rows};
+use super::{bootstrap, count_rows, cursor, figure_rows, lists, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
+use crate::figures::FlowScope;
 use crate::rows::{
-    AuditFilter, AuditRow, CommandRow, ConflictRow, Order, ScanFilter, ScanRow, TicketFilter, TicketPage,
+    ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
+    PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
 };
 use crate::search::{after_prefix, hexadecimal, joined, joined_after, search_words, unpack};
 use crate::store::Queries;
 use crate::words::Word;
 
 use engine::Lsn;
-use engine::catalog::{Catalog, DeviceId, EventId};
+use engine::catalog::{Catalog, DeviceId, EventId, TypeId};
 use engine::clock::Time;
 use engine::counts::Counts;
 use engine::ticket::{CodeKind, Ticket, TicketId};
@@ -152,6 +154,27 @@ impl Queries for SqliteQueries {
         // One transaction: counts of two cursors do not add up.
         let reading = self.connection.unchecked_transaction().while_doing("begin to read counts")?;
         count_rows::read(&reading)
+    }
+
+    fn arrivals(&self, event: EventId, scope: FlowScope, period: Period) -> StoreResult<Vec<ArrivalRow>> {
+        figure_rows::arrivals(&self.connection, event, scope, period)
+    }
+
+    fn active_tickets(&self, kind: TypeId) -> StoreResult<u64> {
+        figure_rows::active_tickets(&self.connection, kind)
+    }
+
+    fn denials(&self, event: EventId) -> StoreResult<Vec<DenialRow>> {
+        figure_rows::denials(&self.connection, event)
+    }
+
+    fn presented_again(
+        &self,
+        event: EventId,
+        order: PresentedOrder,
+        limit: usize,
+    ) -> StoreResult<Vec<PresentedRow>> {
+        figure_rows::presented_again(&self.connection, event, order, limit)
     }
 
     fn audit(&self, filter: &AuditFilter, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>> {

@@ -4,8 +4,9 @@
 
 use super::kept_rows::{self, KeptWriter};
 use super::ticket_rows::{self, Uses};
-use super::{catalog_rows, count_rows, registry_rows, scan_rows};
+use super::{catalog_rows, count_rows, figure_rows, registry_rows, scan_rows};
 use crate::error::{StoreResult, WhileDoing};
+use crate::figures::Figures;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
 use engine::Lsn;
@@ -193,6 +194,10 @@ impl Tables for SqliteTables<'_> {
     fn flush(&mut self) -> StoreResult<()> {
         self.uses.flush()?;
         self.kept.flush()
+    }
+
+    fn figures(&mut self, figures: &Figures) -> StoreResult<()> {
+        figure_rows::add(self.transaction, figures)
     }
 
     fn counts(&mut self, before: &Counts, after: &Counts) -> StoreResult<()> {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod administration;
+mod figures;
 mod lists;
 mod place;
 mod postgres;
