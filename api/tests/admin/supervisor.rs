@@ -147,7 +147,7 @@ fn a_good_ticket_is_simply_admitted_and_its_device_opens_once() {
         (json!({"id": id, "code": optical("A"), "gate": "ENTRANCE_01", "reason": "x"}), "id"),
         (json!({"id": id, "gate": "NOWHERE", "reason": "x"}), "gate"),
         (json!({"id": id, "gate": "ENTRANCE_01", "device": "KQT300_002", "reason": "x"}), "device"),
-        (json!({"id": id, "gate": "ENTRANCE_01", "reason": " "}), "reason"),
+        (json!({"id": id, "gate": "ENTRANCE_01", "reason": ""}), "reason"),
         (json!({"id": id, "gate": "ENTRANCE_01", "reason": "x", "people": 0}), "people"),
         (json!({"id": id, "gate": "ENTRANCE_01", "reason": "x", "scan_id": "a b"}), "scan_id"),
         (json!({"id": 4_000_000_000_u32, "gate": "ENTRANCE_01", "reason": "x"}), "id"),

@@ -3,8 +3,9 @@
 
 mod shape;
 
-pub(super) use shape::{Scan, Way, Why, gate_name, operator_name};
+pub(super) use shape::{Scan, Way, Why};
 
+use super::names;
 use super::texts::{self, Code, Medium};
 use crate::app::App;
 use crate::extract::{Json, Params, Path, Who};
@@ -88,7 +89,7 @@ enum Sort {
 #[serde(deny_unknown_fields)]
 struct Annul {
     /// Why, in words, for the audit.
-    #[schema(example = "turned back at the barrier", min_length = 1, max_length = 500)]
+    #[schema(example = "turned back at the barrier", min_length = 1, max_length = 300)]
     reason: String,
 }
 
@@ -238,6 +239,6 @@ async fn annul(
         passage: Became::Annulled,
         people: answer.people,
         ticket: answer.ticket.map(|facts| facts.ticket.0),
-        gate: gate_name(&app.engine.catalog(), answer.gate),
+        gate: names::gate(&app.engine.catalog(), answer.gate),
     }))
 }

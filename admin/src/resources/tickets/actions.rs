@@ -40,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[schema(as = TicketReason)]
 struct Because {
     /// Why, in words, for the audit.
-    #[schema(example = "reported stolen", min_length = 1, max_length = 500)]
+    #[schema(example = "reported stolen", min_length = 1, max_length = 300)]
     reason: String,
 }
 
@@ -49,7 +49,7 @@ struct Because {
 #[serde(deny_unknown_fields)]
 struct Reissue {
     /// Why, in words, for the audit.
-    #[schema(example = "paper got wet", min_length = 1, max_length = 500)]
+    #[schema(example = "paper got wet", min_length = 1, max_length = 300)]
     reason: String,
     /// Codes of the new ticket; left out, one is made.
     #[serde(default)]
@@ -62,7 +62,7 @@ struct Reissue {
 #[serde(deny_unknown_fields)]
 struct ChangeHolder {
     /// Why, in words, for the audit.
-    #[schema(example = "given to a friend", min_length = 1, max_length = 500)]
+    #[schema(example = "given to a friend", min_length = 1, max_length = 300)]
     reason: String,
     /// The new holder; empty: nobody is named.
     #[schema(example = "Jane Doe", max_length = 255)]
@@ -82,7 +82,7 @@ struct ChangeHolder {
 #[serde(deny_unknown_fields)]
 struct GiveBack {
     /// Why, in words, for the audit.
-    #[schema(example = "sent home by mistake", min_length = 1, max_length = 500)]
+    #[schema(example = "sent home by mistake", min_length = 1, max_length = 300)]
     reason: String,
     /// How many; never more than were used.
     #[schema(minimum = 0, maximum = 65535, example = 1)]
@@ -123,7 +123,7 @@ struct Action {
     /// What to do.
     action: Word,
     /// Why, in words, for the audit.
-    #[schema(example = "reported stolen", min_length = 1, max_length = 500)]
+    #[schema(example = "reported stolen", min_length = 1, max_length = 300)]
     reason: String,
 }
 

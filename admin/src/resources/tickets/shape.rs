@@ -3,6 +3,7 @@
 
 use crate::moment::Moment;
 use crate::problem::Problem;
+use crate::resources::names;
 use crate::resources::texts::Code;
 
 use engine::Time;
@@ -240,7 +241,7 @@ fn set(at: Time) -> Option<Moment> {
 }
 
 fn passage(catalog: &Catalog, gate: GateId, at: Time) -> Passage {
-    Passage { gate: catalog.gate(gate).map(|gate| gate.name.clone()), at: Moment(at) }
+    Passage { gate: names::gate(catalog, gate), at: Moment(at) }
 }
 
 // === impl Fields ===
