@@ -255,7 +255,7 @@ impl Fields {
         let Some(text) = text else { return Ok(Fields(None)) };
         let known = |name: &str| FIELDS.iter().copied().find(|field| *field == name);
         let wanted: Option<Vec<&str>> = text.split(',').map(known).collect();
-        let wrong = || Problem::malformed("fields", format!("some of these are meant: {}", FIELDS.join(",")));
+        let wrong = || Problem::invalid("fields", format!("some of these are meant: {}", FIELDS.join(",")));
         wanted.map(|wanted| Fields(Some(wanted))).ok_or_else(wrong)
     }
 

@@ -84,7 +84,7 @@ fn redact(details: &mut Value) {
 /// the changes of the ticket with who, why, before and after, and who looked at whose it is.
 #[utoipa::path(
     get, path = "/api/v1/tickets/{id}/story", tag = "tickets", operation_id = "getTicketStory",
-    params(("id" = u32, Path, description = "The ticket's number"), PageParams),
+    params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number"), PageParams),
     responses((status = 200, description = "A page of what happened", body = Page<Happening>)),
     extensions(("x-permission" = json!("tickets.read")))
 )]
