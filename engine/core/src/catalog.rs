@@ -662,6 +662,21 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// The entity of the same kind and name, as it is now.
+    pub fn like(&self, entity: &Entity) -> Option<Entity> {
+        let (_, name) = entity.kind_and_name();
+        Some(match entity {
+            Entity::Event(_) => Entity::Event(self.event(self.event_named(name)?)?.clone()),
+            Entity::Zone(_) => Entity::Zone(self.zone(self.zone_named(name)?)?.clone()),
+            Entity::Gate(_) => Entity::Gate(self.gate(self.gate_named(name)?)?.clone()),
+            Entity::Type(kind) => Entity::Type(self.ticket_type(self.type_named(kind.event, name)?)?.clone()),
+            Entity::Device(_) => Entity::Device(self.device(self.device_named(name)?)?.clone()),
+            Entity::Operator(_) => Entity::Operator(self.operator(self.operator_named(name)?)?.clone()),
+        })
+    }
+}
+
 /// Replaces the entry at `at`, or appends; gives its position.
 fn put_at<T: Clone>(list: &mut Vec<T>, value: &T, at: Option<usize>) -> usize {
     match at.filter(|at| *at < list.len()) {

@@ -4,12 +4,15 @@
 //! ```text
 //! file      "GHCP" version:u32  section*  end
 //! section   kind:u8 count:u32 len:u32 crc32(kind..len, body):u32 body[len]     little-endian, postcard bodies
-//! kinds     1 head   2 tickets (id, ticket)*   3 scans   255 end: tickets:u64 scans:u64
+//! kinds     1 head   2 tickets (id, ticket)*   3 scans   4 registry (kind, name, value)*
+//!           255 end: tickets:u64 scans:u64 registry:u64
+//! registry  both are left out where there is none, as in files of programs that knew none
 //! name      checkpoint-{lsn:020}.img, written as *.tmp, synced, renamed, directory synced
 //! ```
 
 use crate::capture::Capture;
 use crate::disk::{Disk, DiskFile};
+use crate::registry::Entry;
 use crate::scans::KeptScan;
 use crate::state::{State, StateHead};
 use crate::ticket::{Ticket, TicketId};
@@ -33,6 +36,7 @@ pub const CHECKPOINTS_KEPT: usize = 2;
 const HEAD: u8 = 1;
 const TICKETS: u8 = 2;
 const SCANS: u8 = 3;
+const REGISTRY: u8 = 4;
 const END: u8 = 255;
 
 /// Why a checkpoint cannot be written or read.
@@ -108,6 +112,7 @@ pub struct Writer<'d> {
     buffer: Vec<u8>,
     tickets: u64,
     scans: u64,
+    entries: u64,
 }
 
 /// Starts a capture of the state as it is now; the state goes on changing.
@@ -116,6 +121,7 @@ pub(crate) fn begin(state: &mut State) -> StateHead {
     state.tickets.capture = Some(Capture::new(0, u64::from(state.tickets.next_id().0)));
     let (first, next) = state.scans.range();
     state.scans.capture = Some(Capture::new(first, next));
+    state.registry.begin_capture();
     state.head()
 }
 
@@ -123,23 +129,31 @@ pub(crate) fn begin(state: &mut State) -> StateHead {
 pub(crate) fn end(state: &mut State) {
     state.tickets.capture = None;
     state.scans.capture = None;
+    state.registry.end_capture();
 }
 
 /// Items taken out of a state under one lock.
 pub(crate) enum Step {
     Tickets(Vec<(TicketId, Ticket)>),
     Scans(Vec<KeptScan>),
+    Registry(Vec<Entry>),
     Done,
 }
 
 /// Takes the next items as they were at the capture's LSN. Some 50 µs.
 pub(crate) fn step(state: &mut State) -> Step {
-    let tickets = step_tickets(state);
-    if let Some(tickets) = tickets {
+    if let Some(tickets) = step_tickets(state) {
         return Step::Tickets(tickets);
     }
+    if let Some(scans) = step_scans(state) {
+        return Step::Scans(scans);
+    }
+    state.registry.captured(ITEMS_PER_STEP).map_or(Step::Done, Step::Registry)
+}
+
+fn step_scans(state: &mut State) -> Option<Vec<KeptScan>> {
+    let mut capture = state.scans.capture.take()?;
     let mut scans = Vec::new();
-    let Some(mut capture) = state.scans.capture.take() else { return Step::Done };
     let mut at_end = true;
     for _ in 0..ITEMS_PER_STEP {
         let Some((seq, saved)) = capture.step() else { break };
@@ -147,7 +161,7 @@ pub(crate) fn step(state: &mut State) -> Step {
         scans.extend(saved.unwrap_or_else(|| state.scans.get(seq).cloned()));
     }
     state.scans.capture = Some(capture);
-    if at_end { Step::Done } else { Step::Scans(scans) }
+    (!at_end).then_some(scans)
 }
 
 fn step_tickets(state: &mut State) -> Option<Vec<(TicketId, Ticket)>> {
@@ -175,8 +189,10 @@ impl<'d> Writer<'d> {
             disk.remove(&tmp).map_err(io_error)?;
         }
         let file = disk.create(&tmp, 0).map_err(io_error)?;
-        let (buffer, tickets, scans) = (Vec::new(), 0, 0);
-        let mut writer = Writer { disk, file, temporary: true, name, offset: 0, buffer, tickets, scans };
+        let buffer = Vec::new();
+        let (tickets, scans, entries) = (0, 0, 0);
+        let mut writer =
+            Writer { disk, file, temporary: true, name, offset: 0, buffer, tickets, scans, entries };
         writer.buffer.extend_from_slice(MAGIC);
         writer.buffer.extend_from_slice(&VERSION.to_le_bytes());
         writer.section(HEAD, 1, &encode(head))?;
@@ -191,6 +207,13 @@ impl<'d> Writer<'d> {
     pub(crate) fn scans(&mut self, scans: &[KeptScan]) -> Result<(), CheckpointError> {
         self.scans += scans.len() as u64;
         self.items(SCANS, scans)
+    }
+
+    pub(crate) fn registry(&mut self, entries: &[Entry]) -> Result<(), CheckpointError> {
+        self.entries += entries.len() as u64;
+        let texts: Vec<(&str, &str, &str)> =
+            entries.iter().map(|((kind, name), value)| (&**kind, &**name, &**value)).collect();
+        self.items(REGISTRY, &texts)
     }
 
     fn items<T: serde::Serialize>(&mut self, kind: u8, items: &[T]) -> Result<(), CheckpointError> {
@@ -223,8 +246,11 @@ impl<'d> Writer<'d> {
 
     /// Ends the file and makes it the newest checkpoint. To be called once its LSN is durable in the journal.
     pub(crate) fn finish(mut self) -> Result<(), CheckpointError> {
-        let counts = (self.tickets, self.scans);
-        self.section(END, 0, &encode(&counts))?;
+        let mut counts = encode(&(self.tickets, self.scans));
+        if self.entries > 0 {
+            counts.extend_from_slice(&encode(&self.entries));
+        }
+        self.section(END, 0, &counts)?;
         // Every portion before was synced, so this makes the whole image durable.
         self.write_portion(self.buffer.len())?;
         let name = self.name.clone();
@@ -268,6 +294,10 @@ pub fn image(state: &State) -> Vec<u8> {
     (first..next)
         .filter_map(|seq| state.scans.get(seq))
         .for_each(|scan| bytes.extend_from_slice(&encode(scan)));
+    state
+        .registry
+        .iter()
+        .for_each(|(kind, name, value)| bytes.extend_from_slice(&encode(&(kind, name, &**value))));
     bytes
 }
 
@@ -302,13 +332,13 @@ pub fn load(disk: &dyn Disk, name: &str) -> Result<State, CheckpointError> {
             SCANS => {
                 reader.decode::<Vec<KeptScan>>(&body)?.into_iter().for_each(|scan| state.scans.append(scan))
             }
-            END => {
-                let (tickets, scans): (u64, u64) = reader.decode(&body)?;
-                if (tickets, scans) != (state.tickets.len() as u64, state.scans.len() as u64) {
-                    return Err(reader.damaged(format!(
-                        "{tickets} tickets and {scans} scans were written, others were read"
-                    )));
+            REGISTRY => {
+                for (kind, name, value) in reader.decode::<Vec<(&str, &str, &str)>>(&body)? {
+                    state.registry.set(kind, name, Some(value));
                 }
+            }
+            END => {
+                reader.ends(&body, &state)?;
                 return Ok(state);
             }
             other => return Err(reader.damaged(format!("unknown section {other}"))),
@@ -357,6 +387,21 @@ impl SectionReader<'_> {
             return Err(self.damaged("a section's checksum does not match".to_owned()));
         }
         Ok((kind, count, body))
+    }
+
+    /// Is what was read what was written?
+    fn ends(&self, body: &[u8], state: &State) -> Result<(), CheckpointError> {
+        let written: (u64, u64) = self.decode(body)?;
+        let both = encode(&written).len();
+        let entries = if body.len() > both { self.decode(&body[both..])? } else { 0_u64 };
+        let (tickets, scans) = (state.tickets.len() as u64, state.scans.len() as u64);
+        if (written, entries) == ((tickets, scans), state.registry.len() as u64) {
+            return Ok(());
+        }
+        let (tickets, scans) = written;
+        Err(self.damaged(format!(
+            "{tickets} tickets, {scans} scans and {entries} registry entries were written, others were read"
+        )))
     }
 
     fn decode<'b, T: serde::Deserialize<'b>>(&self, body: &'b [u8]) -> Result<T, CheckpointError> {

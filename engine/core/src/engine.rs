@@ -2,6 +2,8 @@
 //! decided, appended to the journal and applied; the caller then waits, without the lock, until its LSN is
 //! durable. Knows no network, no SQL and no async runtime; clock and disk are given to it.
 
+mod acts;
+mod amendments;
 mod changes;
 mod far;
 
@@ -14,11 +16,13 @@ use crate::decide::decide;
 use crate::decision::{Answer, Decision, Scan, ScanKind, Shown};
 use crate::disk::Disk;
 use crate::journal::{AppendError, Journal, JournalError, JournalOptions, Lsn, Recovery};
-use crate::limits::{ANNUL_WINDOW_MS, NOTICES_PER_DEVICE_MAX, RECORD_BYTES_MAX};
+use crate::limits::{ANNUL_WINDOW_MS, NOTICES_PER_DEVICE_MAX, RECORD_BYTES_MAX, TICKETS_PER_RECORD_MAX};
 use crate::record::{PassageOutcome, PassageRecord, Record, ScanKey, ScanRecord};
+use crate::registry::RegistryError;
 use crate::scans::KeptScan;
 use crate::state::{Conflict, State};
 use crate::ticket::{CodeKind, Ticket, TicketId, TicketUse};
+pub use amendments::Amendment;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -121,6 +125,18 @@ pub enum EngineError {
     /// What the store gave is older than a change of a ticket that is in the store only.
     #[error("the store does not know the newest changes yet")]
     StoreBehind,
+    /// What is to be changed is not as whoever wants to change it saw it.
+    #[error("it was changed by somebody else meanwhile; look again")]
+    Changed,
+    /// The act is too large, or the registry is full.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A ticket cannot be so.
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    /// An amendment of no ticket, or of too many.
+    #[error("an amendment has 1 to {TICKETS_PER_RECORD_MAX} tickets, this one {0}")]
+    AmendmentSize(usize),
 }
 
 /// An answered scan.
@@ -159,6 +175,9 @@ pub enum TicketError {
     /// Its type is not known.
     #[error("its ticket type is not known")]
     UnknownType,
+    /// Its new type is of another event.
+    #[error("a ticket stays with its event; make a new one for another event")]
+    OtherEvent,
 }
 
 impl Engine {
@@ -441,24 +460,11 @@ impl Engine {
         let mut state = self.state.lock();
         let key = state.key_of_id(device, scan_id);
         let kept = find_by_id(&state, device, scan_id, key).ok_or(EngineError::ScanNotFound)?;
-        if !kept.answer.verdict.admits() {
-            return Err(EngineError::NotAdmitted);
+        let answer = kept.answer.clone();
+        match passage_of(&state, kept, outcome, now)? {
+            Some(passage) => Ok((self.commit(&mut state, &Record::Passage(passage))?, answer)),
+            None => Ok((Lsn(state.lsn), answer)),
         }
-        if kept.outcome == outcome {
-            return Ok((Lsn(state.lsn), kept.answer.clone()));
-        }
-        if kept.outcome != PassageOutcome::Open {
-            return Err(EngineError::PassageDecided(kept.outcome));
-        }
-        if outcome == PassageOutcome::Annulled && now.since_ms(kept.answer.at) > ANNUL_WINDOW_MS {
-            return Err(EngineError::TooLateToAnnul);
-        }
-        let after: Option<TicketUse> =
-            if outcome == PassageOutcome::Annulled { state.annulled(kept) } else { None };
-        let (answer, scan) = (kept.answer.clone(), kept.lsn);
-        let record = Record::Passage(PassageRecord { at: now, device, scan, outcome, after });
-        let lsn = self.commit(&mut state, &record)?;
-        Ok((lsn, answer))
     }
 
     /// People passed a gate without a ticket: counted, negative for outwards.
@@ -579,6 +585,7 @@ impl Engine {
             match step {
                 Step::Tickets(tickets) => writer.tickets(&tickets)?,
                 Step::Scans(scans) => writer.scans(&scans)?,
+                Step::Registry(entries) => writer.registry(&entries)?,
                 Step::Done => break,
             }
         }
@@ -646,6 +653,30 @@ fn decide_cold(
         return Err(EngineError::Warming);
     }
     Ok(decision)
+}
+
+/// What is to be recorded of an admission's outcome; `None`: it was recorded before.
+fn passage_of(
+    state: &State,
+    kept: &KeptScan,
+    outcome: PassageOutcome,
+    at: Time,
+) -> Result<Option<PassageRecord>, EngineError> {
+    if !kept.answer.verdict.admits() {
+        return Err(EngineError::NotAdmitted);
+    }
+    if kept.outcome == outcome {
+        return Ok(None);
+    }
+    if kept.outcome != PassageOutcome::Open {
+        return Err(EngineError::PassageDecided(kept.outcome));
+    }
+    if outcome == PassageOutcome::Annulled && at.since_ms(kept.answer.at) > ANNUL_WINDOW_MS {
+        return Err(EngineError::TooLateToAnnul);
+    }
+    let after: Option<TicketUse> =
+        if outcome == PassageOutcome::Annulled { state.annulled(kept) } else { None };
+    Ok(Some(PassageRecord { at, device: kept.device, scan: kept.lsn, outcome, after }))
 }
 
 /// Under which a scan is kept and found again. Made once: it is a keyed hash.

@@ -23,6 +23,7 @@ pub mod inbox;
 pub mod journal;
 pub mod limits;
 pub mod record;
+pub mod registry;
 pub mod scans;
 pub mod sim_disk;
 pub mod state;

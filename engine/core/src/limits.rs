@@ -60,6 +60,21 @@ pub const INBOX_REASON_BYTES_MAX: usize = 300;
 /// Entities of one kind in the catalog (gates, devices, types …).
 pub const CATALOG_ENTRIES_MAX: usize = 20_000;
 
+/// Entries of the registry (sessions, tokens, webhooks, settings): some 50 MB of memory where all are sessions.
+pub const REGISTRY_ENTRIES_MAX: usize = 100_000;
+
+/// Longest kind or name of a registry entry, action or subject of an act, in bytes.
+pub const REGISTRY_NAME_BYTES_MAX: usize = 200;
+
+/// Longest value of a registry entry and details of an act, in bytes.
+pub const REGISTRY_VALUE_BYTES_MAX: usize = 32 << 10;
+
+/// Registry entries one act changes.
+pub const REGISTRY_CHANGES_PER_ACT_MAX: usize = 64;
+
+/// All texts of an act together, in bytes: many entries, or long ones.
+pub const ACT_BYTES_MAX: usize = 512 << 10;
+
 /// Largest journal record the engine writes, in bytes.
 pub const RECORD_BYTES_MAX: usize = crate::journal::limits::RECORD_BYTES_MAX;
 
@@ -68,5 +83,16 @@ const _: () = assert!(CATALOG_ENTRIES_MAX <= u16::MAX as usize);
 const _: () = assert!(CODE_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(TEXT_BYTES_MAX <= u8::MAX as usize);
 const _: () = assert!(TICKETS_PER_RECORD_MAX * TICKET_ENCODED_BYTES_MAX <= RECORD_BYTES_MAX);
+// An amendment: whole tickets, its action and details, and a few numbers.
+const _: () = assert!(
+    TICKETS_PER_RECORD_MAX * TICKET_ENCODED_BYTES_MAX
+        + REGISTRY_NAME_BYTES_MAX
+        + REGISTRY_VALUE_BYTES_MAX
+        + 64
+        <= RECORD_BYTES_MAX
+);
+// Each text has a length before it, each entry says whether it has a value.
+const _: () = assert!(ACT_BYTES_MAX + (REGISTRY_CHANGES_PER_ACT_MAX + 1) * 10 + 64 <= RECORD_BYTES_MAX);
+const _: () = assert!(3 * REGISTRY_NAME_BYTES_MAX + 2 * REGISTRY_VALUE_BYTES_MAX <= ACT_BYTES_MAX);
 const _: () = assert!(ANNUL_WINDOW_MS < SCAN_RETENTION_MS);
 const _: () = assert!(REPEAT_WINDOW_MS < ANNUL_WINDOW_MS);

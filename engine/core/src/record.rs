@@ -8,6 +8,7 @@ use crate::catalog::{DeviceId, Entity, GateId, OperatorId};
 use crate::clock::Time;
 use crate::decision::{Answer, Override, Reason};
 use crate::inbox::{InboxOutcome, InboxRow};
+use crate::registry::Act;
 use crate::ticket::{CodeKind, Ticket, TicketId, TicketStatus, TicketUse};
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +136,28 @@ pub enum Record<'a> {
         row: InboxRow,
         /// What came of it.
         outcome: Box<InboxOutcome>,
+    },
+    /// A person did something that is told in the audit, and maybe changed the registry.
+    Act {
+        /// When.
+        at: Time,
+        /// By whom.
+        operator: Option<OperatorId>,
+        /// What.
+        act: Act,
+    },
+    /// A person changed tickets, and maybe made new ones in their place.
+    Amended {
+        /// When.
+        at: Time,
+        /// By whom.
+        operator: Option<OperatorId>,
+        /// What was done, such as `reissue`.
+        action: String,
+        /// The rest, as JSON without secrets.
+        details: String,
+        /// The tickets as they are afterwards, whole. Numbers that were not given yet are new, one after the other.
+        tickets: Vec<(TicketId, Ticket)>,
     },
 }
 
@@ -279,7 +302,9 @@ impl<'a> Record<'a> {
             | Record::Warmed { at, .. }
             | Record::ConflictResolved { at, .. }
             | Record::Born { at, .. }
-            | Record::Inbox { at, .. } => *at,
+            | Record::Inbox { at, .. }
+            | Record::Act { at, .. }
+            | Record::Amended { at, .. } => *at,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::decision::{Answer, Reason, Scan};
 use crate::inbox::InboxOutcome;
 use crate::limits::{COMMANDS_PER_DEVICE_MAX, CONFLICTS_MAX};
 use crate::record::{Command, PassageOutcome, PassageRecord, Record, ScanKey, ScanRecord};
+use crate::registry::{Act, Registry};
 use crate::scans::{KeptScan, ScanTable};
 use crate::ticket::{CodeKind, Ticket, TicketId, TicketTable, TicketUse};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct State {
     pub devices: Vec<DeviceState>,
     /// The key scan ids are hashed with.
     pub salt: [u8; 16],
+    /// What the administration keeps.
+    pub registry: Registry,
 }
 
 /// A device's part of the state.
@@ -209,6 +212,8 @@ impl State {
             }
             Record::Born { salt, .. } => self.salt = *salt,
             Record::Inbox { outcome, .. } => self.apply_inbox(outcome),
+            Record::Act { act, .. } => self.apply_act(act),
+            Record::Amended { tickets, .. } => self.apply_amended(tickets),
         }
         self.lsn = lsn;
     }
@@ -303,6 +308,28 @@ impl State {
             | InboxOutcome::Early
             | InboxOutcome::Outdated
             | InboxOutcome::Refused(_) => {}
+        }
+    }
+
+    fn apply_act(&mut self, act: &Act) {
+        for entry in &act.entries {
+            self.registry.set(&entry.kind, &entry.name, entry.value.as_deref());
+        }
+    }
+
+    /// People inside follow the tickets; what was tallied stays: it happened.
+    fn apply_amended(&mut self, tickets: &[(TicketId, Ticket)]) {
+        for (id, ticket) in tickets {
+            if *id >= self.tickets.next_id() {
+                self.apply_tickets(*id, std::slice::from_ref(ticket));
+            } else if let Some(before) = self.tickets.get(*id).map(|own| own.usage) {
+                self.counts.presence(before, -1);
+                self.tickets.put(*id, ticket.clone());
+            }
+            // Where the ticket is not in memory, the store alone changes.
+            if self.tickets.get(*id).is_some() {
+                self.counts.presence(ticket.usage, 1);
+            }
         }
     }
 

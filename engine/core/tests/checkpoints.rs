@@ -11,6 +11,7 @@ use engine::clock::ManualClock;
 use engine::decision::{Scan, ScanKind};
 use engine::disk::Disk;
 use engine::journal::{JournalOptions, Lsn};
+use engine::registry::{Act, RegistryChange};
 use engine::sim_disk::{FailKind, SimDisk};
 use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus};
 use engine::{Engine, EngineError, Time};
@@ -61,6 +62,13 @@ fn scan(code: &str) -> Scan<'_> {
     }
 }
 
+fn entry(name: &str, value: Option<&str>) -> Act {
+    let entries =
+        vec![RegistryChange { kind: "k".to_owned(), name: name.to_owned(), value: value.map(str::to_owned) }];
+    let word = || "word".to_owned();
+    Act { action: word(), subject: word(), details: "{}".to_owned(), entries }
+}
+
 fn files(disk: &SimDisk, suffix: &str) -> Vec<String> {
     let mut names: Vec<String> =
         disk.list().unwrap().into_iter().filter(|name| name.ends_with(suffix)).collect();
@@ -72,6 +80,7 @@ fn small_checkpoint() -> (SimDisk, String) {
     let disk = SimDisk::new();
     let engine = venue(Arc::new(disk.clone()), 3);
     engine.scan(&scan("T1")).unwrap();
+    engine.act(None, entry("one", Some("1"))).unwrap();
     engine.checkpoint().unwrap();
     let name = files(&disk, ".img").pop().unwrap();
     (disk, name)
@@ -362,4 +371,82 @@ fn tickets_that_come_back_twice_change_nothing_the_second_time() {
     let image = engine.image();
     drop(engine);
     assert!(Engine::open(Arc::new(disk), clock(), OPTIONS()).unwrap().0.image() == image);
+}
+
+// A registry of thousands is copied in turns, and what changes between two turns must not get into the file.
+#[test]
+fn a_registry_that_changes_while_a_checkpoint_is_taken_is_in_it_as_it_was() {
+    let disk = SimDisk::new();
+    let (pausing, pause) = pausing(&disk);
+    let engine = venue(pausing, 3);
+    let long = "v".repeat(500);
+    for n in 0..3_000 {
+        engine.act(None, entry(&format!("{n:05}"), Some(&long))).unwrap();
+        if n % 500 == 0 {
+            engine.journal().commit().unwrap();
+        }
+    }
+    let image = engine.image();
+    let lsn = engine.with_state(|state| state.lsn);
+    let pauses = checkpoint_with(&engine, &pause, |at| {
+        for n in (0..3_000).step_by(70) {
+            engine.act(None, entry(&format!("{n:05}"), (at % 2 == 0).then_some("otherwise"))).unwrap();
+            engine.act(None, entry(&format!("{n:05}-{at}"), Some("new"))).unwrap();
+        }
+        engine.journal().commit().unwrap();
+    });
+    assert!(pauses >= 5, "{pauses} pauses only");
+    let loaded = checkpoint::load(&disk, &format!("checkpoint-{lsn:020}.img")).unwrap();
+    assert!(checkpoint::image(&loaded) == image, "the checkpoint is not the state at its LSN");
+    assert_eq!(loaded.registry.len(), 3_000);
+    engine.journal().commit().unwrap();
+    let live = engine.image();
+    drop(engine);
+    assert!(Engine::open(Arc::new(disk.clone()), clock(), OPTIONS()).unwrap().0.image() == live);
+}
+
+/// Written by a program that knew no registry: three tickets, one of them scanned.
+const BEFORE_REGISTRY: &[u8] = include_bytes!("data/checkpoint-before-registry.img");
+
+#[test]
+fn a_checkpoint_of_a_program_that_knew_no_registry_is_read_and_goes_on() {
+    let disk = SimDisk::new();
+    let name = format!("checkpoint-{:020}.img", 8);
+    disk.put(&name, BEFORE_REGISTRY);
+    let state = checkpoint::load(&disk, &name).unwrap();
+    assert_eq!((state.lsn, state.tickets.len(), state.scans.len()), (8, 3, 1));
+    assert!(state.registry.is_empty());
+    let engine = Engine::open_from(state, Arc::new(disk.clone()), clock(), OPTIONS()).unwrap().0;
+    engine.act(None, entry("one", Some("1"))).unwrap();
+    engine.checkpoint().unwrap();
+    let image = engine.image();
+    drop(engine);
+    let engine = Engine::open(Arc::new(disk), clock(), OPTIONS()).unwrap().0;
+    assert!(engine.image() == image);
+    assert_eq!(engine.registry_entry("k", "one").as_deref(), Some("1"));
+}
+
+#[test]
+fn without_a_registry_a_checkpoint_has_the_sections_it_always_had() {
+    let disk = SimDisk::new();
+    let engine = venue(Arc::new(disk.clone()), 3);
+    engine.scan(&scan("T1")).unwrap();
+    engine.act(None, entry("one", Some("1"))).unwrap();
+    engine.act(None, entry("one", None)).unwrap();
+    engine.checkpoint().unwrap();
+    let written = disk.contents(&files(&disk, ".img")[0]).unwrap();
+    let kinds = |bytes: &[u8]| {
+        let (mut at, mut kinds) = (8, Vec::new());
+        while at < bytes.len() {
+            kinds.push((bytes[at], bytes[at + 5]));
+            at += 13 + u32::from_le_bytes(bytes[at + 5..at + 9].try_into().unwrap()) as usize;
+        }
+        kinds
+    };
+    let (new, old) = (kinds(&written), kinds(BEFORE_REGISTRY));
+    assert_eq!(new.last(), old.last(), "the end counts tickets and scans only");
+    assert_eq!(
+        new.iter().map(|own| own.0).collect::<Vec<_>>(),
+        old.iter().map(|own| own.0).collect::<Vec<_>>()
+    );
 }

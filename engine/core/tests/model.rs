@@ -14,10 +14,11 @@ use engine::disk::Disk;
 use engine::inbox::{Change, InboxOutcome, InboxRow, Stored, Wish};
 use engine::journal::JournalOptions;
 use engine::record::Command;
+use engine::registry::{Act, Expected, RegistryChange};
 use engine::sim_disk::{SimDisk, SplitMix64};
-use engine::ticket::{CodeKind, Ticket, TicketId, TicketStatus};
-use engine::{Answered, Engine, EngineError, Seen, Time};
-use std::collections::{BTreeSet, VecDeque};
+use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus, TicketUse};
+use engine::{Amendment, Answered, Engine, EngineError, Seen, Time};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use support::build::{self, DAY_MS, HOUR_MS, MINUTE_MS};
 use support::pausing::{Pause, PausingDisk, checkpoint_with, pausing};
@@ -46,6 +47,8 @@ struct Acts {
     store: Vec<(TicketId, Ticket)>,
     commands: Vec<VecDeque<(Command, Time)>>,
     next_id: usize,
+    next_code: usize,
+    registry: BTreeMap<String, String>,
     /// The most entries each type ever had.
     entries_most: Vec<Option<u16>>,
 }
@@ -158,11 +161,14 @@ impl Acts {
             kept_from: 0,
             repeats: 0,
             turns: Vec::new(),
+            unsaid: vec![0; 8],
         };
         let commands = vec![VecDeque::new(); 3];
         let random = SplitMix64(seed);
-        let (store, entries_most) = (Vec::new(), Vec::new());
-        let mut acts = Acts { random, clock, model, store, commands, next_id: 0, entries_most };
+        let (store, registry, entries_most) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (next_id, next_code) = (0, 0);
+        let mut acts =
+            Acts { random, clock, model, store, commands, next_id, next_code, registry, entries_most };
         acts.build(engine);
         acts
     }
@@ -303,13 +309,16 @@ impl Acts {
             codes,
             usage: Use::fresh(),
             stored,
+            given: 0,
         });
     }
 
     /// One random act on both sides.
     fn act(&mut self, engine: &Engine) {
         match self.below(100) {
-            0..60 => self.scan(engine),
+            0..55 => self.scan(engine),
+            55..58 => self.amend(engine),
+            58..60 => self.registry(engine),
             60..64 => self.check(engine),
             64..73 => self.passage(engine),
             73..77 => self.status(engine),
@@ -373,10 +382,16 @@ impl Acts {
             let back = self.below(2 * DAY_MS as u64) as i64 >> self.below(12);
             self.model.now.plus_ms(MINUTE_MS - back)
         });
+        // At times a code that the ticket has now, whatever it had first.
+        let own = self.model.guests.get(code as usize).map(|guest| guest.codes.clone());
+        let code = match own {
+            Some(own) if self.chance(3) => self.pick(&own),
+            _ => (code_kind, format!("T{code}").into_bytes()),
+        };
         Ask {
             device,
             gate,
-            code: (code_kind, format!("T{code}").into_bytes()),
+            code,
             id,
             made,
             direction: if self.chance(8) {
@@ -589,7 +604,8 @@ impl Acts {
     /// The box office changes a ticket, wherever it is: the outcome by the words of the manual, and the same afterwards.
     fn inbox(&mut self, engine: &Engine) {
         let n = self.below(self.model.guests.len() as u64 + 1) as usize;
-        let code = (CodeKind::Optical, format!("T{n}").into_bytes());
+        let stranger = (CodeKind::Optical, format!("T{n}").into_bytes());
+        let code = self.model.guests.get(n).map_or(stranger, |guest| guest.codes[0].clone());
         let all = [TicketStatus::Active, TicketStatus::Blocked, TicketStatus::Cancelled];
         let status = if self.chance(3) { None } else { Some(self.pick(&all)) };
         let from = self.chance(4).then(|| START.plus_ms(self.below(48) as i64 * HOUR_MS));
@@ -646,6 +662,112 @@ impl Acts {
                 }
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    // --- amendments ---
+
+    /// A person changes a ticket, wherever it is, and maybe reissues it.
+    fn amend(&mut self, engine: &Engine) {
+        let n = self.below(self.model.guests.len() as u64) as usize;
+        let id = TicketId(n as u32);
+        let hot = engine.with_state(|state| state.tickets.get(id).cloned());
+        let stored = self.store.iter().find(|(own, _)| *own == id).map(|(_, ticket)| ticket.clone());
+        let before = hot.or(stored).unwrap();
+        let reissued = self.chance(3);
+        let (mut after, mut usage) = (before.clone(), self.model.guests[n].usage.clone());
+        (after.status, after.status_at) = match reissued {
+            true => (TicketStatus::Superseded, self.model.now),
+            false => (self.pick(&[TicketStatus::Active, TicketStatus::Blocked]), self.model.now),
+        };
+        after.valid_until = self.pick(&[before.valid_until, Time::MAX, START.plus_ms(DAY_MS)]);
+        if reissued || self.chance(2) {
+            (after.usage.inside, after.usage.presence) = (0, ZoneId::OUTSIDE);
+            (usage.inside, usage.zone) = (0, ZoneId::OUTSIDE);
+        }
+        if !reissued && self.chance(3) {
+            (after.usage, usage) = (TicketUse::default(), Use::fresh());
+        }
+        if !reissued && self.chance(3) {
+            after.details = self.new_code(&before);
+        }
+        let added = reissued.then(|| Ticket { details: self.new_code(&before), ..before.clone() });
+        let mut seen = before;
+        let stale = self.chance(10);
+        seen.specimen ^= stale;
+        let is_stored = self.model.guests[n].stored;
+        let as_of = self.chance(2).then(|| engine.journal().positions().next);
+        let result = engine.amend(
+            None,
+            Amendment {
+                action: "amend".to_owned(),
+                details: "{}".to_owned(),
+                changed: vec![(id, seen, after.clone())],
+                added: added.clone().into_iter().collect(),
+                as_of,
+            },
+        );
+        match result {
+            Err(EngineError::MaybeCold) => assert!(is_stored && as_of.is_none()),
+            Err(EngineError::Changed) => assert!(stale && !is_stored),
+            Err(error) => panic!("{error}"),
+            Ok((_, ids)) => {
+                assert!(is_stored && as_of.is_some() || !is_stored && !stale);
+                self.amended(n, after, usage, ids.first().copied().zip(added));
+            }
+        }
+    }
+
+    /// The reissued ticket has behind it what the old one had.
+    fn amended(&mut self, n: usize, after: Ticket, usage: Use, added: Option<(TicketId, Ticket)>) {
+        let is_stored = self.model.guests[n].stored;
+        let codes =
+            |ticket: &Ticket| ticket.details.codes().map(|(kind, code)| (kind, code.to_vec())).collect();
+        if let Some((id, ticket)) = added {
+            assert_eq!(id.0 as usize, self.model.guests.len(), "numbers follow each other");
+            let guest = self.model.guests[n].clone();
+            let fresh = Guest { codes: codes(&ticket), usage: Use::fresh(), given: 0, ..guest.clone() };
+            self.model.guests.push(fresh);
+            self.model.amend_use(id.0 as usize, guest.usage);
+            if is_stored {
+                self.store.push((id, ticket));
+            }
+        }
+        self.model.amend_use(n, usage);
+        let guest = &mut self.model.guests[n];
+        (guest.status, guest.status_at, guest.until) = (after.status, after.status_at, after.valid_until);
+        guest.codes = codes(&after);
+        if let Some((_, own)) = self.store.iter_mut().find(|(own, _)| own.0 as usize == n) {
+            *own = after;
+        }
+    }
+
+    fn new_code(&mut self, ticket: &Ticket) -> Details {
+        self.next_code += 1;
+        let own = &ticket.details;
+        let code = format!("R{}", self.next_code);
+        Details::new(own.reference(), own.holder(), "", "", &[(CodeKind::Optical, code.as_bytes())])
+    }
+
+    fn registry(&mut self, engine: &Engine) {
+        let name = format!("name-{}", self.below(6));
+        let value = (!self.chance(3)).then(|| format!("{}", self.below(100)));
+        let is = self.registry.get(&name).cloned();
+        let guess = if self.chance(2) { is.clone() } else { Some(format!("{}", self.below(3))) };
+        let expected = [Expected { kind: "kind", name: &name, value: guess.as_deref() }];
+        let word = || "word".to_owned();
+        let change = RegistryChange { kind: "kind".to_owned(), name: name.clone(), value: value.clone() };
+        let act = Act { action: word(), subject: word(), details: "{}".to_owned(), entries: vec![change] };
+        match engine.act_if(None, &expected, act) {
+            Err(EngineError::Changed) => assert_ne!(is, guess),
+            other => {
+                other.unwrap();
+                assert_eq!(is, guess);
+                match value {
+                    Some(value) => drop(self.registry.insert(name, value)),
+                    None => drop(self.registry.remove(&name)),
+                }
+            }
         }
     }
 
@@ -726,6 +848,10 @@ impl Acts {
             engine.conflicts().into_iter().map(|conflict| (conflict.lsn, conflict.reason)).collect();
         assert_eq!(conflicts, model.conflicts());
         self.compare_tickets(engine);
+        let registry = engine.registry("kind").into_iter();
+        let registry: BTreeMap<String, String> =
+            registry.map(|(name, value)| (name, value.to_string())).collect();
+        assert_eq!(registry, self.registry);
     }
 
     fn compare_tickets(&self, engine: &Engine) {
@@ -734,7 +860,8 @@ impl Acts {
             assert_eq!(ticket.is_none(), guest.stored, "ticket {n} is in memory or in the store");
             let most = self.entries_most[guest.type_id.index()];
             let people = i64::from(self.model.types[guest.type_id.index()].people);
-            assert_eq!(self.model.admitted(n), guest.usage.used, "entries of ticket {n} by its history");
+            let by_history = self.model.admitted(n) - guest.given;
+            assert_eq!(by_history, guest.usage.used, "entries of ticket {n} by its history");
             if let Some(most) = most {
                 assert!(guest.usage.used <= i64::from(most) * people, "A1: ticket {n}");
             }
@@ -744,7 +871,9 @@ impl Acts {
             assert_eq!(got, (guest.usage.used, guest.usage.inside, guest.usage.zone), "ticket {n}");
             let first = (usage.used > 0).then_some((usage.first_gate, usage.first_at));
             assert_eq!(first, guest.usage.first.filter(|_| usage.used > 0), "first entry of ticket {n}");
-            assert_eq!(ticket.status, guest.status);
+            assert_eq!((ticket.status, ticket.status_at), (guest.status, guest.status_at));
+            let codes = ticket.details.codes().map(|(kind, code)| (kind, code.to_vec()));
+            assert_eq!(codes.collect::<Vec<_>>(), guest.codes, "codes of ticket {n}");
         }
     }
 }

@@ -11,6 +11,7 @@ use engine::inbox::{InboxOutcome, InboxRow};
 use engine::record::{
     Command, PassageOutcome, PassageRecord, RECORD_VERSION, Record, RecordError, ScanKey, ScanRecord,
 };
+use engine::registry::{Act, RegistryChange};
 use engine::sim_disk::SplitMix64;
 use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus, TicketUse};
 use support::build;
@@ -161,7 +162,7 @@ impl Random {
         let operator = self.maybe(|random| OperatorId(random.number() as u32));
         let gate = GateId(self.number() as u16);
         let (scan_id, note, code) = (self.text(128), self.text(200), self.code());
-        with(match self.below(15) {
+        with(match self.below(17) {
             0..2 => Record::Scan(ScanRecord {
                 device,
                 scan_id: &scan_id,
@@ -203,8 +204,23 @@ impl Random {
                 row: self.inbox_row(),
                 outcome: Box::new(self.inbox_outcome(ticket, &note)),
             },
+            14 => Record::Act { at, operator, act: self.act() },
+            15 => {
+                let tickets = (0..self.below(5)).map(|n| (TicketId(n as u32), self.ticket())).collect();
+                Record::Amended { at, operator, action: self.text(20), details: note.clone(), tickets }
+            }
             _ => Record::Born { at, salt: [self.number() as u8; 16] },
         })
+    }
+
+    fn act(&mut self) -> Act {
+        let change = |random: &mut Random| RegistryChange {
+            kind: random.text(20),
+            name: random.text(200),
+            value: random.maybe(|random| random.text(500)),
+        };
+        let entries = (0..self.below(5)).map(|_| change(self)).collect();
+        Act { action: self.text(20), subject: self.text(200), details: self.text(500), entries }
     }
 
     fn inbox_row(&mut self) -> InboxRow {

@@ -71,6 +71,8 @@ impl<T: Tables> Writer<'_, T> {
             Record::Cooled { event, first, count, .. } => self.cooled(lsn, *event, *first, *count)?,
             Record::Warmed { tickets, .. } => self.warmed(lsn, tickets)?,
             Record::Inbox { at, row, outcome } => self.inbox(lsn, *at, *row, outcome)?,
+            // Their rows come with the next version of the schema.
+            Record::Act { .. } | Record::Amended { .. } => {}
             // What the engine applies to the shadow as it applies it to its own state.
             Record::Repeat { .. }
             | Record::Turns { .. }

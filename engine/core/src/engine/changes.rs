@@ -9,6 +9,10 @@ use crate::limits::{NOTICES_PER_DEVICE_MAX, TICKETS_PER_RECORD_MAX};
 use crate::record::{Command, Record};
 use crate::state::{DeviceMode, PendingCommand, State};
 use crate::ticket::{CodeKind, Ticket, TicketId, TicketStatus};
+use std::collections::HashSet;
+
+/// A code with its kind.
+pub(super) type Code<'a> = (CodeKind, &'a [u8]);
 
 impl Engine {
     /// Puts an entity into the catalog, new by its name or replacing the one of that name.
@@ -16,11 +20,37 @@ impl Engine {
     /// # Errors
     /// An entity that contradicts itself, `Unavailable`.
     pub fn put(&self, operator: Option<OperatorId>, entity: Entity) -> Result<Lsn, EngineError> {
+        self.put_into(&mut self.state.lock(), operator, entity)
+    }
+
+    /// As `put`, but only while the entity of that name is exactly as expected; `None`: while there is none.
+    ///
+    /// # Errors
+    /// As `put`; `Changed`.
+    pub fn put_if(
+        &self,
+        operator: Option<OperatorId>,
+        expected: Option<&Entity>,
+        entity: Entity,
+    ) -> Result<Lsn, EngineError> {
         let mut state = self.state.lock();
-        let entity = keep_what_is_not_theirs(&state, entity);
+        let expected = expected.map(|own| keep_what_is_not_theirs(&state, own.clone()));
+        if state.catalog.like(&entity) != expected {
+            return Err(EngineError::Changed);
+        }
+        self.put_into(&mut state, operator, entity)
+    }
+
+    fn put_into(
+        &self,
+        state: &mut State,
+        operator: Option<OperatorId>,
+        entity: Entity,
+    ) -> Result<Lsn, EngineError> {
+        let entity = keep_what_is_not_theirs(state, entity);
         state.catalog.check(&entity)?;
         let record = Record::Put { at: self.clock.now(), operator, entity: Box::new(entity) };
-        Ok(self.commit(&mut state, &record)?)
+        Ok(self.commit(state, &record)?)
     }
 
     /// Adds tickets, in records of a bounded size. A ticket with a code that is taken is left out and told; the
@@ -51,9 +81,9 @@ impl Engine {
     ) -> Result<Lsn, EngineError> {
         let mut state = self.state.lock();
         let mut fresh: Vec<Ticket> = Vec::with_capacity(batch.len());
-        let mut codes = std::collections::HashSet::new();
+        let mut codes = HashSet::new();
         for ticket in batch {
-            let outcome = self.addable(&state, &ticket, &mut codes);
+            let outcome = self.addable(&state, &ticket, &mut codes, &|_, _| false);
             if outcome.is_ok() {
                 fresh.push(ticket);
             }
@@ -74,11 +104,14 @@ impl Engine {
         Ok(lsn)
     }
 
-    fn addable(
+    /// Can this ticket be there? `codes` are those of others that come with it, `gives_way` says whether a
+    /// ticket in memory leaves it one of its codes.
+    pub(super) fn addable(
         &self,
         state: &State,
         ticket: &Ticket,
-        codes: &mut std::collections::HashSet<(CodeKind, Vec<u8>)>,
+        codes: &mut HashSet<(CodeKind, Vec<u8>)>,
+        gives_way: &dyn Fn(TicketId, Code<'_>) -> bool,
     ) -> Result<(), TicketError> {
         if state.catalog.ticket_type(ticket.type_id).is_none() {
             return Err(TicketError::UnknownType);
@@ -87,8 +120,8 @@ impl Engine {
             return Err(TicketError::NoCode);
         }
         for (kind, code) in ticket.details.codes() {
-            let taken = state.tickets.find(kind, code).is_some() || codes.contains(&(kind, code.to_vec()));
-            if taken {
+            let owner = state.tickets.find(kind, code).filter(|(id, _)| !gives_way(*id, (kind, code)));
+            if owner.is_some() || codes.contains(&(kind, code.to_vec())) {
                 return Err(TicketError::CodeTaken(String::from_utf8_lossy(code).into_owned()));
             }
         }

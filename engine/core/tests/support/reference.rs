@@ -35,6 +35,8 @@ pub struct Guest {
     pub usage: Use,
     /// Its event is cold: the ticket is in the store.
     pub stored: bool,
+    /// Entries a person gave back, less those it was made with: its scans took so many more than it says.
+    pub given: i64,
 }
 
 /// A question to the reference and the engine alike.
@@ -120,6 +122,8 @@ pub struct Reference {
     pub kept_from: usize,
     pub repeats: u64,
     pub turns: Vec<(GateId, i64)>,
+    /// What a person's amendments took from the people that tickets say came, by type: tallies stay.
+    pub unsaid: Vec<i64>,
 }
 
 /// The tallies that are compared.
@@ -564,11 +568,14 @@ impl Reference {
         let (Some(guest), Some(before), Some(after)) = (old.guest, &old.before, &old.after) else { return };
         let size = i64::from(self.kind(&self.guests[guest]).people);
         let now = &self.guests[guest].usage;
-        let mut usage = now.clone();
+        let (mut usage, mut given_before) = (now.clone(), 0);
         if now == after {
             usage = before.clone();
         } else {
-            usage.used -= after.used - before.used;
+            // What a person gave back before is not there to be given back.
+            let took = after.used - before.used;
+            usage.used -= took.min(now.used);
+            given_before = took - took.min(now.used);
             usage.inside = (now.inside + before.inside - after.inside).clamp(0, size.max(now.inside));
             if now.day == after.day {
                 let used_before = if before.day == after.day { before.day_used } else { 0 };
@@ -581,6 +588,19 @@ impl Reference {
             }
         }
         self.guests[guest].usage = usage;
+        self.guests[guest].given -= given_before;
+    }
+
+    // --- amendments ---
+
+    /// A person says what a ticket has behind it.
+    pub fn amend_use(&mut self, n: usize, to: Use) {
+        let guest = &mut self.guests[n];
+        let people = i64::from(self.types[guest.type_id.index()].people);
+        let came = guest.usage.used.min(people) - to.used.min(people);
+        self.unsaid[guest.type_id.index()] += came;
+        guest.given += guest.usage.used - to.used;
+        guest.usage = to;
     }
 
     // --- counting, from the history, each time ---
@@ -644,7 +664,8 @@ impl Reference {
     pub fn attendance(&self, kind: TypeId) -> i64 {
         let people = i64::from(self.types[kind.index()].people);
         let of = |guest: &&Guest| guest.type_id == kind;
-        self.guests.iter().filter(of).map(|guest| guest.usage.used.min(people)).sum()
+        let came: i64 = self.guests.iter().filter(of).map(|guest| guest.usage.used.min(people)).sum();
+        came + self.unsaid[kind.index()]
     }
 
     pub fn denied(&self, reason: Reason) -> u64 {

@@ -30,6 +30,8 @@ pub enum Change {
     Status,
     Turns,
     Command,
+    Act,
+    Amended,
 }
 
 #[derive(Clone, Debug)]
@@ -303,6 +305,8 @@ impl Audit {
                 Change::Status => matches!(record, Record::Status { .. }),
                 Change::Turns => matches!(record, Record::Turns { .. }),
                 Change::Command => matches!(record, Record::Command { .. }),
+                Change::Act => matches!(record, Record::Act { .. }),
+                Change::Amended => matches!(record, Record::Amended { .. }),
             };
             if !same {
                 return Err(format!("{change:?} was told at LSN {lsn}, the record is {record:?}"));

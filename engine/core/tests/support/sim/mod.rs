@@ -17,9 +17,10 @@ use engine::decision::{Override, Scan, ScanKind, Shown};
 use engine::disk::Disk;
 use engine::journal::{Journal, JournalOptions, Lsn, inspect};
 use engine::record::{Command, PassageOutcome, Record};
+use engine::registry::{Act, RegistryChange};
 use engine::sim_disk::{FailKind, SimDisk, SplitMix64};
-use engine::ticket::{CodeKind, TicketId, TicketStatus};
-use engine::{Engine, EngineError, Opened, Seen, Time};
+use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus};
+use engine::{Amendment, Engine, EngineError, Opened, Seen, Time};
 use lying::LyingDisk;
 use std::sync::Arc;
 
@@ -335,9 +336,40 @@ impl Story {
         self.changed(life, added.map_err(|error| error.to_string()), Change::Tickets)
     }
 
+    /// A person changes a ticket, or gives another in its place that has behind it what the old one had.
+    fn amend(&mut self, life: &mut Life, tickets: usize) -> Result<(), String> {
+        let id = TicketId(self.random.below(tickets as u64) as u32);
+        let Some(before) = life.engine.with_state(|state| state.tickets.get(id).cloned()) else {
+            return Ok(());
+        };
+        let mut after = Ticket { status_at: self.now, ..before.clone() };
+        (after.usage.inside, after.usage.presence) = (0, ZoneId::OUTSIDE);
+        let mut added = Vec::new();
+        if self.random.below(2) == 0 {
+            after.status = TicketStatus::Superseded;
+            let name = format!("T{tickets}");
+            let codes: [(CodeKind, &[u8]); 1] = [(CodeKind::Optical, name.as_bytes())];
+            added.push(Ticket { details: Details::new(&name, "John Doe", "", "", &codes), ..before.clone() });
+        }
+        let (action, details) = ("amend".to_owned(), "{}".to_owned());
+        let amendment = Amendment { action, details, changed: vec![(id, before, after)], added, as_of: None };
+        let amended = life.engine.amend(None, amendment).map(|(lsn, _)| lsn);
+        self.changed(life, amended.map_err(|error| error.to_string()), Change::Amended)
+    }
+
+    fn registry(&mut self, life: &mut Life) -> Result<(), String> {
+        let name = format!("name-{}", self.random.below(5));
+        let value = (self.random.below(3) > 0).then(|| self.random.below(1_000).to_string());
+        let word = || "word".to_owned();
+        let entries = vec![RegistryChange { kind: word(), name, value }];
+        let act = Act { action: word(), subject: word(), details: "{}".to_owned(), entries };
+        let done = life.engine.act(None, act);
+        self.changed(life, done.map_err(|error| error.to_string()), Change::Act)
+    }
+
     fn act(&mut self, life: &mut Life, stats: &mut Stats) -> Result<(), String> {
         let tickets = life.engine.sizes().0;
-        match self.random.below(100) {
+        match self.random.below(104) {
             0..52 => {
                 let sent = self.random_scan(tickets as u64);
                 self.send(life, sent)?;
@@ -366,7 +398,9 @@ impl Story {
             89..91 => {
                 let _ = life.engine.take_commands(DeviceId(1));
             }
-            91..93 => self.add_ticket(life, tickets)?,
+            91..92 => self.add_ticket(life, tickets)?,
+            92..95 => self.amend(life, tickets)?,
+            95..97 => self.registry(life)?,
             _ => self.checkpoint(life, stats)?,
         }
         self.now = self.now.plus_ms(match self.random.below(20) {
