@@ -3,6 +3,8 @@
 
 use crate::access::{Permissions, Principal, Proof};
 use crate::durable::Durable;
+use crate::exports::Exports;
+use crate::operations::Operations;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
@@ -13,6 +15,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrets::Vault;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Queries, StoreError};
@@ -39,6 +42,8 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     /// Connections to the store, each for one question at a time.
     pub questions: Vec<Box<dyn Queries>>,
+    /// Where the node keeps its files.
+    pub data_dir: PathBuf,
     /// Seals what must be read again.
     pub vault: Vault,
     /// SHA-256 of the token that the program's own commands use.
@@ -51,6 +56,10 @@ pub struct Parts {
 
 /// What every resource has.
 pub struct App {
+    /// Long operations.
+    pub operations: Operations,
+    /// Exports under way.
+    pub exports: Exports,
     /// The engine.
     pub engine: Arc<Engine>,
     /// Seals what must be read again.
@@ -76,6 +85,8 @@ impl App {
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
         Ok(App {
+            operations: Operations::open(parts.data_dir)?,
+            exports: Exports::default(),
             engine: parts.engine,
             vault: parts.vault,
             has_profile: parts.has_profile,
@@ -112,6 +123,11 @@ impl App {
             permissions: Permissions::of_role(operator.role),
             proof,
         }
+    }
+
+    /// Waits until a record is durable; `false`: the journal failed.
+    pub async fn durable(&self, lsn: Lsn) -> bool {
+        self.durable.wait(lsn).await
     }
 
     /// Waits until a change is durable, then (shortly) until the store shows it. No answer to a change leaves before.

@@ -31,6 +31,7 @@ use utoipa_axum::router::OpenApiRouter;
     components(schemas(ProblemBody, crate::problem::FieldError)),
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
+        (name = "operations", description = "Lists in and out, bulk changes, and how far they are"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
     )
 )]

@@ -15,6 +15,7 @@
 //! | `app` | what resources work with: engine, store, waiting for what was changed |
 //! | `durable` | waiting for the journal |
 //! | `document` | the OpenAPI document, and the pages that show it |
+//! | `operations`, `imports`, `exports` | what takes longer than an answer: kept, resumed, bounded |
 //! | `resources` | one file for each kind of thing |
 //!
 //! Changes nothing but through the engine, and never on a thread that a gate needs. Knows nothing of the device port.
@@ -24,8 +25,11 @@ mod app;
 mod document;
 mod durable;
 mod etag;
+mod exports;
 mod extract;
+mod imports;
 mod layers;
+mod operations;
 mod page;
 mod problem;
 mod resources;

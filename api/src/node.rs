@@ -481,6 +481,7 @@ fn serve_api(
     let parts = admin::Parts {
         engine: Arc::clone(&core.engine),
         questions,
+        data_dir: config.data_dir.clone(),
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
         has_profile: Box::new(move |name| profiles.contains(name)),

@@ -12,5 +12,7 @@ mod api;
 
 #[path = "admin/conventions.rs"]
 mod conventions;
+#[path = "admin/lists.rs"]
+mod lists;
 #[path = "admin/permissions.rs"]
 mod permissions;

@@ -1,7 +1,10 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
 mod catalog;
+mod exports;
+mod imports;
 mod me;
+mod operations;
 mod zones;
 
 use crate::app::App;
@@ -11,5 +14,6 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Every route there is, with its part of the document.
 pub fn routes() -> OpenApiRouter<Arc<App>> {
-    document::headed().merge(me::routes()).merge(zones::routes())
+    let lists = operations::routes().merge(imports::routes()).merge(exports::routes());
+    document::headed().merge(me::routes()).merge(zones::routes()).merge(lists)
 }

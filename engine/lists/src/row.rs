@@ -76,6 +76,14 @@ impl TicketRow {
         .expect("columns are positions in COLUMNS")
     }
 
+    /// What the row says, by its columns; what is empty is left out.
+    pub fn said(mut self) -> impl Iterator<Item = (&'static str, String)> {
+        let columns = crate::columns::COLUMNS.into_iter().enumerate();
+        columns
+            .map(move |(n, name)| (name, std::mem::take(self.field(n))))
+            .filter(|(_, text)| !text.is_empty())
+    }
+
     /// Every optical code of the row.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.code.as_str())

@@ -44,6 +44,11 @@ pub(crate) fn open(
     Ok((Box::new(BufReader::with_capacity(1 << 16, converted)), decoder))
 }
 
+/// Is there an encoding of this name?
+pub fn is_known(name: &str) -> bool {
+    Encoding::for_label(name.as_bytes()).is_some()
+}
+
 /// The encoding a list is probably in, by its beginning; `whole`: it is not cut off.
 pub fn guess(head: &[u8], whole: bool) -> &'static str {
     if let Some((encoding, _)) = Encoding::for_bom(head) {
