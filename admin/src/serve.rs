@@ -2,7 +2,9 @@
 //! cannot slow a gate. Knows no path.
 
 use crate::app::{App, Parts};
+use crate::auth;
 use crate::document;
+use crate::layers::Cut;
 use crate::operations::Operations;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -53,7 +55,9 @@ pub fn start(addr: SocketAddr, parts: Parts) -> io::Result<Admin> {
     let listener = runtime.block_on(TcpListener::bind(addr))?;
     let addr = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let app = Arc::new(App::new(parts, stopping.clone())?);
+    let app = runtime.block_on(async { App::new(parts, stopping.clone()) })?;
+    let app = Arc::new(app);
+    runtime.spawn(auth::keeping::keep(Arc::clone(&app)));
     Operations::start(&app, runtime.handle())?;
     let router = document::router(Arc::clone(&app));
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
@@ -119,8 +123,11 @@ async fn connection(
     mut stopping: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
+    let cut = Cut::default();
+    let cuts = cut.clone();
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        request.extensions_mut().insert(cut.clone());
         request.map(axum::body::Body::new)
     });
     let serving = http1::Builder::new()
@@ -132,6 +139,7 @@ async fn connection(
     let mut serving = std::pin::pin!(serving);
     let stopped = tokio::select! {
         _ = serving.as_mut() => false,
+        () = cuts.0.notified() => return,
         _ = stopping.wait_for(|stop| *stop) => true,
     };
     if stopped {

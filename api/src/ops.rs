@@ -4,10 +4,11 @@
 
 use crate::http::{Fault, Method, Next, Reply, Request, Service};
 use crate::metrics::{self, Latency, Sources};
-use crate::peripherals::paths::{self, Counter, STATION_PREFIX};
+use crate::peripherals::paths::{self, Counter};
 use crate::peripherals::requests::Asker;
 use crate::port::{Memo, Port};
 use crate::venue::{self, Venue};
+use admin::access::STATION_PREFIX;
 use engine::catalog::{Catalog, Entity, Operator, OperatorId, Role};
 use engine::ticket::CodeKind;
 use engine::{Engine, EngineError};
@@ -81,7 +82,8 @@ impl Ops {
                 )?
             }
             "/api/v1/tickets/status" => set_status(&self.engine, operator, request.body)?,
-            "/api/v1/operators" => add_operator(&self.engine, operator, request.body)?,
+            // The command `gatehouse user add`; operators make each other at `/api/v1/operators`.
+            "/api/v1/local/operators" if operator.is_none() => add_operator(&self.engine, request.body)?,
             "/api/v1/stations" => add_station(&self.engine, operator, request.body)?,
             _ => return Err((404, "not_found", "there is no such path".to_owned())),
         };
@@ -328,12 +330,12 @@ pub fn set_status(engine: &Engine, operator: Option<OperatorId>, body: &[u8]) ->
     ))
 }
 
-/// Adds an operator and gives a token, shown once: `{"email": …, "role": …}`.
-pub fn add_operator(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Changed {
+/// Adds an operator, or puts one in another's place, and gives a token, shown once: `{"email": …, "role": …}`.
+pub fn add_operator(engine: &Engine, body: &[u8]) -> Changed {
     let value: Value =
         serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
     let email = value["email"].as_str().unwrap_or_default().trim();
-    if !email.contains('@') {
+    if !email.contains('@') || email.starts_with(STATION_PREFIX) {
         return Err((400, "malformed_request", format!("email: '{email}' is not an e-mail address")));
     }
     let role: Role = serde_json::from_value(value["role"].clone()).map_err(|_| {
@@ -346,6 +348,8 @@ pub fn add_operator(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Cha
     let token = secrets::new_key().map_err(|problem| (503, "unavailable", problem))?;
     let password_hash = match value["password"].as_str() {
         Some(password) => {
+            admin::check_new_password(password, email)
+                .map_err(|problem| (400, "malformed_request", format!("password: {problem}")))?;
             secrets::password_hash(password).map_err(|problem| (503, "unavailable", problem))?
         }
         None => String::new(),
@@ -356,7 +360,7 @@ pub fn add_operator(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Cha
         password_hash,
         token_hashes: vec![secrets::hash(token.as_bytes())],
     };
-    let lsn = engine.put(by, Entity::Operator(operator)).map_err(|error| engine_error(&error))?;
+    let lsn = engine.put(None, Entity::Operator(operator)).map_err(|error| engine_error(&error))?;
     Ok((json!({"status": "success", "email": email, "role": role, "token": token}), lsn.0))
 }
 

@@ -49,9 +49,8 @@ pub(crate) fn write(writer: &mut Writer<'_, '_>, all: &[PeripheralMetrics]) -> s
     )?;
     writer.gauges("peripheral_up", "1: the device works", of(|own| u64::from(own.up)))?;
     let papers = all.iter().flat_map(|own| {
-        let words =
-            [(Paper::Ok, "ok"), (Paper::Low, "low"), (Paper::Out, "out"), (Paper::Unknown, "unknown")];
-        words.map(|(paper, word)| (with(own, "paper", word), u64::from(own.paper == paper)))
+        let papers = [Paper::Ok, Paper::Low, Paper::Out, Paper::Unknown];
+        papers.map(|paper| (with(own, "paper", paper.word()), u64::from(own.paper == paper)))
     });
     writer.gauges("peripheral_paper", "1 at what is known of the paper", papers)?;
     run_seconds(writer, all)

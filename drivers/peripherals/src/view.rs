@@ -147,6 +147,18 @@ pub enum Paper {
     Out,
 }
 
+impl Paper {
+    /// As figures and messages write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Paper::Unknown => "unknown",
+            Paper::Ok => "ok",
+            Paper::Low => "low",
+            Paper::Out => "out",
+        }
+    }
+}
+
 /// A peripheral in numbers, since the program started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeripheralMetrics {

@@ -36,7 +36,7 @@ pub enum TicketStatus {
 }
 
 /// What a code came from. A QR code can never stand for a card: anybody can print one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeKind {
     /// Barcode or QR code: its bytes.

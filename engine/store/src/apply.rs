@@ -2,6 +2,7 @@
 //! touches, and the databases behind [`Tables`] know how each is written.
 
 use crate::error::{StoreError, StoreResult};
+use crate::figures::Figures;
 use crate::retention::PAGE;
 use crate::shadow::Shadow;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
@@ -10,9 +11,11 @@ use engine::catalog::{DeviceId, Entity, EventId, OperatorId};
 use engine::clock::Time;
 use engine::counts::Counts;
 use engine::inbox::{InboxOutcome, InboxRow};
-use engine::record::{PassageRecord, Record, ScanRecord};
+use engine::record::{PassageOutcome, PassageRecord, Record, ScanRecord};
+use engine::registry::Act;
 use engine::ticket::{Ticket, TicketId, TicketUse};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A batch being written. When anything fails, transaction and shadow are thrown away together.
@@ -24,6 +27,7 @@ struct Writer<'a, T> {
     kept_from_before: u64,
     /// Devices whose state changed.
     devices: BTreeSet<DeviceId>,
+    figures: Figures,
 }
 
 /// The records after the shadow's: a batch may begin some too early, as after a failure.
@@ -45,6 +49,7 @@ pub(crate) fn write(
         counts_before: shadow.state.counts.clone(),
         kept_from_before: shadow.retention.from,
         devices: BTreeSet::new(),
+        figures: Figures::default(),
         shadow,
     };
     for (lsn, record) in records {
@@ -64,19 +69,28 @@ impl<T: Tables> Writer<'_, T> {
             Record::Passage(passage) => self.passage(lsn, passage)?,
             Record::Tickets { at, first, tickets } => self.tickets(lsn, *at, *first, tickets)?,
             Record::Status { at, operator, ticket, status } => {
-                self.tables.set_status(lsn, *ticket, *status, *at)?;
+                let before = self.tables.set_status(lsn, *ticket, *status, *at)?;
                 let subject = ticket.0.to_string();
-                self.audit(lsn, *at, *operator, "ticket_status", &subject, &json(status))?;
+                let details = before_and_after(&json(&before), &json(status));
+                self.audit(lsn, *at, *operator, "ticket_status", &subject, &details)?;
             }
             Record::Cooled { event, first, count, .. } => self.cooled(lsn, *event, *first, *count)?,
             Record::Warmed { tickets, .. } => self.warmed(lsn, tickets)?,
             Record::Inbox { at, row, outcome } => self.inbox(lsn, *at, *row, outcome)?,
-            // Their rows come with the next version of the schema.
-            Record::Act { .. } | Record::Amended { .. } => {}
+            Record::Act { at, operator, act } => self.act(lsn, *at, *operator, act)?,
+            Record::Amended { at, operator, action, details, tickets } => {
+                self.amended(lsn, tickets)?;
+                let numbers: Vec<String> = tickets.iter().map(|(id, _)| id.0.to_string()).collect();
+                self.audit(lsn, *at, *operator, action, &numbers.join(","), &as_json(details))?;
+            }
+            Record::Put { at, operator, entity } => {
+                let before = self.shadow.state.catalog.like(entity);
+                self.shadow.state.apply(lsn.0, record);
+                self.put(lsn, *at, *operator, before.as_ref(), entity)?;
+            }
             // What the engine applies to the shadow as it applies it to its own state.
             Record::Repeat { .. }
             | Record::Turns { .. }
-            | Record::Put { .. }
             | Record::Command { .. }
             | Record::Delivered { .. }
             | Record::ConflictResolved { .. }
@@ -97,7 +111,6 @@ impl<T: Tables> Writer<'_, T> {
                 let event = self.shadow.state.catalog.gate(*gate).and_then(|gate| gate.event);
                 self.tables.turns(lsn, *at, *gate, event, *device, *people)
             }
-            Record::Put { at, operator, entity } => self.put(lsn, *at, *operator, entity),
             Record::Command { at, operator, device, command, expires_at } => {
                 self.devices.insert(*device);
                 let said = json(command);
@@ -122,6 +135,7 @@ impl<T: Tables> Writer<'_, T> {
         let ticket = scan.answer.ticket.as_ref().map(|facts| facts.ticket);
         let moved = self.move_ticket(lsn, ticket, scan.after)?;
         let event = self.shadow.state.owner(&scan.answer).event;
+        self.figures.scan(event, scan, moved);
         let kept = self.shadow.scanned(lsn, scan, moved);
         self.tables.scan(lsn, scan, event)?;
         self.tables.keep(&kept)?;
@@ -159,6 +173,9 @@ impl<T: Tables> Writer<'_, T> {
         let Some(answer) = answer else { return Ok(()) };
         let ticket = answer.ticket.as_ref().map(|facts| facts.ticket);
         let given_back = self.move_ticket(lsn, ticket, passage.after)?;
+        if passage.outcome == PassageOutcome::Annulled && given_back.is_some() {
+            self.figures.annulled(self.shadow.state.owner(&answer).event, &answer);
+        }
         self.shadow.state.passage_reported(&answer, passage.outcome, given_back);
         Ok(())
     }
@@ -175,6 +192,37 @@ impl<T: Tables> Writer<'_, T> {
             let cold = self.shadow.state.is_cold(ticket.type_id);
             let place = Place { event: self.shadow.event_of(ticket.type_id), cold };
             self.tables.put_ticket(lsn, id, ticket, place)?;
+        }
+        Ok(())
+    }
+
+    /// A line of the audit, and what the act left in the registry.
+    fn act(&mut self, lsn: Lsn, at: Time, operator: Option<OperatorId>, act: &Act) -> StoreResult<()> {
+        for entry in &act.entries {
+            self.tables.registry(lsn, &entry.kind, &entry.name, entry.value.as_deref())?;
+        }
+        self.audit(lsn, at, operator, &act.action, &act.subject, &as_json(&act.details))
+    }
+
+    /// People inside follow the tickets, as in the engine.
+    fn amended(&mut self, lsn: Lsn, tickets: &[(TicketId, Ticket)]) -> StoreResult<()> {
+        for (id, ticket) in tickets {
+            if *id >= self.shadow.next_ticket {
+                self.number(lsn, *id, std::slice::from_ref(ticket))?;
+                if !self.shadow.state.is_cold(ticket.type_id) {
+                    self.shadow.state.counts.presence(ticket.usage, 1);
+                }
+                continue;
+            }
+            self.tables.change_ticket(lsn, *id, ticket)?;
+            match self.tables.hot_use(*id)? {
+                Some(before) => {
+                    self.shadow.state.counts.presence(before, -1);
+                    self.shadow.state.counts.presence(ticket.usage, 1);
+                    self.tables.set_use(lsn, *id, ticket.usage);
+                }
+                None => self.tables.set_cold_use(lsn, *id, ticket.usage)?,
+            }
         }
         Ok(())
     }
@@ -231,7 +279,14 @@ impl<T: Tables> Writer<'_, T> {
         }
     }
 
-    fn put(&mut self, lsn: Lsn, at: Time, operator: Option<OperatorId>, entity: &Entity) -> StoreResult<()> {
+    fn put(
+        &mut self,
+        lsn: Lsn,
+        at: Time,
+        operator: Option<OperatorId>,
+        before: Option<&Entity>,
+        entity: &Entity,
+    ) -> StoreResult<()> {
         self.tables.put_entity(lsn, &self.shadow.state.catalog, entity)?;
         let action = match entity {
             Entity::Event(_) => "put_event",
@@ -242,7 +297,8 @@ impl<T: Tables> Writer<'_, T> {
             Entity::Operator(_) => "put_operator",
         };
         let (_, name) = entity.kind_and_name();
-        self.audit(lsn, at, operator, action, name, &without_secrets(entity))
+        let before = before.map_or("null".to_owned(), without_secrets);
+        self.audit(lsn, at, operator, action, name, &before_and_after(&before, &without_secrets(entity)))
     }
 
     fn audit(
@@ -250,7 +306,7 @@ impl<T: Tables> Writer<'_, T> {
         lsn: Lsn,
         at: Time,
         operator: Option<OperatorId>,
-        action: &'static str,
+        action: &str,
         subject: &str,
         details: &str,
     ) -> StoreResult<()> {
@@ -260,6 +316,7 @@ impl<T: Tables> Writer<'_, T> {
     /// What changed as a whole is written once for the batch, the cursor with it.
     fn finish(self) -> StoreResult<()> {
         self.tables.flush()?;
+        self.tables.figures(&self.figures)?;
         let Shadow { state, next_ticket, retention, .. } = &*self.shadow;
         self.tables.counts(&self.counts_before, &state.counts)?;
         for device in &self.devices {
@@ -299,6 +356,18 @@ fn without_secrets(entity: &Entity) -> String {
             json(&operator)
         }
     }
+}
+
+/// What was and what is, each JSON already.
+fn before_and_after(before: &str, after: &str) -> String {
+    format!(r#"{{"before":{before},"after":{after}}}"#)
+}
+
+/// Details that somebody else wrote: what is no JSON is said as a text, for a column takes nothing else and one such record
+/// would hold up every one behind it.
+fn as_json(details: &str) -> Cow<'_, str> {
+    let is_json = serde_json::from_str::<serde_json::Value>(details).is_ok();
+    if is_json { Cow::Borrowed(details) } else { Cow::Owned(json(&details)) }
 }
 
 pub(crate) fn json<T: Serialize>(value: &T) -> String {

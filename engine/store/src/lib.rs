@@ -13,6 +13,7 @@ mod apply;
 mod counted;
 mod entities;
 mod error;
+mod figures;
 mod inbox;
 mod kept;
 mod migrations;
@@ -28,13 +29,18 @@ mod shadow;
 mod sqlite;
 mod store;
 mod tables;
+mod ticket_list;
 mod words;
 
 pub use error::{Cause, StoreError, StoreResult};
+pub use figures::{Flow, FlowScope};
 pub use inbox::InboxEntry;
 pub use postgres::{Inbox, PostgresOptions, PostgresStore, TlsMode};
 pub use progress::{BATCH_BUCKETS_MS, LAST_ERROR_BYTES_MAX, ProjectorSnapshot, ProjectorStats};
 pub use projector::{ProjectError, Projector, ProjectorOptions};
-pub use rows::{AuditRow, Order, ScanFilter, ScanRow};
+pub use rows::{
+    ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
+    PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
+};
 pub use sqlite::SqliteStore;
 pub use store::{PoolUse, Queries, Store, StoreWatch};

@@ -95,9 +95,14 @@ impl ProjectorStats {
             batches_us: read(&self.batches_us),
             syncs: read(&self.syncs),
             errors: read(&self.errors),
-            failing: self.failing.load(Ordering::Relaxed),
+            failing: self.is_failing(),
             last_error: self.last_error.lock().clone(),
         }
+    }
+
+    /// Did the last try fail? One atomic load.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     /// When the oldest durable record was made that the store does not have; `None`: it has all of them. Where the

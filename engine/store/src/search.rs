@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 /// Words of a search that are looked at.
 const SEARCH_WORDS_MAX: usize = 8;
 
+/// A code with its kind.
+pub(crate) type Code<'a> = (CodeKind, &'a [u8]);
+
 /// The codes of a ticket in its own order, per code: kind `o` or `c`, length, bytes.
 pub(crate) fn pack(details: &Details) -> Vec<u8> {
     let mut packed = Vec::new();
@@ -20,7 +23,7 @@ pub(crate) fn pack(details: &Details) -> Vec<u8> {
 }
 
 /// The codes of a packed column; `None` when the lengths do not add up.
-pub(crate) fn unpack(mut packed: &[u8]) -> Option<Vec<(CodeKind, &[u8])>> {
+pub(crate) fn unpack(mut packed: &[u8]) -> Option<Vec<Code<'_>>> {
     let mut codes = Vec::new();
     while !packed.is_empty() {
         let (head, rest) = packed.split_at_checked(2)?;
@@ -37,15 +40,33 @@ pub(crate) fn joined<V>(
     wanted: impl IntoIterator<Item = (&'static str, Option<V>)>,
     mark: char,
 ) -> (String, Vec<V>) {
-    let (mut sql, mut values) = (String::new(), Vec::new());
+    let mut values = Vec::new();
+    (joined_after(wanted, mark, &mut values), values)
+}
+
+/// As [`joined`], where the question has other values before them.
+pub(crate) fn joined_after<V>(
+    wanted: impl IntoIterator<Item = (&'static str, Option<V>)>,
+    mark: char,
+    values: &mut Vec<V>,
+) -> String {
+    let sql = all_of(wanted, mark, values);
+    if sql.is_empty() { sql } else { format!("WHERE {sql} ") }
+}
+
+/// As [`joined_after`], as one expression; empty where no value is set.
+pub(crate) fn all_of<V>(
+    wanted: impl IntoIterator<Item = (&'static str, Option<V>)>,
+    mark: char,
+    values: &mut Vec<V>,
+) -> String {
+    let mut all = Vec::new();
     for (condition, value) in wanted {
         let Some(value) = value else { continue };
         values.push(value);
-        let joint = if sql.is_empty() { "WHERE" } else { "AND" };
-        let condition = condition.replace('?', &format!("{mark}{}", values.len()));
-        sql.push_str(&format!("{joint} {condition} "));
+        all.push(condition.replace('?', &format!("{mark}{}", values.len())));
     }
-    (sql, values)
+    all.join(" AND ")
 }
 
 /// The words a ticket is found by.
@@ -60,6 +81,15 @@ pub(crate) fn words_moved(before: &[String; 3], now: &Details) -> (Vec<String>, 
     let now: BTreeSet<String> = words_of(now).collect();
     let only = |these: &BTreeSet<String>, those| these.difference(those).cloned().collect();
     (only(&before, &now), only(&now, &before))
+}
+
+/// Of a ticket whose packed codes were `before`: codes it has no longer, and those that are new. `None`: they do not add up.
+pub(crate) fn codes_moved<'d>(before: &'d [u8], now: &'d Details) -> Option<(Vec<Code<'d>>, Vec<Code<'d>>)> {
+    let (before, now): (Vec<Code<'_>>, Vec<Code<'_>>) = (unpack(before)?, now.codes().collect());
+    let only = |these: &[Code<'d>], those: &[Code<'d>]| {
+        these.iter().filter(|code| !those.contains(code)).copied().collect()
+    };
+    Some((only(&before, &now), only(&now, &before)))
 }
 
 /// Words of a text, as they are compared.

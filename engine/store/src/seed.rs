@@ -30,6 +30,10 @@ pub(crate) fn write(tables: &mut impl Tables, state: &State) -> StoreResult<()> 
         let (lsn, reason, ticket) = (Lsn(own.lsn), own.reason, own.ticket);
         tables.conflict(&Conflict { lsn, reason, ticket, resolved_at })?;
     }
+    for (n, (kind, name, value)) in state.registry.iter().enumerate() {
+        tables.registry(lsn, kind, name, Some(value))?;
+        flush_after(tables, n)?;
+    }
     let from = write_kept(tables, state)?;
     tables.flush()?;
     tables.counts(&Counts::default(), &state.counts)?;

@@ -18,7 +18,7 @@ const RECENT_ANSWERS_MAX: usize = 16_384;
 /// Catalog, counts, devices and cursor at one LSN.
 #[derive(Debug)]
 pub(crate) struct Shadow {
-    /// Its tables of tickets and scans, and its list of conflicts, are empty: they are rows.
+    /// Its tables of tickets and scans, its registry and its list of conflicts are empty: they are rows.
     pub state: State,
     /// The number the next ticket gets.
     pub next_ticket: TicketId,

@@ -1,10 +1,14 @@
 //! The one trait in front of every database, and the trait of its questions. Knows records and state; knows no SQL.
 
 use crate::error::StoreResult;
+use crate::figures::FlowScope;
 use crate::postgres::Inbox;
-use crate::rows::{AuditRow, ScanFilter, ScanRow};
+use crate::rows::{
+    ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Period, PresentedOrder,
+    PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
+};
 use engine::Lsn;
-use engine::catalog::{Catalog, EventId};
+use engine::catalog::{Catalog, DeviceId, EventId, TypeId};
 use engine::counts::Counts;
 use engine::record::Record;
 use engine::state::State;
@@ -162,16 +166,35 @@ pub trait Queries: Send {
         limit: usize,
     ) -> StoreResult<Vec<(TicketId, Ticket)>>;
 
-    /// Tickets found by the beginnings of words: every word of `text` begins a word of the holder, the reference or
-    /// the order. A text that begins a code finds its ticket too; a card's number is written in hexadecimal.
-    /// Tickets in the order of their numbers, at most `limit`.
+    /// Tickets that fit, those after `after`, at most `limit`. Looks at some thousand tickets at the most, then says where to
+    /// go on: a page of some milliseconds, whatever the filter.
     ///
     /// # Errors
     /// As `find_code`.
-    fn search_tickets(&self, text: &str, limit: usize) -> StoreResult<Vec<(TicketId, Ticket)>>;
+    fn tickets(
+        &self,
+        filter: &TicketFilter,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<TicketPage>;
+
+    /// Tickets found by the beginnings of words: every word of `text` begins a word of the holder, the reference or
+    /// the order. A text that begins a code finds its ticket too; a card's number is written in hexadecimal.
+    /// Tickets of an event, or all, in the order of their numbers, those after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// As `find_code`.
+    fn search_tickets(
+        &self,
+        text: &str,
+        event: Option<EventId>,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>>;
 
     /// The access log: scans that fit, those after `after` in the filter's order, at most `limit`. With a code,
-    /// ticket or device an index is used; with times alone all scans between them are sorted.
+    /// ticket, device, gate or reason an index is used; with times alone all scans between them are sorted; with a type, a
+    /// kind or admitted alone the log is read until so many were found.
     ///
     /// # Errors
     /// The database is away, or a row cannot be read back.
@@ -183,9 +206,62 @@ pub trait Queries: Send {
     /// The database is away.
     fn counts(&self) -> StoreResult<Counts>;
 
-    /// Who changed what, newest first, those before `before`, at most `limit`.
+    /// What went through in each minute of a period: of an event as a whole, by gate or by type. In the order of minutes
+    /// and numbers; minutes without anything are left out. Reads one row for each minute that has something, and gate.
+    ///
+    /// # Errors
+    /// The database is away; so for the next three.
+    fn arrivals(&self, event: EventId, scope: FlowScope, period: Period) -> StoreResult<Vec<ArrivalRow>>;
+
+    /// Active tickets of a type, without specimens. Counts entries of an index: some 40 ms for a million.
+    ///
+    /// # Errors
+    /// As `arrivals`.
+    fn active_tickets(&self, kind: TypeId) -> StoreResult<u64>;
+
+    /// Refusals of an event by reason, gate and device, as many rows as there are such triples.
+    ///
+    /// # Errors
+    /// As `arrivals`.
+    fn denials(&self, event: EventId) -> StoreResult<Vec<DenialRow>>;
+
+    /// Codes of an event that were presented again, at most `limit`, by an index.
+    ///
+    /// # Errors
+    /// As `arrivals`.
+    fn presented_again(
+        &self,
+        event: EventId,
+        order: PresentedOrder,
+        limit: usize,
+    ) -> StoreResult<Vec<PresentedRow>>;
+
+    /// Who changed what, newest first, those before `before`, at most `limit`. An index for each field of the filter.
     ///
     /// # Errors
     /// The database is away.
-    fn audit(&self, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>>;
+    fn audit(&self, filter: &AuditFilter, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>>;
+
+    /// The conflicts, oldest first, those after `after`, at most `limit`; with `resolved` those that somebody looked into,
+    /// or nobody yet.
+    ///
+    /// # Errors
+    /// As `find_code`.
+    fn conflicts(
+        &self,
+        after: Option<Lsn>,
+        resolved: Option<bool>,
+        limit: usize,
+    ) -> StoreResult<Vec<ConflictRow>>;
+
+    /// What a device was told, newest first, commands before `before`, at most `limit`.
+    ///
+    /// # Errors
+    /// As `find_code`.
+    fn device_commands(
+        &self,
+        device: DeviceId,
+        before: Option<Lsn>,
+        limit: usize,
+    ) -> StoreResult<Vec<CommandRow>>;
 }

@@ -2,6 +2,7 @@
 //! knows no SQL and no rule.
 
 use crate::error::StoreResult;
+use crate::figures::Figures;
 use crate::retention::Retention;
 use engine::Lsn;
 use engine::catalog::{Catalog, DeviceId, Entity, EventId, GateId, OperatorId};
@@ -27,7 +28,7 @@ pub(crate) struct Audit<'a> {
     pub lsn: Lsn,
     pub at: Time,
     pub operator: Option<OperatorId>,
-    pub action: &'static str,
+    pub action: &'a str,
     pub subject: &'a str,
     /// JSON without secrets.
     pub details: &'a str,
@@ -61,10 +62,20 @@ pub(crate) trait Tables {
     /// Writes a ticket, new or come back, with its codes and words. What never changes in a ticket is written once.
     fn put_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket, place: Place) -> StoreResult<()>;
 
-    /// Writes where a ticket stands in its life.
-    fn set_status(&mut self, lsn: Lsn, id: TicketId, status: TicketStatus, at: Time) -> StoreResult<()>;
+    /// Writes where a ticket stands in its life; gives where it stood. `None`: there is no such ticket.
+    fn set_status(
+        &mut self,
+        lsn: Lsn,
+        id: TicketId,
+        status: TicketStatus,
+        at: Time,
+    ) -> StoreResult<Option<TicketStatus>>;
 
-    /// Writes a ticket that is otherwise, hot or cold: all of it but its reference, its codes and what it has done.
+    /// Writes what a ticket that is cold has done.
+    fn set_cold_use(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) -> StoreResult<()>;
+
+    /// Writes a ticket that is otherwise, hot or cold, with its codes and words: all of it but its event and what it has
+    /// done.
     fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()>;
 
     /// Writes what came of a row of the inbox, where there is one.
@@ -128,11 +139,17 @@ pub(crate) trait Tables {
     /// Notes that a device's commands up to an LSN were handed over.
     fn delivered(&mut self, at: Time, device: DeviceId, through: u64) -> StoreResult<()>;
 
+    /// Writes an entry of the registry; `None` removes it.
+    fn registry(&mut self, lsn: Lsn, kind: &str, name: &str, value: Option<&str>) -> StoreResult<()>;
+
     /// Writes a line of the audit.
     fn audit(&mut self, line: &Audit<'_>) -> StoreResult<()>;
 
     /// Writes what was gathered.
     fn flush(&mut self) -> StoreResult<()>;
+
+    /// Adds what a batch adds to the figures.
+    fn figures(&mut self, figures: &Figures) -> StoreResult<()>;
 
     /// Writes the counts that are not as they were.
     fn counts(&mut self, before: &Counts, after: &Counts) -> StoreResult<()>;

@@ -3,7 +3,7 @@
 
 use super::connect::Link;
 use super::values::{Moment, get, number};
-use super::{catalog_rows, count_rows, kept_rows, ticket_rows};
+use super::{catalog_rows, count_rows, kept_rows, registry_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::retention::Retention;
 use crate::shadow::Shadow;
@@ -62,6 +62,7 @@ pub(super) async fn state(link: &Link, session: &ClientWrapper) -> StoreResult<S
         link.page("read the state", head).await?;
     state.conflicts = conflicts;
     state.tickets.reserve_ids(next_ticket);
+    state.registry = registry_rows::read(link, session).await?;
     read_tickets(link, session, &mut state).await?;
     state.scans.forgotten_early = retention.forgotten_early;
     kept_rows::each_kept(link, session, retention.from, &mut |scan| state.scans.append(scan)).await?;

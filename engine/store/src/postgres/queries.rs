@@ -1,16 +1,20 @@
 //! Questions to the PostgreSQL projection, on connections that can only read. Knows SQL; changes nothing.
 
 use super::connect::Link;
-use super::values::{Json, Moment, Text, get, number};
-use super::{bootstrap, count_rows, scan_rows, ticket_rows};
+use super::values::{Moment, Text, get};
+use super::{bootstrap, count_rows, figure_rows, lists, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
-use crate::rows::{AuditRow, Order, ScanFilter, ScanRow};
-use crate::search::{after_prefix, hexadecimal, joined, search_words, unpack};
+use crate::figures::FlowScope;
+use crate::rows::{
+    ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
+    PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
+};
+use crate::search::{after_prefix, hexadecimal, joined, joined_after, search_words, unpack};
 use crate::store::Queries;
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
 use engine::Lsn;
-use engine::catalog::{Catalog, EventId, OperatorId};
+use engine::catalog::{Catalog, DeviceId, EventId, TypeId};
 use engine::counts::Counts;
 use engine::ticket::{CodeKind, Ticket, TicketId};
 use std::sync::Arc;
@@ -19,13 +23,13 @@ use tokio_postgres::types::ToSql;
 /// Cold tickets read at once.
 const COLD_PER_PAGE: i64 = 50_000;
 
-/// Scans of a code: those of the tickets that have it, and those where nobody had it. Two indexes, both small. An array,
-/// which is made once and first: with IN the log was read from its end, until so many were found.
-const OF_CODE: &str = "lsn = ANY (ARRAY(SELECT lsn FROM scans WHERE ticket IN (SELECT ticket FROM codes WHERE code = ?) \
-     AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?))";
+/// Scans of a code: those of the tickets that have it or had it, and those where nobody had it. Small indexes. Arrays,
+/// which are made once and first: with IN the log was read from its end, until so many were found.
+const OF_CODE: &str = "lsn = ANY (ARRAY(SELECT lsn FROM scans WHERE ticket = ANY (ARRAY(\
+     SELECT ticket FROM codes WHERE code = ? UNION SELECT ticket FROM former_codes WHERE code = ?)) AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?))";
 
 /// A value of a question whose text is made as it is asked.
-type Value = Box<dyn ToSql + Sync + Send>;
+pub(super) type Value = Box<dyn ToSql + Sync + Send>;
 
 /// Questions, each on a connection of the pool.
 pub(super) struct PostgresQueries {
@@ -39,7 +43,7 @@ impl PostgresQueries {
         PostgresQueries { link }
     }
 
-    fn tickets(&self, rest: &str, values: &[Value]) -> StoreResult<Vec<(TicketId, Ticket)>> {
+    fn look_for(&self, rest: &str, values: &[Value]) -> StoreResult<Vec<(TicketId, Ticket)>> {
         let sql = format!("SELECT {} FROM {} {rest}", ticket_rows::COLUMNS, ticket_rows::TABLES);
         let rows = self
             .link
@@ -48,7 +52,7 @@ impl PostgresQueries {
     }
 }
 
-async fn rows(
+pub(super) async fn rows(
     session: &ClientWrapper,
     action: &'static str,
     sql: &str,
@@ -76,11 +80,11 @@ impl Queries for PostgresQueries {
     fn find_code(&self, kind: CodeKind, code: &[u8]) -> StoreResult<Option<(TicketId, Ticket)>> {
         let rest = "WHERE id IN (SELECT ticket FROM codes WHERE code = $1 AND kind = $2) \
                     ORDER BY cold DESC, id DESC LIMIT 1";
-        Ok(self.tickets(rest, &[Box::new(code.to_vec()), Box::new(kind.word())])?.pop())
+        Ok(self.look_for(rest, &[Box::new(code.to_vec()), Box::new(kind.word())])?.pop())
     }
 
     fn ticket(&self, id: TicketId) -> StoreResult<Option<(TicketId, Ticket)>> {
-        Ok(self.tickets("WHERE id = $1", &[Box::new(i64::from(id.0))])?.pop())
+        Ok(self.look_for("WHERE id = $1", &[Box::new(i64::from(id.0))])?.pop())
     }
 
     fn cold_codes(&self, each: &mut dyn FnMut(CodeKind, &[u8])) -> StoreResult<u64> {
@@ -114,21 +118,42 @@ impl Queries for PostgresQueries {
     ) -> StoreResult<Vec<(TicketId, Ticket)>> {
         let after = after.map_or(-1, |after| i64::from(after.0));
         let values: [Value; 3] = [Box::new(i64::from(event.0)), Box::new(after), Box::new(limit as i64)];
-        self.tickets("WHERE event = $1 AND id > $2 ORDER BY id LIMIT $3", &values)
+        self.look_for("WHERE event = $1 AND id > $2 ORDER BY id LIMIT $3", &values)
     }
 
-    fn search_tickets(&self, text: &str, limit: usize) -> StoreResult<Vec<(TicketId, Ticket)>> {
+    fn tickets(
+        &self,
+        filter: &TicketFilter,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<TicketPage> {
+        lists::tickets(&self.link, filter, after, limit)
+    }
+
+    fn search_tickets(
+        &self,
+        text: &str,
+        event: Option<EventId>,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
         let mut values = Vec::new();
         let Some(words) = by_words(text, &mut values) else { return Ok(Vec::new()) };
         let codes = by_codes(text.trim(), &mut values);
+        let number = |number: u32| Box::new(i64::from(number)) as Value;
+        let wanted = [
+            ("ticket > ?", after.map(|after| number(after.0))),
+            ("(SELECT event FROM tickets WHERE id = ticket) = ?", event.map(|event| number(event.0))),
+        ];
+        let wanted = joined_after(wanted, '$', &mut values);
         values.push(Box::new(limit as i64));
         // The page first, then its rows: a common name is thousands of tickets.
         let rest = format!(
-            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({words} UNION {codes}) AS found ORDER BY ticket LIMIT ${})) \
-             ORDER BY id",
+            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({words} UNION {codes}) AS found {wanted}\
+             ORDER BY ticket LIMIT ${})) ORDER BY id",
             values.len()
         );
-        self.tickets(&rest, &values)
+        self.look_for(&rest, &values)
     }
 
     fn scans(&self, filter: &ScanFilter, after: Option<Lsn>, limit: usize) -> StoreResult<Vec<ScanRow>> {
@@ -162,27 +187,48 @@ impl Queries for PostgresQueries {
         })
     }
 
-    fn audit(&self, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>> {
-        let before = before.map_or(i64::MAX, |before| before.0 as i64);
-        let sql = "SELECT lsn, at, operator, action, subject, details FROM audit \
-                   WHERE lsn < $1 ORDER BY lsn DESC LIMIT $2";
-        let values: [Value; 2] = [Box::new(before), Box::new(limit as i64)];
-        let found = self
-            .link
-            .ask("read the audit", async |session| rows(session, "read the audit", sql, &values).await)?;
-        found.iter().map(audit_row).collect()
+    fn arrivals(&self, event: EventId, scope: FlowScope, period: Period) -> StoreResult<Vec<ArrivalRow>> {
+        figure_rows::arrivals(&self.link, event, scope, period)
     }
-}
 
-fn audit_row(row: &tokio_postgres::Row) -> StoreResult<AuditRow> {
-    Ok(AuditRow {
-        lsn: Lsn(get::<i64>(row, 0)? as u64),
-        at: get::<Moment>(row, 1)?.0,
-        operator: get::<Option<i64>>(row, 2)?.map(number).transpose()?.map(OperatorId),
-        action: get(row, 3)?,
-        subject: get::<Text<'_>>(row, 4)?.plain().into_owned(),
-        details: get::<Json<'_>>(row, 5)?.0.into_owned(),
-    })
+    fn active_tickets(&self, kind: TypeId) -> StoreResult<u64> {
+        figure_rows::active_tickets(&self.link, kind)
+    }
+
+    fn denials(&self, event: EventId) -> StoreResult<Vec<DenialRow>> {
+        figure_rows::denials(&self.link, event)
+    }
+
+    fn presented_again(
+        &self,
+        event: EventId,
+        order: PresentedOrder,
+        limit: usize,
+    ) -> StoreResult<Vec<PresentedRow>> {
+        figure_rows::presented_again(&self.link, event, order, limit)
+    }
+
+    fn audit(&self, filter: &AuditFilter, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>> {
+        lists::audit(&self.link, filter, before, limit)
+    }
+
+    fn conflicts(
+        &self,
+        after: Option<Lsn>,
+        resolved: Option<bool>,
+        limit: usize,
+    ) -> StoreResult<Vec<ConflictRow>> {
+        lists::conflicts(&self.link, after, resolved, limit)
+    }
+
+    fn device_commands(
+        &self,
+        device: DeviceId,
+        before: Option<Lsn>,
+        limit: usize,
+    ) -> StoreResult<Vec<CommandRow>> {
+        lists::device_commands(&self.link, device, before, limit)
+    }
 }
 
 /// The last record applied.
@@ -199,12 +245,20 @@ pub(super) fn cursor(link: &Link) -> StoreResult<Lsn> {
 fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
     let number = |number: Option<u32>| number.map(|number| Box::new(i64::from(number)) as Value);
     let beyond = if filter.order == Order::NewestFirst { "lsn < ?" } else { "lsn > ?" };
-    let wanted: [(&str, Option<Value>); 9] = [
+    let verdict = match filter.admitted {
+        Some(true) => ("reason IS NULL AND verdict = ?", Some(Box::new("admit") as Value)),
+        Some(false) => ("reason IS NOT NULL AND verdict = ?", Some(Box::new("deny") as Value)),
+        None => ("", None),
+    };
+    let wanted: [(&str, Option<Value>); 12] = [
         ("event = ?", number(filter.event.map(|event| event.0))),
         ("device = ?", number(filter.device.map(|device| device.0))),
         ("gate = ?", filter.gate.map(|gate| Box::new(i32::from(gate.0)) as Value)),
         ("reason = ?", filter.reason.map(|reason| Box::new(reason.word()) as Value)),
         ("ticket = ?", number(filter.ticket.map(|ticket| ticket.0))),
+        ("type_id = ?", filter.type_id.map(|own| Box::new(i32::from(own.0)) as Value)),
+        ("kind = ?", filter.kind.map(|kind| Box::new(kind.word()) as Value)),
+        verdict,
         (OF_CODE, filter.code.clone().map(|code| Box::new(code) as Value)),
         ("decided_at >= ?", filter.since.map(|time| Box::new(Moment(time)) as Value)),
         ("decided_at < ?", filter.until.map(|time| Box::new(Moment(time)) as Value)),

@@ -5,10 +5,12 @@ use super::connect::Link;
 use super::copy::Copy;
 use super::inbox::Outcomes;
 use super::kept_rows::{self, Keeping};
+use super::registry_rows::Entries;
 use super::ticket_rows::{self, Puts, Uses};
 use super::values::{Json, Moment, Text};
-use super::{catalog_rows, count_rows, scan_rows};
+use super::{catalog_rows, count_rows, figure_rows, scan_rows};
 use crate::error::{StoreResult, WhileDoing};
+use crate::figures::Figures;
 use crate::shadow::Shadow;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
@@ -50,7 +52,12 @@ pub(super) struct PostgresTables<'s> {
     statuses: HashMap<TicketId, (Lsn, TicketStatus, Time)>,
     /// Written after the two above.
     changes: BTreeMap<TicketId, (Lsn, Ticket)>,
+    /// What cold tickets have done, for they are not among the touched.
+    cold_uses: BTreeMap<TicketId, (Lsn, TicketUse)>,
     outcomes: Outcomes,
+    registry: Entries,
+    /// Where the tickets stand whose status a record changes.
+    known_statuses: HashMap<TicketId, TicketStatus>,
     /// What was read of tickets, and changed since. `None`: the ticket is cold, or there is no such ticket.
     touched: HashMap<TicketId, Option<Touched>>,
     /// Changes of rows that were written before, or wait here to be.
@@ -76,6 +83,11 @@ impl<'s> PostgresTables<'s> {
         records: &[(Lsn, Record<'_>)],
     ) -> StoreResult<PostgresTables<'s>> {
         let ids = tickets_of(shadow, records);
+        let changing = tickets_that_change(records);
+        let known_statuses = match changing.is_empty() {
+            true => HashMap::new(),
+            false => link.wait("read where tickets stand", ticket_rows::statuses(session, &changing))?,
+        };
         let mut touched = HashMap::new();
         if !ids.is_empty() {
             let mut hot = link.wait("read what tickets have done", ticket_rows::hot_uses(session, &ids))?;
@@ -121,7 +133,10 @@ impl<'s> PostgresTables<'s> {
             put: BTreeSet::new(),
             statuses: HashMap::new(),
             changes: BTreeMap::new(),
+            cold_uses: BTreeMap::new(),
             outcomes: Outcomes::default(),
+            registry: Entries::default(),
+            known_statuses,
             touched,
             resolved: Vec::new(),
             delivered: Vec::new(),
@@ -142,6 +157,9 @@ impl<'s> PostgresTables<'s> {
             if let Some(lsn) = own.by.take() {
                 uses.add(lsn, id, own.usage, false);
             }
+        }
+        for (id, (lsn, usage)) in std::mem::take(&mut self.cold_uses) {
+            uses.add(lsn, id, usage, true);
         }
         let (puts, statuses, changes) = (&mut self.puts, &self.statuses, &self.changes);
         let session = self.session;
@@ -176,6 +194,7 @@ impl<'s> PostgresTables<'s> {
             copy.flush(session).await?;
         }
         self.outcomes.flush(session).await?;
+        self.registry.flush(session).await?;
         for (scan, at, by) in self.resolved.drain(..) {
             let by = by.map(|operator| i64::from(operator.0));
             change(session, "resolve a conflict", RESOLVE, &[&(scan as i64), &Moment(at), &by]).await?;
@@ -210,11 +229,22 @@ fn tickets_of(shadow: &Shadow, records: &[(Lsn, Record<'_>)]) -> BTreeSet<Ticket
                 let answer = shadow.recent(passage.scan);
                 ids.extend(answer.and_then(|answer| answer.ticket.as_ref()).map(|facts| facts.ticket));
             }
-            Record::Warmed { tickets, .. } => ids.extend(tickets.iter().map(|(id, _)| *id)),
+            Record::Warmed { tickets, .. } | Record::Amended { tickets, .. } => {
+                ids.extend(tickets.iter().map(|(id, _)| *id))
+            }
             _ => {}
         }
     }
     ids
+}
+
+/// The tickets whose status records will ask for.
+fn tickets_that_change(records: &[(Lsn, Record<'_>)]) -> Vec<i64> {
+    let changing = |(_, record): &(Lsn, Record<'_>)| match record {
+        Record::Status { ticket, .. } => Some(i64::from(ticket.0)),
+        _ => None,
+    };
+    records.iter().filter_map(changing).collect()
 }
 
 impl Tables for PostgresTables<'_> {
@@ -239,16 +269,28 @@ impl Tables for PostgresTables<'_> {
         }
         self.put.insert(id);
         self.puts.add(lsn, id, ticket, place);
+        self.known_statuses.insert(id, ticket.status);
         let hot = (!place.cold).then_some(Touched { usage: ticket.usage, by: None });
         self.touched.insert(id, hot);
         Ok(())
     }
 
-    fn set_status(&mut self, lsn: Lsn, id: TicketId, status: TicketStatus, at: Time) -> StoreResult<()> {
+    fn set_status(
+        &mut self,
+        lsn: Lsn,
+        id: TicketId,
+        status: TicketStatus,
+        at: Time,
+    ) -> StoreResult<Option<TicketStatus>> {
         if self.changes.contains_key(&id) {
             self.flush_tickets()?;
         }
         self.statuses.insert(id, (lsn, status, at));
+        Ok(self.known_statuses.insert(id, status))
+    }
+
+    fn set_cold_use(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) -> StoreResult<()> {
+        self.cold_uses.insert(id, (lsn, usage));
         Ok(())
     }
 
@@ -256,6 +298,7 @@ impl Tables for PostgresTables<'_> {
         // It says what its status is: one that waits to be written is older.
         self.statuses.remove(&id);
         self.changes.insert(id, (lsn, ticket.clone()));
+        self.known_statuses.insert(id, ticket.status);
         Ok(())
     }
 
@@ -360,10 +403,16 @@ impl Tables for PostgresTables<'_> {
         Ok(())
     }
 
+    fn registry(&mut self, lsn: Lsn, kind: &str, name: &str, value: Option<&str>) -> StoreResult<()> {
+        self.registry.set(lsn, kind, name, value);
+        Ok(())
+    }
+
     fn audit(&mut self, line: &Audit<'_>) -> StoreResult<()> {
         let by = line.operator.map(|operator| i64::from(operator.0));
-        let (subject, details) = (Text::of(line.subject), Json(line.details.into()));
-        self.audit.row(&[&(line.lsn.0 as i64), &Moment(line.at), &by, &line.action, &subject, &details])
+        let (action, subject) = (Text::of(line.action), Text::of(line.subject));
+        let details = Json(line.details.into());
+        self.audit.row(&[&(line.lsn.0 as i64), &Moment(line.at), &by, &action, &subject, &details])
     }
 
     fn flush(&mut self) -> StoreResult<()> {
@@ -371,6 +420,10 @@ impl Tables for PostgresTables<'_> {
         self.touched.clear();
         let link = self.link;
         link.wait("write a batch", self.flush_history())
+    }
+
+    fn figures(&mut self, figures: &Figures) -> StoreResult<()> {
+        self.link.wait("add to the figures", figure_rows::add(self.session, figures))
     }
 
     fn counts(&mut self, before: &Counts, after: &Counts) -> StoreResult<()> {

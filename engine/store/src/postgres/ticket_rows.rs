@@ -3,7 +3,7 @@
 
 use super::values::{Moment, Text, get, number};
 use crate::error::{StoreError, StoreResult, WhileDoing};
-use crate::search::{pack, unpack, words_moved, words_of};
+use crate::search::{Code, codes_moved, pack, unpack, words_moved, words_of};
 use crate::tables::Place;
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
@@ -38,7 +38,7 @@ const PUT_USES: &str = "INSERT INTO ticket_uses (ticket, lsn, cold, used, inside
      first_at, last_at) = (excluded.lsn, excluded.cold, excluded.used, excluded.inside, excluded.day_used, \
      excluded.day, excluded.presence, excluded.first_gate, excluded.last_gate, excluded.first_at, excluded.last_at)";
 
-/// A hot ticket stays hot: `cold` is left alone, so that no index is touched.
+/// A hot ticket stays hot, a cold one cold: `cold` is left alone, so that no index is touched.
 const SET_USES: &str = "UPDATE ticket_uses AS own SET (lsn, used, inside, day_used, day, presence, first_gate, \
      last_gate, first_at, last_at) = (new.lsn, new.used, new.inside, new.day_used, new.day, new.presence, \
      new.first_gate, new.last_gate, new.first_at, new.last_at) \
@@ -57,14 +57,23 @@ const SET_STATUS: &str = "UPDATE tickets AS own SET (lsn, status, status_at) = (
      FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[]) AS new (id, lsn, status, status_at) \
      WHERE own.id = new.id AND own.lsn < new.lsn";
 
-const TEXTS: &str = "SELECT id, holder, reference, order_ref FROM tickets WHERE id = ANY ($1)";
+const REMOVE_CODES: &str = "DELETE FROM codes AS own USING unnest($1::bytea[], $2::text[], $3::bigint[]) \
+     AS old (code, kind, ticket) WHERE own.code = old.code AND own.kind = old.kind AND own.ticket = old.ticket";
+
+const KEEP_CODES: &str = "INSERT INTO former_codes (code, kind, ticket) \
+     SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[]) ON CONFLICT DO NOTHING";
+
+const STATUSES: &str = "SELECT id, status FROM tickets WHERE id = ANY ($1)";
+
+const TEXTS: &str = "SELECT id, holder, reference, order_ref, codes FROM tickets WHERE id = ANY ($1)";
 
 const CHANGE: &str = "UPDATE tickets AS own SET (lsn, type_id, status, status_at, specimen, valid_from, valid_until, \
-     holder, order_ref, seat) = (new.lsn, new.type_id, new.status, new.status_at, new.specimen, new.valid_from, \
-     new.valid_until, new.holder, new.order_ref, new.seat) \
+     reference, holder, order_ref, seat, codes) = (new.lsn, new.type_id, new.status, new.status_at, new.specimen, \
+     new.valid_from, new.valid_until, new.reference, new.holder, new.order_ref, new.seat, new.codes) \
      FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::boolean[], \
-     $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[]) \
-     AS new (id, lsn, type_id, status, status_at, specimen, valid_from, valid_until, holder, order_ref, seat) \
+     $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[]) \
+     AS new (id, lsn, type_id, status, status_at, specimen, valid_from, valid_until, reference, holder, order_ref, \
+     seat, codes) \
      WHERE own.id = new.id AND own.lsn < new.lsn";
 
 const REMOVE_WORDS: &str = "DELETE FROM ticket_words AS own USING unnest($1::text[], $2::bigint[]) AS old (word, ticket) \
@@ -92,8 +101,16 @@ pub(super) struct Puts {
     texts: [Vec<Text<'static>>; 4],
     packed: Vec<Vec<u8>>,
     uses: Uses,
-    codes: (Vec<Vec<u8>>, Vec<&'static str>, Vec<i64>),
+    codes: Codes,
     words: Words,
+}
+
+/// Codes and the tickets that have them: columns, as a statement takes them.
+#[derive(Default)]
+struct Codes {
+    codes: Vec<Vec<u8>>,
+    kinds: Vec<&'static str>,
+    tickets: Vec<i64>,
 }
 
 /// Words and the tickets that are found by them: columns, as a statement takes them.
@@ -136,10 +153,8 @@ impl Puts {
         }
         self.packed.push(pack(details));
         self.uses.add(lsn, id, ticket.usage, place.cold);
-        for (kind, code) in details.codes() {
-            self.codes.0.push(code.to_vec());
-            self.codes.1.push(kind.word());
-            self.codes.2.push(own);
+        for code in details.codes() {
+            self.codes.add(code, own);
         }
         for word in words_of(details) {
             self.words.add(&word, own);
@@ -177,11 +192,29 @@ impl Puts {
             .await
             .while_doing("write tickets")?;
         uses.write(session, PUT_USES).await?;
-        let put = session.prepare_cached(PUT_CODES).await.while_doing("prepare to write codes")?;
-        session.execute(&put, &[&codes.0, &codes.1, &codes.2]).await.while_doing("write codes")?;
+        codes.write(session, PUT_CODES).await?;
         words.write(session, PUT_WORDS).await?;
         *self = Puts::default();
         Ok(())
+    }
+}
+
+// === impl Codes ===
+
+impl Codes {
+    fn add(&mut self, (kind, code): Code<'_>, ticket: i64) {
+        self.codes.push(code.to_vec());
+        self.kinds.push(kind.word());
+        self.tickets.push(ticket);
+    }
+
+    async fn write(&self, session: &ClientWrapper, sql: &'static str) -> StoreResult<()> {
+        if self.codes.is_empty() {
+            return Ok(());
+        }
+        let statement = session.prepare_cached(sql).await.while_doing("prepare to write codes")?;
+        let written = session.execute(&statement, &[&self.codes, &self.kinds, &self.tickets]).await;
+        written.map(drop).while_doing("write codes")
     }
 }
 
@@ -226,7 +259,7 @@ impl Uses {
         self.last_ats.push(Moment(usage.last_at));
     }
 
-    /// Writes what hot tickets have done.
+    /// Writes what tickets have done that stay where they are.
     pub(super) async fn set(&self, session: &ClientWrapper) -> StoreResult<()> {
         if self.ids.is_empty() { Ok(()) } else { self.write(session, SET_USES).await }
     }
@@ -278,7 +311,19 @@ pub(super) async fn set_statuses(
         .while_doing("write statuses of tickets")
 }
 
-/// Writes tickets that are otherwise, and the words they are found by.
+/// Where these tickets stand in their lives.
+pub(super) async fn statuses(
+    session: &ClientWrapper,
+    ids: &[i64],
+) -> StoreResult<HashMap<TicketId, TicketStatus>> {
+    let read = session.prepare_cached(STATUSES).await.while_doing("prepare to read statuses")?;
+    let rows = session.query(&read, &[&ids]).await.while_doing("read statuses of tickets")?;
+    rows.iter()
+        .map(|row| Ok((TicketId(number(get::<i64>(row, 0)?)?), TicketStatus::read(get(row, 1)?)?)))
+        .collect()
+}
+
+/// Writes tickets that are otherwise, and the codes and words they are found by.
 pub(super) async fn change(
     session: &ClientWrapper,
     changes: &BTreeMap<TicketId, (Lsn, Ticket)>,
@@ -292,6 +337,7 @@ pub(super) async fn change(
         .iter()
         .for_each(|(id, (lsn, ticket))| columns.add(*lsn, *id, ticket, Place { event: None, cold: false }));
     let (mut gone, mut new) = (Words::default(), Words::default());
+    let (mut gone_codes, mut new_codes) = (Codes::default(), Codes::default());
     let texts = session.prepare_cached(TEXTS).await.while_doing("prepare to read tickets")?;
     for row in session.query(&texts, &[&columns.ids]).await.while_doing("read tickets that change")? {
         let id: i64 = get(&row, 0)?;
@@ -301,8 +347,12 @@ pub(super) async fn change(
         let (old_words, new_words) = words_moved(&before, &ticket.details);
         old_words.iter().for_each(|word| gone.add(word, id));
         new_words.iter().for_each(|word| new.add(word, id));
+        let (old, now) = codes_moved(get(&row, 4)?, &ticket.details)
+            .ok_or_else(|| StoreError::damaged(format!("ticket {id}"), "its codes do not add up"))?;
+        old.into_iter().for_each(|code| gone_codes.add(code, id));
+        now.into_iter().for_each(|code| new_codes.add(code, id));
     }
-    let [_, holders, orders, seats] = &columns.texts;
+    let [references, holders, orders, seats] = &columns.texts;
     let change = session.prepare_cached(CHANGE).await.while_doing("prepare to change tickets")?;
     session
         .execute(
@@ -316,13 +366,18 @@ pub(super) async fn change(
                 &columns.specimens,
                 &columns.valid_froms,
                 &columns.valid_untils,
+                references,
                 holders,
                 orders,
                 seats,
+                &columns.packed,
             ],
         )
         .await
         .while_doing("change tickets")?;
+    gone_codes.write(session, REMOVE_CODES).await?;
+    gone_codes.write(session, KEEP_CODES).await?;
+    new_codes.write(session, PUT_CODES).await?;
     gone.write(session, REMOVE_WORDS).await?;
     new.write(session, PUT_WORDS).await
 }

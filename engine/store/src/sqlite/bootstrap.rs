@@ -1,7 +1,7 @@
 //! From rows back to state: the shadow a batch moves on, and the whole state of a node. Knows how rows are put
 //! together; the modules of the rows know how each is read.
 
-use super::{catalog_rows, count_rows, kept_rows, ticket_rows};
+use super::{catalog_rows, count_rows, kept_rows, registry_rows, ticket_rows};
 use crate::error::{StoreResult, WhileDoing};
 use crate::retention::Retention;
 use crate::shadow::Shadow;
@@ -25,6 +25,7 @@ pub(super) fn state(connection: &Connection) -> StoreResult<State> {
     let reading = connection.unchecked_transaction().while_doing("begin to read the state")?;
     let Shadow { mut state, next_ticket, retention, .. } = read_shadow(&reading)?;
     state.conflicts = read_conflicts(&reading)?;
+    state.registry = registry_rows::read(&reading)?;
     state.tickets.reserve_ids(next_ticket);
     read_tickets(&reading, &mut state)?;
     state.scans.forgotten_early = retention.forgotten_early;

@@ -14,10 +14,13 @@
 mod bootstrap;
 mod catalog_rows;
 mod count_rows;
+mod figure_rows;
 mod kept_rows;
+mod lists;
 mod log;
 mod migrate;
 mod queries;
+mod registry_rows;
 mod scan_rows;
 mod tables;
 mod ticket_rows;

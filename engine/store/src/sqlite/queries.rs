@@ -1,14 +1,18 @@
 //! Questions to the SQLite projection, on a connection that can only read. Knows SQL; changes nothing.
 
-use super::{bootstrap, count_rows, cursor, scan_rows, ticket_rows};
+use super::{bootstrap, count_rows, cursor, figure_rows, lists, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
-use crate::rows::{AuditRow, Order, ScanFilter, ScanRow};
-use crate::search::{after_prefix, hexadecimal, joined, search_words, unpack};
+use crate::figures::FlowScope;
+use crate::rows::{
+    ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
+    PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
+};
+use crate::search::{after_prefix, hexadecimal, joined, joined_after, search_words, unpack};
 use crate::store::Queries;
 use crate::words::Word;
 
 use engine::Lsn;
-use engine::catalog::{Catalog, EventId, OperatorId};
+use engine::catalog::{Catalog, DeviceId, EventId, TypeId};
 use engine::clock::Time;
 use engine::counts::Counts;
 use engine::ticket::{CodeKind, Ticket, TicketId};
@@ -16,9 +20,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Params, params_from_iter};
 use std::sync::Arc;
 
-/// Scans of a code: those of the tickets that have it, and those where nobody had it. Two indexes, both small.
-const OF_CODE: &str = "lsn IN (SELECT lsn FROM scans WHERE ticket IN (SELECT ticket FROM codes WHERE code = ?) \
-     AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?)";
+/// Scans of a code: those of the tickets that have it or had it, and those where nobody had it. Small indexes.
+const OF_CODE: &str = "lsn IN (SELECT lsn FROM scans WHERE ticket IN (SELECT ticket FROM codes WHERE code = ? \
+     UNION SELECT ticket FROM former_codes WHERE code = ?) AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?)";
 
 /// Questions on one connection.
 pub(super) struct SqliteQueries {
@@ -32,7 +36,7 @@ impl SqliteQueries {
         SqliteQueries { connection }
     }
 
-    fn tickets(&self, rest: &str, values: impl Params) -> StoreResult<Vec<(TicketId, Ticket)>> {
+    fn look_for(&self, rest: &str, values: impl Params) -> StoreResult<Vec<(TicketId, Ticket)>> {
         let sql = format!("SELECT {} FROM {} {rest}", ticket_rows::COLUMNS, ticket_rows::TABLES);
         let mut statement = self.connection.prepare_cached(&sql).while_doing("look for tickets")?;
         let mut rows = statement.query(values).while_doing("look for tickets")?;
@@ -56,11 +60,11 @@ impl Queries for SqliteQueries {
     fn find_code(&self, kind: CodeKind, code: &[u8]) -> StoreResult<Option<(TicketId, Ticket)>> {
         let rest = "WHERE id IN (SELECT ticket FROM codes WHERE code = ?1 AND kind = ?2) \
                     ORDER BY cold DESC, id DESC LIMIT 1";
-        Ok(self.tickets(rest, (code, kind.word()))?.pop())
+        Ok(self.look_for(rest, (code, kind.word()))?.pop())
     }
 
     fn ticket(&self, id: TicketId) -> StoreResult<Option<(TicketId, Ticket)>> {
-        Ok(self.tickets("WHERE id = ?1", [id.0])?.pop())
+        Ok(self.look_for("WHERE id = ?1", [id.0])?.pop())
     }
 
     fn cold_codes(&self, each: &mut dyn FnMut(CodeKind, &[u8])) -> StoreResult<u64> {
@@ -90,21 +94,42 @@ impl Queries for SqliteQueries {
         limit: usize,
     ) -> StoreResult<Vec<(TicketId, Ticket)>> {
         let after = after.map_or(-1, |after| i64::from(after.0));
-        self.tickets("WHERE event = ?1 AND id > ?2 ORDER BY id LIMIT ?3", (event.0, after, limit as i64))
+        self.look_for("WHERE event = ?1 AND id > ?2 ORDER BY id LIMIT ?3", (event.0, after, limit as i64))
     }
 
-    fn search_tickets(&self, text: &str, limit: usize) -> StoreResult<Vec<(TicketId, Ticket)>> {
+    fn tickets(
+        &self,
+        filter: &TicketFilter,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<TicketPage> {
+        lists::tickets(&self.connection, filter, after, limit)
+    }
+
+    fn search_tickets(
+        &self,
+        text: &str,
+        event: Option<EventId>,
+        after: Option<TicketId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
         let mut values = Vec::new();
         let words = by_words(text, &mut values);
         let Some(words) = words else { return Ok(Vec::new()) };
         let codes = by_codes(text.trim(), &mut values);
+        let number = |number: u32| Value::Integer(i64::from(number));
+        let wanted = [
+            ("ticket > ?", after.map(|after| number(after.0))),
+            ("(SELECT event FROM tickets WHERE id = ticket) = ?", event.map(|event| number(event.0))),
+        ];
+        let wanted = joined_after(wanted, '?', &mut values);
         values.push(Value::Integer(limit as i64));
         // The page first, then its rows: a common name is thousands of tickets.
         let rest = format!(
-            "WHERE id IN (SELECT ticket FROM ({words} UNION {codes}) ORDER BY ticket LIMIT ?{}) ORDER BY id",
+            "WHERE id IN (SELECT ticket FROM ({words} UNION {codes}) {wanted}ORDER BY ticket LIMIT ?{}) ORDER BY id",
             values.len()
         );
-        self.tickets(&rest, params_from_iter(values))
+        self.look_for(&rest, params_from_iter(values))
     }
 
     fn scans(&self, filter: &ScanFilter, after: Option<Lsn>, limit: usize) -> StoreResult<Vec<ScanRow>> {
@@ -131,27 +156,47 @@ impl Queries for SqliteQueries {
         count_rows::read(&reading)
     }
 
-    fn audit(&self, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>> {
-        let before = before.map_or(i64::MAX, |before| before.0 as i64);
-        self.connection
-            .prepare_cached(
-                "SELECT lsn, at, operator, action, subject, details FROM audit \
-                 WHERE lsn < ?1 ORDER BY lsn DESC LIMIT ?2",
-            )
-            .and_then(|mut statement| {
-                let rows = statement.query_map([before, limit as i64], |row| {
-                    Ok(AuditRow {
-                        lsn: Lsn(row.get::<_, i64>(0)? as u64),
-                        at: Time(row.get(1)?),
-                        operator: row.get::<_, Option<u32>>(2)?.map(OperatorId),
-                        action: row.get(3)?,
-                        subject: row.get(4)?,
-                        details: row.get(5)?,
-                    })
-                })?;
-                rows.collect()
-            })
-            .while_doing("read the audit")
+    fn arrivals(&self, event: EventId, scope: FlowScope, period: Period) -> StoreResult<Vec<ArrivalRow>> {
+        figure_rows::arrivals(&self.connection, event, scope, period)
+    }
+
+    fn active_tickets(&self, kind: TypeId) -> StoreResult<u64> {
+        figure_rows::active_tickets(&self.connection, kind)
+    }
+
+    fn denials(&self, event: EventId) -> StoreResult<Vec<DenialRow>> {
+        figure_rows::denials(&self.connection, event)
+    }
+
+    fn presented_again(
+        &self,
+        event: EventId,
+        order: PresentedOrder,
+        limit: usize,
+    ) -> StoreResult<Vec<PresentedRow>> {
+        figure_rows::presented_again(&self.connection, event, order, limit)
+    }
+
+    fn audit(&self, filter: &AuditFilter, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>> {
+        lists::audit(&self.connection, filter, before, limit)
+    }
+
+    fn conflicts(
+        &self,
+        after: Option<Lsn>,
+        resolved: Option<bool>,
+        limit: usize,
+    ) -> StoreResult<Vec<ConflictRow>> {
+        lists::conflicts(&self.connection, after, resolved, limit)
+    }
+
+    fn device_commands(
+        &self,
+        device: DeviceId,
+        before: Option<Lsn>,
+        limit: usize,
+    ) -> StoreResult<Vec<CommandRow>> {
+        lists::device_commands(&self.connection, device, before, limit)
     }
 }
 
@@ -160,12 +205,20 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
     let number = |number: Option<u32>| number.map(|number| Value::Integer(i64::from(number)));
     let time = |time: Option<Time>| time.map(|time| Value::Integer(time.0));
     let beyond = if filter.order == Order::NewestFirst { "lsn < ?" } else { "lsn > ?" };
+    let verdict = match filter.admitted {
+        Some(true) => ("reason IS NULL AND verdict = ?", Some(Value::Text("admit".to_owned()))),
+        Some(false) => ("reason IS NOT NULL AND verdict = ?", Some(Value::Text("deny".to_owned()))),
+        None => ("", None),
+    };
     let wanted = [
         ("event = ?", number(filter.event.map(|event| event.0))),
         ("device = ?", number(filter.device.map(|device| device.0))),
         ("gate = ?", number(filter.gate.map(|gate| u32::from(gate.0)))),
         ("reason = ?", filter.reason.map(|reason| Value::Text(reason.word().to_owned()))),
         ("ticket = ?", number(filter.ticket.map(|ticket| ticket.0))),
+        ("type_id = ?", number(filter.type_id.map(|own| u32::from(own.0)))),
+        ("kind = ?", filter.kind.map(|kind| Value::Text(kind.word().to_owned()))),
+        verdict,
         (OF_CODE, filter.code.clone().map(Value::Blob)),
         ("decided_at >= ?", time(filter.since)),
         ("decided_at < ?", time(filter.until)),

@@ -4,8 +4,9 @@
 
 use super::kept_rows::{self, KeptWriter};
 use super::ticket_rows::{self, Uses};
-use super::{catalog_rows, count_rows, scan_rows};
+use super::{catalog_rows, count_rows, figure_rows, registry_rows, scan_rows};
 use crate::error::{StoreResult, WhileDoing};
+use crate::figures::Figures;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
 use engine::Lsn;
@@ -63,8 +64,18 @@ impl Tables for SqliteTables<'_> {
         ticket_rows::put(self.transaction, lsn, id, ticket, place)
     }
 
-    fn set_status(&mut self, lsn: Lsn, id: TicketId, status: TicketStatus, at: Time) -> StoreResult<()> {
+    fn set_status(
+        &mut self,
+        lsn: Lsn,
+        id: TicketId,
+        status: TicketStatus,
+        at: Time,
+    ) -> StoreResult<Option<TicketStatus>> {
         ticket_rows::set_status(self.transaction, lsn, id, status, at)
+    }
+
+    fn set_cold_use(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) -> StoreResult<()> {
+        self.uses.write(lsn, id, usage)
     }
 
     fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()> {
@@ -170,6 +181,10 @@ impl Tables for SqliteTables<'_> {
         self.write("note delivered commands", sql, params![at.0, device.0, through as i64])
     }
 
+    fn registry(&mut self, lsn: Lsn, kind: &str, name: &str, value: Option<&str>) -> StoreResult<()> {
+        registry_rows::set(self.transaction, lsn, kind, name, value)
+    }
+
     fn audit(&mut self, line: &Audit<'_>) -> StoreResult<()> {
         let by = line.operator.map(|operator| operator.0);
         let row = params![line.lsn.0 as i64, line.at.0, by, line.action, line.subject, line.details];
@@ -179,6 +194,10 @@ impl Tables for SqliteTables<'_> {
     fn flush(&mut self) -> StoreResult<()> {
         self.uses.flush()?;
         self.kept.flush()
+    }
+
+    fn figures(&mut self, figures: &Figures) -> StoreResult<()> {
+        figure_rows::add(self.transaction, figures)
     }
 
     fn counts(&mut self, before: &Counts, after: &Counts) -> StoreResult<()> {

@@ -1,7 +1,7 @@
 //! Rows of tickets, their codes and their words. Knows how a ticket is written and read back exactly; knows no rule.
 
 use crate::error::{StoreError, StoreResult, WhileDoing};
-use crate::search::{pack, unpack, words_moved, words_of};
+use crate::search::{Code, codes_moved, pack, unpack, words_moved, words_of};
 use crate::tables::Place;
 use crate::words::Word;
 use engine::Lsn;
@@ -38,7 +38,7 @@ const HOT_USE: &str = "SELECT used, inside, day_used, day, presence, first_gate,
 /// often it was presented.
 pub(super) struct Uses<'c> {
     read: CachedStatement<'c>,
-    write: CachedStatement<'c>,
+    set: CachedStatement<'c>,
     /// `None`: the ticket is cold, or there is no such ticket.
     touched: HashMap<TicketId, Option<Touched>>,
 }
@@ -80,14 +80,7 @@ pub(super) fn put(
         })
         .while_doing("write a ticket")?;
     put_use(connection, lsn, id, &ticket.usage, place.cold)?;
-    for (kind, code) in details.codes() {
-        execute(
-            connection,
-            "INSERT OR IGNORE INTO codes (code, kind, ticket) VALUES (?1, ?2, ?3)",
-            params![code, kind.word(), id.0],
-        )
-        .while_doing("write a code")?;
-    }
+    details.codes().try_for_each(|code| put_code(connection, id, code))?;
     words_of(details).try_for_each(|word| put_word(connection, id, &word))
 }
 
@@ -120,7 +113,7 @@ fn put_use(
 impl<'c> Uses<'c> {
     pub(super) fn new(connection: &'c Connection) -> StoreResult<Uses<'c>> {
         let prepare = |sql| connection.prepare_cached(sql).while_doing("prepare to move tickets");
-        Ok(Uses { read: prepare(HOT_USE)?, write: prepare(SET_USE)?, touched: HashMap::new() })
+        Ok(Uses { read: prepare(HOT_USE)?, set: prepare(SET_USE)?, touched: HashMap::new() })
     }
 
     /// What a ticket in the engine's memory has done; `None`: it is cold, or there is no such ticket.
@@ -156,56 +149,64 @@ impl<'c> Uses<'c> {
             .filter_map(|(id, touched)| touched.and_then(|own| Some((id, own.by?, own.usage))))
             .collect();
         moved.sort_unstable_by_key(|(id, ..)| *id);
-        for (id, lsn, usage) in moved {
-            let row = params![
-                id.0,
-                lsn.0 as i64,
-                usage.used,
-                usage.inside,
-                usage.day_used,
-                usage.day,
-                usage.presence.0,
-                usage.first_gate.0,
-                usage.last_gate.0,
-                usage.first_at.0,
-                usage.last_at.0,
-            ];
-            self.write.execute(row).while_doing("write what a ticket has done")?;
-        }
-        Ok(())
+        moved.into_iter().try_for_each(|(id, lsn, usage)| self.write(lsn, id, usage))
+    }
+
+    /// Writes what a ticket has done at once.
+    pub(super) fn write(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) -> StoreResult<()> {
+        let row = params![
+            id.0,
+            lsn.0 as i64,
+            usage.used,
+            usage.inside,
+            usage.day_used,
+            usage.day,
+            usage.presence.0,
+            usage.first_gate.0,
+            usage.last_gate.0,
+            usage.first_at.0,
+            usage.last_at.0,
+        ];
+        self.set.execute(row).map(drop).while_doing("write what a ticket has done")
     }
 }
 
-/// Writes where a ticket stands in its life.
+/// Writes where a ticket stands in its life; gives where it stood.
 pub(super) fn set_status(
     connection: &Connection,
     lsn: Lsn,
     id: TicketId,
     status: TicketStatus,
     at: Time,
-) -> StoreResult<()> {
+) -> StoreResult<Option<TicketStatus>> {
+    let before: Option<String> = connection
+        .prepare_cached("SELECT status FROM tickets WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([id.0], |row| row.get(0)).optional())
+        .while_doing("read a ticket's status")?;
     execute(
         connection,
         "UPDATE tickets SET lsn = ?2, status = ?3, status_at = ?4 WHERE id = ?1 AND lsn < ?2",
         params![id.0, lsn.0 as i64, status.word(), at.0],
     )
-    .while_doing("write a ticket's status")
+    .while_doing("write a ticket's status")?;
+    before.map(|before| TicketStatus::read(&before)).transpose()
 }
 
-/// Writes a ticket that is otherwise, and the words it is found by.
+/// Writes a ticket that is otherwise, and the codes and words it is found by.
 pub(super) fn change(connection: &Connection, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()> {
     let details = &ticket.details;
-    let old: Option<[String; 3]> = connection
-        .prepare_cached("SELECT holder, reference, order_ref FROM tickets WHERE id = ?1")
+    let old: Option<([String; 3], Vec<u8>)> = connection
+        .prepare_cached("SELECT holder, reference, order_ref, codes FROM tickets WHERE id = ?1")
         .and_then(|mut statement| {
-            let texts = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
+            let texts = |row: &Row<'_>| Ok(([row.get(0)?, row.get(1)?, row.get(2)?], row.get(3)?));
             statement.query_row([id.0], texts).optional()
         })
         .while_doing("read a ticket")?;
+    let (old_texts, old_codes) = old.unwrap_or_default();
     execute(
         connection,
         "UPDATE tickets SET lsn = ?2, type_id = ?3, status = ?4, status_at = ?5, specimen = ?6, valid_from = ?7, \
-         valid_until = ?8, holder = ?9, order_ref = ?10, seat = ?11 WHERE id = ?1 AND lsn < ?2",
+         valid_until = ?8, holder = ?9, order_ref = ?10, seat = ?11, reference = ?12, codes = ?13 WHERE id = ?1 AND lsn < ?2",
         params![
             id.0,
             lsn.0 as i64,
@@ -218,15 +219,35 @@ pub(super) fn change(connection: &Connection, lsn: Lsn, id: TicketId, ticket: &T
             details.holder(),
             details.order(),
             details.seat(),
+            details.reference(),
+            pack(details),
         ],
     )
     .while_doing("change a ticket")?;
-    let (gone, new) = words_moved(&old.unwrap_or_default(), details);
+    move_codes(connection, id, &old_codes, details)?;
+    let (gone, new) = words_moved(&old_texts, details);
     for word in gone {
         let sql = "DELETE FROM ticket_words WHERE word = ?1 AND ticket = ?2";
         execute(connection, sql, params![word, id.0]).while_doing("remove a word of a ticket")?;
     }
     new.iter().try_for_each(|word| put_word(connection, id, word))
+}
+
+fn move_codes(connection: &Connection, id: TicketId, before: &[u8], details: &Details) -> StoreResult<()> {
+    let (gone, new) = codes_moved(before, details)
+        .ok_or_else(|| StoreError::damaged(format!("ticket {}", id.0), "its codes do not add up"))?;
+    for (kind, code) in gone {
+        let sql = "DELETE FROM codes WHERE code = ?1 AND kind = ?2 AND ticket = ?3";
+        execute(connection, sql, params![code, kind.word(), id.0]).while_doing("remove a code")?;
+        let sql = "INSERT OR IGNORE INTO former_codes VALUES (?1, ?2, ?3)";
+        execute(connection, sql, params![code, kind.word(), id.0]).while_doing("keep a former code")?;
+    }
+    new.into_iter().try_for_each(|code| put_code(connection, id, code))
+}
+
+fn put_code(connection: &Connection, id: TicketId, (kind, code): Code<'_>) -> StoreResult<()> {
+    let sql = "INSERT OR IGNORE INTO codes (code, kind, ticket) VALUES (?1, ?2, ?3)";
+    execute(connection, sql, params![code, kind.word(), id.0]).while_doing("write a code")
 }
 
 fn put_word(connection: &Connection, id: TicketId, word: &str) -> StoreResult<()> {

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod administration;
+mod figures;
+mod lists;
 mod place;
 mod postgres;
 mod projector;

@@ -10,7 +10,7 @@ use engine::record::{Command, PassageOutcome, Record};
 use engine::sim_disk::SplitMix64;
 use engine::ticket::{CodeKind, Details, Ticket, TicketId};
 use std::collections::BTreeSet;
-use store::{Order, Queries, ScanFilter, ScanRow};
+use store::{AuditFilter, Order, Queries, ScanFilter, ScanRow};
 
 on_every_database! {
     the_access_log_has_every_scan_once_in_both_orders
@@ -31,7 +31,7 @@ on_older_postgres! {
     search_finds_the_beginnings_of_words
 }
 
-fn project(node: &Node, place: &Place) -> Box<dyn Queries> {
+pub fn project(node: &Node, place: &Place) -> Box<dyn Queries> {
     node.commit();
     let mut store = place.open();
     let after = store.cursor().unwrap().0;
@@ -93,6 +93,9 @@ fn every_filter_gives_what_a_look_at_each_row_gives(on: Database) {
             reason: if chosen(4) { sample.verdict.denial() } else { None },
             ticket: if chosen(4) { sample.ticket } else { None },
             code: chosen(4).then(|| sample.code.clone()),
+            type_id: if chosen(4) { sample.type_id } else { None },
+            kind: chosen(4).then_some(sample.kind),
+            admitted: chosen(4).then(|| sample.verdict.admits()),
             since: chosen(4).then_some(sample.decided_at),
             until: chosen(4).then(|| sample.decided_at.plus_ms(1)),
             order: Order::NewestFirst,
@@ -103,6 +106,9 @@ fn every_filter_gives_what_a_look_at_each_row_gives(on: Database) {
                 && filter.gate.is_none_or(|gate| row.gate == gate)
                 && filter.reason.is_none_or(|reason| row.verdict.denial() == Some(reason))
                 && filter.ticket.is_none_or(|ticket| row.ticket == Some(ticket))
+                && filter.type_id.is_none_or(|own| row.type_id == Some(own))
+                && filter.kind.is_none_or(|kind| row.kind == kind)
+                && filter.admitted.is_none_or(|admitted| row.verdict.admits() == admitted)
                 && filter.code.as_ref().is_none_or(|code| row.code == *code)
                 && filter.since.is_none_or(|since| row.decided_at >= since)
                 && filter.until.is_none_or(|until| row.decided_at < until)
@@ -254,7 +260,7 @@ fn search_finds_the_beginnings_of_words(on: Database) {
     let queries = project(&node, &place);
     let check = |text: &str, expected: &[u32]| {
         let found: Vec<u32> =
-            queries.search_tickets(text, 10).unwrap().into_iter().map(|(id, _)| id.0).collect();
+            queries.search_tickets(text, None, None, 10).unwrap().into_iter().map(|(id, _)| id.0).collect();
         assert_eq!(found, expected, "{text}");
     };
     check("ångs", &[0]);
@@ -275,18 +281,19 @@ fn search_finds_the_beginnings_of_words(on: Database) {
     check("", &[]);
     check("' OR 1=1 --", &[]);
     check(&"word ".repeat(10_000), &[]);
-    assert_eq!(queries.search_tickets("r-", 3).unwrap().len(), 3);
+    assert_eq!(queries.search_tickets("r-", None, None, 3).unwrap().len(), 3);
 }
 
 fn the_audit_says_who_changed_what(on: Database) {
     let (node, place) = (venue(), on.place());
     node.engine.command(Some(OperatorId(0)), DeviceId(2), Command::Lock, 1_000).unwrap();
     let queries = project(&node, &place);
-    let audit = queries.audit(None, 2).unwrap();
+    let all = AuditFilter::default();
+    let audit = queries.audit(&all, None, 2).unwrap();
     assert_eq!((audit[0].action.as_str(), audit[0].subject.as_str()), ("command", "OUT_1"));
     assert_eq!((audit[0].operator, audit[0].details.as_str()), (Some(OperatorId(0)), "\"lock\""));
     assert_eq!((audit[1].action.as_str(), audit[1].operator), ("put_operator", None));
-    let rest = queries.audit(Some(audit[1].lsn), 100).unwrap();
+    let rest = queries.audit(&all, Some(audit[1].lsn), 100).unwrap();
     assert_eq!(rest.len(), 16);
     assert!(rest.windows(2).all(|pair| pair[0].lsn > pair[1].lsn));
 }

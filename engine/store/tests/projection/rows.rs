@@ -93,6 +93,7 @@ fn difference(state: &engine::state::State, node: &Node, lsn: u64) -> String {
         ("catalog version", state.catalog.version == replayed.catalog.version),
         ("tickets", state.tickets.iter().eq(replayed.tickets.iter())),
         ("next ticket", state.tickets.next_id() == replayed.tickets.next_id()),
+        ("registry", state.registry.iter().eq(replayed.registry.iter())),
         ("scans kept", state.scans.len() == replayed.scans.len()),
     ];
     format!(
@@ -128,6 +129,8 @@ fn the_days_of_these_tests_have_every_kind_of_record() {
     }
     let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
     let expected = [
+        "Act",
+        "Amended",
         "Annulled false",
         "Annulled true",
         "Born",
@@ -230,7 +233,7 @@ fn a_batch_that_fails_in_the_middle_leaves_neither_rows_nor_cursor(on: Database)
     apply(&mut *store, &records[..100]).unwrap();
     let before = place.dump();
 
-    for table in ["passages", "turns", "audit", "kept_answers", "meta"] {
+    for table in ["passages", "turns", "audit", "registry", "kept_answers", "meta"] {
         place.fail_on(table);
         let error = apply(&mut *store, &records[100..]).unwrap_err();
         assert!(error.to_string().contains("disk full"), "{table}: {error}");

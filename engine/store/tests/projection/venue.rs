@@ -7,10 +7,11 @@ use engine::decision::{Override, REASONS, Scan, ScanKind, Shown};
 use engine::inbox::{Change, InboxOutcome, InboxRow, Stored, Wish};
 use engine::journal::JournalOptions;
 use engine::record::{Command, Record};
+use engine::registry::{Act, RegistryChange};
 use engine::sim_disk::{SimDisk, SplitMix64};
 use engine::state::State;
 use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus, TicketUse};
-use engine::{Engine, EngineError, Lsn};
+use engine::{Amendment, Engine, EngineError, Lsn};
 use std::sync::Arc;
 
 pub const START: Time = Time(1_780_000_000_000);
@@ -276,7 +277,9 @@ impl Day {
         let by = Some(OperatorId(0));
         let device = DeviceId(self.below(4));
         match self.below(100) {
-            0..=59 => self.scan(node),
+            0..=54 => self.scan(node),
+            55..=57 => self.amend(node),
+            58..=59 => self.act(node),
             60..=67 => self.passage(node),
             68..=72 => {
                 let people = self.below(9) as i32 - 4;
@@ -431,6 +434,74 @@ impl Day {
             order: one_in(self, 6).then(String::new),
             seat: one_in(self, 6).then(|| "B 2".to_owned()),
         }
+    }
+
+    /// A person does something in the administration.
+    fn act(&mut self, node: &Node) {
+        let by = Some(OperatorId(0));
+        if self.below(4) == 0 {
+            let scan = node.engine.with_state(|state| state.scans.newest().nth(3).map(|kept| kept.lsn));
+            let _ = node.engine.annul_by(by, Lsn(scan.unwrap_or(1)), "Grüezi \"all\"");
+            return;
+        }
+        let entries = (0..self.below(4))
+            .map(|_| RegistryChange {
+                kind: ["session", "webhook"][self.below(2) as usize].to_owned(),
+                name: format!("of {}", self.below(6)),
+                value: (self.below(3) > 0).then(|| format!("{{\"n\":{}}}", self.below(1_000))),
+            })
+            .collect();
+        let details = ["{}", "", "{\"a\":1}", "no JSON"][self.below(4) as usize].to_owned();
+        let (action, subject) = ("sign_in".to_owned(), "chief@venue.example".to_owned());
+        node.engine.act(by, Act { action, subject, details, entries }).unwrap();
+    }
+
+    /// A person changes a ticket, here or far away, or gives another in its place.
+    fn amend(&mut self, node: &Node) {
+        let id = TicketId(self.below(u64::from(self.issued) + 1));
+        let hot = node.engine.with_state(|state| state.tickets.get(id).cloned());
+        let away = self.away.iter().find(|(own, _)| *own == id).map(|(_, ticket)| ticket.clone());
+        let Some(before) = hot.or(away) else { return };
+        let mut after = Ticket { status_at: self.now, ..before.clone() };
+        after.status = [TicketStatus::Active, TicketStatus::Blocked][self.below(2) as usize];
+        match self.below(3) {
+            0 => after.usage = TicketUse::default(),
+            1 => (after.usage.inside, after.usage.presence) = (0, ZoneId::OUTSIDE),
+            _ => after.usage.used += 1,
+        }
+        if self.below(2) == 0 {
+            after.details = self.other_details(&before);
+        }
+        let added = if self.below(3) == 0 {
+            vec![Ticket { details: self.other_details(&before), ..before.clone() }]
+        } else {
+            Vec::new()
+        };
+        let amendment = Amendment {
+            action: "ticket_amend".to_owned(),
+            details: "{\"why\":\"lost\"}".to_owned(),
+            changed: vec![(id, before, after.clone())],
+            added: added.clone(),
+            as_of: Some(node.engine.journal().positions().next),
+        };
+        let (_, ids) = node.engine.amend(Some(OperatorId(0)), amendment).unwrap();
+        for (id, ticket) in ids.into_iter().zip(added) {
+            if node.engine.with_state(|state| state.tickets.get(id).is_none()) {
+                self.away.push((id, ticket));
+            }
+        }
+        if let Some((_, own)) = self.away.iter_mut().find(|(own, _)| *own == id) {
+            *own = after;
+        }
+    }
+
+    fn other_details(&mut self, ticket: &Ticket) -> Details {
+        let own = &ticket.details;
+        let code = format!("X{}", self.random.next());
+        let mut codes: Vec<(CodeKind, &[u8])> = vec![(CodeKind::Optical, code.as_bytes())];
+        codes.extend([(CodeKind::Card, &code.as_bytes()[..9])].into_iter().take(self.below(2) as usize));
+        let reference = format!("{}b", &own.reference()[..own.reference().len().min(20)]);
+        Details::new(&reference, "Zoé Neu", own.order(), "C 3", &codes)
     }
 
     fn change(&mut self, node: &Node) {

@@ -1,0 +1,221 @@
+//! Lists for the administration: each gives what a look at every row gives, page by page.
+
+use crate::administration::{CHIEF, amend, ticket_now, with_tickets};
+use crate::place::{Database, on_every_database, on_older_postgres};
+use crate::queries::project;
+use crate::rows::day;
+use crate::venue::*;
+use engine::catalog::{DeviceId, OperatorId};
+use engine::decision::{Reason, ScanKind, Shown};
+use engine::record::Command;
+use engine::sim_disk::SplitMix64;
+use engine::ticket::{Ticket, TicketId, TicketStatus, TicketUse};
+use engine::{Lsn, Time};
+use store::{AuditFilter, AuditRow, CommandRow, ConflictRow, Queries, TicketFilter};
+
+on_every_database! {
+    every_list_of_tickets_gives_what_a_look_at_each_ticket_gives
+    a_list_that_finds_nothing_among_thousands_stops_and_says_where_to_go_on
+    a_search_keeps_to_an_event_and_goes_on_behind_a_number
+    every_list_of_the_audit_gives_what_a_look_at_each_line_gives
+    conflicts_are_listed_with_who_resolved_them
+    a_device_has_a_history_of_what_it_was_told
+}
+
+on_older_postgres! {
+    every_list_of_tickets_gives_what_a_look_at_each_ticket_gives
+    a_list_that_finds_nothing_among_thousands_stops_and_says_where_to_go_on
+    every_list_of_the_audit_gives_what_a_look_at_each_line_gives
+}
+
+/// All pages of a list, and how many there were.
+fn all(queries: &dyn Queries, filter: &TicketFilter, limit: usize) -> (Vec<(TicketId, Ticket)>, usize) {
+    let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = queries.tickets(filter, after, limit).unwrap();
+        assert!(page.tickets.len() <= limit);
+        assert!(page.next.is_none() || page.next > after, "it goes on");
+        pages += 1;
+        found.extend(page.tickets);
+        after = page.next;
+        if after.is_none() {
+            return (found, pages);
+        }
+    }
+}
+
+fn every_list_of_tickets_gives_what_a_look_at_each_ticket_gives(on: Database) {
+    let (node, _, _) = day(61, 900);
+    let place = on.place();
+    let queries = project(&node, &place);
+    let (tickets, _) = all(&*queries, &TicketFilter::default(), 1_000);
+    assert!(tickets.len() > 100 && tickets.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    let catalog = node.engine.catalog();
+    let event_of = |ticket: &Ticket| catalog.ticket_type(ticket.type_id).map(|kind| kind.event);
+    let mut random = SplitMix64(61);
+    let mut found = 0;
+    for _ in 0..300 {
+        let (_, sample) = &tickets[random.below(tickets.len() as u64) as usize];
+        let mut chosen = |of: u64| random.below(of) == 0;
+        let filter = TicketFilter {
+            event: if chosen(3) { event_of(sample) } else { None },
+            type_id: chosen(3).then_some(sample.type_id),
+            status: chosen(3).then_some(sample.status),
+            order: chosen(4).then(|| sample.details.order().to_owned()),
+            used: chosen(3).then_some(sample.usage.used > 0),
+            specimen: chosen(3).then_some(sample.specimen),
+        };
+        let fits = |(_, ticket): &&(TicketId, Ticket)| {
+            filter.event.is_none_or(|event| event_of(ticket) == Some(event))
+                && filter.type_id.is_none_or(|own| ticket.type_id == own)
+                && filter.status.is_none_or(|status| ticket.status == status)
+                && filter.order.as_ref().is_none_or(|order| ticket.details.order() == order)
+                && filter.used.is_none_or(|used| (ticket.usage.used > 0) == used)
+                && filter.specimen.is_none_or(|specimen| ticket.specimen == specimen)
+        };
+        let expected: Vec<_> = tickets.iter().filter(fits).cloned().collect();
+        assert_eq!(all(&*queries, &filter, 7).0, expected, "{filter:?}");
+        found += expected.len();
+    }
+    assert!(found > 300);
+    let nothing = TicketFilter { event: Some(engine::catalog::EventId(9)), ..TicketFilter::default() };
+    assert_eq!(all(&*queries, &nothing, 7), (Vec::new(), 1));
+}
+
+fn a_list_that_finds_nothing_among_thousands_stops_and_says_where_to_go_on(on: Database) {
+    let (node, place) = with_tickets(on, 9_000);
+    let last = ticket_now(&node, 8_999);
+    let used = Ticket { usage: TicketUse { used: 1, ..last.usage }, ..last.clone() };
+    amend(&node, vec![(8_999, last, used)], Vec::new());
+    let queries = project(&node, &place);
+    let of_used = TicketFilter { used: Some(true), ..TicketFilter::default() };
+    let first = queries.tickets(&of_used, None, 50).unwrap();
+    assert_eq!((first.tickets.len(), first.next), (0, Some(TicketId(4_095))));
+    let (found, pages) = all(&*queries, &of_used, 50);
+    assert_eq!((found.len(), found[0].0, pages), (1, TicketId(8_999), 3));
+    // Where an index serves the whole filter, nothing else is looked at.
+    let blocked = TicketFilter { status: Some(TicketStatus::Blocked), ..TicketFilter::default() };
+    assert_eq!(all(&*queries, &blocked, 50), (Vec::new(), 1));
+    let of_order = TicketFilter { order: Some("ORDER-4499".to_owned()), ..TicketFilter::default() };
+    let (found, pages) = all(&*queries, &of_order, 50);
+    assert_eq!((found.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), pages), (vec![8_998, 8_999], 1));
+}
+
+fn a_search_keeps_to_an_event_and_goes_on_behind_a_number(on: Database) {
+    let (node, place) = with_tickets(on, 40);
+    let queries = project(&node, &place);
+    let found = |event, after: Option<u32>| -> Vec<u32> {
+        let found = queries.search_tickets("änni", event, after.map(TicketId), 5).unwrap();
+        found.into_iter().map(|(id, _)| id.0).collect()
+    };
+    // Every fourth ticket has no holder; those of type 3 are the concert's.
+    assert_eq!(found(None, None), [1, 2, 3, 5, 6]);
+    assert_eq!(found(None, Some(6)), [7, 9, 10, 11, 13]);
+    assert_eq!(found(Some(CONCERT), None), [3, 7, 11, 15, 19]);
+    assert_eq!(found(Some(CONCERT), Some(19)), [23, 27, 31, 35, 39]);
+    assert_eq!(found(Some(CONCERT), Some(39)), [0; 0]);
+}
+
+fn every_list_of_the_audit_gives_what_a_look_at_each_line_gives(on: Database) {
+    let (node, _, _) = day(62, 900);
+    let place = on.place();
+    let queries = project(&node, &place);
+    let pages = |filter: &AuditFilter, limit: usize| {
+        let mut found: Vec<AuditRow> = Vec::new();
+        loop {
+            let next = queries.audit(filter, found.last().map(|line| line.lsn), limit).unwrap();
+            if next.is_empty() {
+                return found;
+            }
+            found.extend(next);
+        }
+    };
+    let lines = pages(&AuditFilter::default(), 1_000);
+    assert!(lines.iter().any(|line| line.action == "ticket_amend" && line.subject.contains(',')));
+    let mut random = SplitMix64(62);
+    let mut found = 0;
+    for _ in 0..200 {
+        let sample = &lines[random.below(lines.len() as u64) as usize];
+        let mut chosen = |of: u64| random.below(of) == 0;
+        let filter = AuditFilter {
+            operator: if chosen(3) { sample.operator } else { None },
+            action: chosen(3).then(|| sample.action.clone()),
+            subject: chosen(3).then(|| sample.subject.clone()),
+            since: chosen(3).then_some(sample.at),
+            until: chosen(3).then(|| sample.at.plus_ms(1)),
+        };
+        let fits = |line: &&AuditRow| {
+            filter.operator.is_none_or(|operator| line.operator == Some(operator))
+                && filter.action.as_ref().is_none_or(|action| line.action == *action)
+                && filter.subject.as_ref().is_none_or(|subject| line.subject == *subject)
+                && filter.since.is_none_or(|since| line.at >= since)
+                && filter.until.is_none_or(|until| line.at < until)
+        };
+        let expected: Vec<AuditRow> = lines.iter().filter(fits).cloned().collect();
+        assert_eq!(pages(&filter, 9), expected, "{filter:?}");
+        found += expected.len();
+    }
+    assert!(found > 200);
+}
+
+fn conflicts_are_listed_with_who_resolved_them(on: Database) {
+    let (node, place) = with_tickets(on, 8);
+    let shown_green = |code: &[u8]| {
+        let mut own = scan(0, code);
+        (own.kind, own.shown, own.scanned_at) = (ScanKind::Offline, Some(Shown::Admitted), Some(START));
+        node.engine.scan(&own).unwrap().lsn
+    };
+    let scans = [shown_green(b"T9"), shown_green(b"T3"), shown_green(b"nobody")];
+    node.engine.resolve_conflict(CHIEF, scans[1].0).unwrap();
+    let queries = project(&node, &place);
+    let open = |lsn: Lsn| ConflictRow {
+        lsn,
+        reason: Reason::UnknownTicket,
+        ticket: None,
+        resolved_at: None,
+        resolved_by: None,
+    };
+    let resolved = ConflictRow {
+        lsn: scans[1],
+        reason: Reason::WrongEvent,
+        ticket: Some(TicketId(3)),
+        resolved_at: Some(START),
+        resolved_by: CHIEF,
+    };
+    let listed = |after, resolved| queries.conflicts(after, resolved, 9).unwrap();
+    assert_eq!(listed(None, None), [open(scans[0]), resolved.clone(), open(scans[2])]);
+    assert_eq!(listed(None, Some(true)), [resolved]);
+    assert_eq!(listed(None, Some(false)), [open(scans[0]), open(scans[2])]);
+    assert_eq!(listed(Some(scans[0]), Some(false)), [open(scans[2])]);
+    assert_eq!(queries.conflicts(None, None, 1).unwrap(), [open(scans[0])]);
+}
+
+fn a_device_has_a_history_of_what_it_was_told(on: Database) {
+    let (node, place) = (venue(), on.place());
+    let tell = |device: u32, command: Command| {
+        let operator = matches!(command, Command::Lock).then_some(OperatorId(0));
+        node.engine.command(operator, DeviceId(device), command, 1_000).unwrap()
+    };
+    let first = tell(1, Command::Lock);
+    tell(2, Command::Reload);
+    node.clock.set(START.plus_ms(500));
+    node.engine.take_commands(DeviceId(1)).unwrap();
+    let second = tell(1, Command::Message("Grüezi".to_owned()));
+    let queries = project(&node, &place);
+    let told = |lsn, at: Time, operator, command, delivered_at| CommandRow {
+        lsn,
+        at,
+        operator,
+        device: DeviceId(1),
+        command,
+        expires_at: at.plus_ms(1_000),
+        delivered_at,
+    };
+    let later = START.plus_ms(500);
+    let newest = told(second, later, None, Command::Message("Grüezi".to_owned()), None);
+    let oldest = told(first, START, CHIEF, Command::Lock, Some(later));
+    assert_eq!(queries.device_commands(DeviceId(1), None, 9).unwrap(), [newest.clone(), oldest.clone()]);
+    assert_eq!(queries.device_commands(DeviceId(1), None, 1).unwrap(), [newest]);
+    assert_eq!(queries.device_commands(DeviceId(1), Some(second), 9).unwrap(), [oldest]);
+    assert_eq!(queries.device_commands(DeviceId(3), None, 9).unwrap(), []);
+}
