@@ -20,10 +20,10 @@ mod attacks;
 mod contract;
 #[path = "admin/conventions.rs"]
 mod conventions;
-#[path = "admin/lists.rs"]
-mod lists;
 #[path = "admin/devices.rs"]
 mod devices;
+#[path = "admin/lists.rs"]
+mod lists;
 #[path = "admin/live.rs"]
 mod live;
 #[path = "admin/permissions.rs"]

@@ -2,6 +2,7 @@
 //! minute is cut off, and what was cut off has no last line. Knows no HTTP but the body.
 
 use crate::app::App;
+use crate::layers::Cut;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::{Order, ScanFilter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 
 /// Exports at once.
 const EXPORTS_MAX: usize = 2;
@@ -100,7 +101,7 @@ impl What {
 ///
 /// # Errors
 /// Too many at once, the journal takes nothing.
-pub async fn begin(app: &Arc<App>, wanted: Wanted) -> Result<Body, Problem> {
+pub async fn begin(app: &Arc<App>, wanted: Wanted, cut: Cut) -> Result<Body, Problem> {
     let permit = Arc::clone(&app.exports.0).try_acquire_owned().map_err(|_| {
         let words = format!("{EXPORTS_MAX} exports are under way; ask again when one of them has ended");
         let mut problem = Problem::new(Kind::Unavailable, words);
@@ -113,7 +114,13 @@ pub async fn begin(app: &Arc<App>, wanted: Wanted) -> Result<Body, Problem> {
     let (pages, mut taken) = mpsc::channel::<Bytes>(1);
     let whole = Arc::new(AtomicBool::new(false));
     let (own, done) = (Arc::clone(app), Arc::clone(&whole));
-    tokio::spawn(async move { make(&own, wanted, pages, &done, permit).await });
+    tokio::spawn(async move {
+        if !make(&own, wanted, pages, &done).await {
+            // A reader that takes nothing hears of nothing, and keeps the connection.
+            cut.0.notify_one();
+        }
+        drop(permit);
+    });
     let stream = futures_util::stream::poll_fn(move |context| {
         taken.poll_recv(context).map(|page| match page {
             Some(page) => Some(Ok(page)),
@@ -125,13 +132,8 @@ pub async fn begin(app: &Arc<App>, wanted: Wanted) -> Result<Body, Problem> {
     Ok(Body::from_stream(stream))
 }
 
-async fn make(
-    app: &Arc<App>,
-    wanted: Wanted,
-    pages: mpsc::Sender<Bytes>,
-    whole: &AtomicBool,
-    permit: OwnedSemaphorePermit,
-) {
+/// Makes an export; did it leave whole?
+async fn make(app: &Arc<App>, wanted: Wanted, pages: mpsc::Sender<Bytes>, whole: &AtomicBool) -> bool {
     let columns = match wanted.what {
         What::Tickets => export::ticket_columns(wanted.personal),
         What::Scans => export::SCAN_COLUMNS.to_vec(),
@@ -151,7 +153,7 @@ async fn make(
         out.sheet.end(&mut out.page);
         // Seen before the last page is: who finds no further page looks at it.
         whole.store(true, Ordering::Release);
-        ended = out.send().await.is_ok();
+        ended = out.send().await.is_ok() && out.taken().await;
         whole.store(ended, Ordering::Release);
     }
     let said = json!({"rows": out.sheet.rows(), "whole": ended});
@@ -159,7 +161,7 @@ async fn make(
     if let Err(error) = told {
         tracing::warn!(%error, "the end of an export is not in the audit");
     }
-    drop(permit);
+    ended
 }
 
 fn act(app: &App, wanted: &Wanted, action: &str, said: Option<serde_json::Value>) -> Act {
@@ -195,6 +197,11 @@ impl Out<'_> {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(CutOff),
         }
+    }
+
+    /// Was the last page taken too?
+    async fn taken(&self) -> bool {
+        tokio::time::timeout(READER_WAIT, self.pages.reserve()).await.is_ok()
     }
 
     fn catalog(&self) -> Arc<Catalog> {

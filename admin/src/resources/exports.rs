@@ -4,7 +4,9 @@ use crate::access::Permission;
 use crate::app::App;
 use crate::exports::{self, Wanted, What};
 use crate::extract::{Params, Path, Who};
+use crate::layers::Cut;
 use crate::problem::{Kind, Problem};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -76,6 +78,7 @@ struct ExportParams {
 async fn export(
     State(app): State<Arc<App>>,
     Who(by): Who,
+    Extension(cut): Extension<Cut>,
     Path(what): Path<String>,
     Params(params): Params<ExportParams>,
 ) -> Result<Response, Problem> {
@@ -115,7 +118,7 @@ async fn export(
         personal,
         operator: by.operator,
     };
-    let body = exports::begin(&app, wanted).await?;
+    let body = exports::begin(&app, wanted, cut).await?;
     let event: String = event.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let name = format!("attachment; filename=\"{}-{event}.{ending}\"", what.word());
     Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)], body).into_response())

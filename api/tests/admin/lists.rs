@@ -12,6 +12,11 @@ const IMPORTS: &str = "/api/v1/events/demo-match/imports";
 /// An operation of a million rows has so long, on a machine that others use too.
 const LONG: Duration = Duration::from_secs(300);
 
+/// With demo data; who looks how far an operation is asks often.
+fn demo_site() -> Site {
+    Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "0")
+}
+
 fn send(api: &Api<'_>, query: &str, kind: &str, list: &[u8]) -> Answer {
     api.ask("POST", &format!("{IMPORTS}{query}"), &[("Content-Type", kind)], list)
 }
@@ -84,7 +89,7 @@ fn utf16(text: &str) -> Vec<u8> {
 
 #[test]
 fn every_layout_and_encoding_becomes_tickets() {
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     let csv = "text/csv";
@@ -120,7 +125,7 @@ fn api_gate(server: &Server) -> String {
 
 #[test]
 fn a_preview_tells_what_the_import_then_does() {
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     let list = b"EAN;Type;Name;Remark\nP-1;VIP;Zo\xeb;x\nP-2;VPI;Al;\n;VIP;Bo;\nP-1;VIP;Zo\xeb;x\n";
@@ -160,7 +165,7 @@ fn a_preview_tells_what_the_import_then_does() {
 
 #[test]
 fn rows_whose_code_is_there_change_that_ticket_or_nothing() {
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     let list = |query: &str, rows: &str| {
@@ -184,7 +189,7 @@ fn rows_whose_code_is_there_change_that_ticket_or_nothing() {
 
 #[test]
 fn many_tickets_are_blocked_and_unblocked_at_once() {
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     let rows: String = (0..700).map(|n| format!("B-{n},VIP,O-{}\n", n % 2)).collect();
@@ -222,7 +227,7 @@ fn rows(prefix: &str, count: usize) -> Vec<u8> {
 #[test]
 fn an_import_that_was_killed_goes_on_and_every_row_is_there_once() {
     const ROWS: usize = 200_000;
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     let mut list = rows("K", ROWS);
@@ -253,7 +258,7 @@ fn an_import_that_was_killed_goes_on_and_every_row_is_there_once() {
 
 #[test]
 fn an_import_is_cancelled_and_what_was_taken_stays() {
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     let answer = send(&api, "", "text/csv", &rows("C", 300_000));
@@ -288,12 +293,12 @@ fn flood(server: &Server, query: &str, head: &[u8], part: &[u8], times: usize) -
     for _ in 0..times {
         stream.write_all(part).unwrap();
     }
-    Client::of(stream).answer(false).unwrap()
+    Client::over(stream).answer(false).unwrap()
 }
 
 #[test]
 fn hostile_files_are_told_and_cost_no_memory() {
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     for packed in [b"PK\x03\x04....".as_slice(), b"\x1f\x8b\x08....", b"\x28\xb5\x2f\xfd...."] {
@@ -326,14 +331,14 @@ fn hostile_files_are_told_and_cost_no_memory() {
 
 #[test]
 fn what_is_exported_is_imported_elsewhere_as_it_was() {
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     let list = "code,more_codes,card,type,ticket_id,holder,order,seat,valid_from,status,specimen\n\
                 '=R-1,R-1b|R-1c,04A1B2C3|04A1B2C4,VIP,T-1,\"=Zoë, \"\"x\"\"\",O;1,'+5,2026-01-01T00:00:00.250Z,blocked,no\n\
                 R-2,,,VIP,,,,,,,yes\n";
     assert_eq!(came_to(&import(&api, "", "text/csv", list.as_bytes())), "succeeded +2 ~0 =0 !0");
-    let other_site = Site::demo();
+    let other_site = demo_site();
     let other = other_site.start();
     for (form, kind) in [("csv", "text/csv"), ("ndjson", "application/x-ndjson")] {
         let path = format!("/api/v1/exports/tickets?personal=true&event=demo-match&format={form}");
@@ -365,7 +370,7 @@ fn what_is_exported_is_imported_elsewhere_as_it_was() {
 
 #[test]
 fn exports_are_for_those_who_may_and_are_in_the_audit() {
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     server.scan(1, "DEMO-VIP-0001", "x-1");
@@ -384,7 +389,7 @@ fn a_million_rows_go_in_and_out_in_bounded_memory() {
     const ROWS: usize = 1_000_000;
     // A ticket in memory is some 185 bytes here with its texts; the store's cache and the journal's segment come to it.
     const PER_TICKET: u64 = 400;
-    let site = Site::demo();
+    let site = demo_site();
     let server = site.start();
     let api = Api::demo(&server);
     let before = resident(&server, "VmRSS:");

@@ -411,11 +411,7 @@ impl Client {
     }
 
     /// On a connection that something was said on already.
-    pub fn of(stream: TcpStream) -> Client {
-        Client::over(stream)
-    }
-
-    fn over(stream: TcpStream) -> Client {
+    pub fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Client { stream, read: Vec::new() }
