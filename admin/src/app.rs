@@ -2,8 +2,11 @@
 //! until a change is safe and can be read back. Knows no HTTP but the type of what answers the rest of the paths.
 
 use crate::access::{Permissions, Principal, Proof};
+use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
+use crate::exports::Exports;
 use crate::live::{Live, LiveParts};
+use crate::operations::Operations;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
@@ -11,12 +14,13 @@ use axum::response::Response;
 use engine::catalog::DeviceId;
 use engine::journal::Lsn;
 use engine::limits::DEVICE_CONNECTED_MS;
-use engine::{Engine, Time, catalog};
+use engine::{Engine, Time};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrets::Vault;
 use serde::Serialize;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Queries, StoreError};
@@ -54,12 +58,16 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     /// Connections to the store, each for one question at a time.
     pub questions: Vec<Box<dyn Queries>>,
+    /// Where the node keeps its files.
+    pub data_dir: PathBuf,
     /// Seals what must be read again.
     pub vault: Vault,
     /// SHA-256 of the token that the program's own commands use.
     pub local_token: [u8; 32],
     /// What is taken from whom.
     pub edge: Edge,
+    /// What signing in needs.
+    pub auth: AuthParts,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
@@ -93,10 +101,16 @@ pub struct NodeSetting {
 
 /// What every resource has.
 pub struct App {
+    /// Long operations.
+    pub operations: Operations,
+    /// Exports under way.
+    pub exports: Exports,
     /// The engine.
     pub engine: Arc<Engine>,
     /// Seals what must be read again.
     pub vault: Vault,
+    /// Signing in.
+    pub auth: Auth,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
@@ -121,14 +135,17 @@ impl App {
     /// Puts the parts together; listens to the journal. To be called within a runtime.
     ///
     /// # Errors
-    /// What answers the other paths, or the live feed, cannot be started.
+    /// What answers the other paths, the live feed, or the threads for passwords cannot be started.
     pub fn new(parts: Parts, stopping: watch::Receiver<bool>) -> io::Result<App> {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
         let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
+            operations: Operations::open(parts.data_dir)?,
+            exports: Exports::default(),
             engine: parts.engine,
+            auth: Auth::new(&parts.vault, parts.auth)?,
             vault: parts.vault,
             has_profile: parts.has_profile,
             last_seen: parts.last_seen,
@@ -152,29 +169,25 @@ impl App {
             return Some(Principal::local());
         }
         let catalog = self.engine.catalog();
-        let id = catalog.operator_keyed(&hash)?;
-        Some(self.of_operator(id, catalog.operator(id)?, Proof::OperatorToken))
-    }
-
-    /// An operator with all that the role gives.
-    pub fn of_operator(
-        &self,
-        id: catalog::OperatorId,
-        operator: &catalog::Operator,
-        proof: Proof,
-    ) -> Principal {
-        Principal {
+        let Some(id) = catalog.operator_keyed(&hash) else { return auth::principal(self, token) };
+        let operator = catalog.operator(id)?;
+        Some(Principal {
             operator: Some(id),
             name: operator.name.as_str().into(),
             permissions: Permissions::of_role(operator.role),
-            proof,
-        }
+            proof: Proof::OperatorToken,
+        })
     }
 
     /// Was a device heard of lately?
     pub fn is_online(&self, device: DeviceId) -> bool {
         let now = self.engine.now();
         (self.last_seen)(device).is_some_and(|at| now.since_ms(at) < DEVICE_CONNECTED_MS)
+    }
+
+    /// Waits until a record is durable; `false`: the journal failed.
+    pub async fn durable(&self, lsn: Lsn) -> bool {
+        self.durable.wait(lsn).await
     }
 
     /// Waits until a change is durable, then (shortly) until the store shows it. No answer to a change leaves before.

@@ -37,6 +37,7 @@ use utoipa_axum::router::OpenApiRouter;
     components(schemas(ProblemBody, crate::problem::FieldError)),
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
+        (name = "operations", description = "Lists in and out, bulk changes, and how far they are"),
         (name = "devices", description = "Readers and turnstiles: their life, keys, settings and commands"),
         (name = "oversight", description = "Counts, conflicts, the audit, and settings"),
         (name = "tickets", description = "Tickets, what was done with them, and what people do with them"),
@@ -44,6 +45,8 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "live", description = "What happens, as it happens"),
         (name = "statistics", description = "Figures of an event, now and over time"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
+        (name = "operators", description = "Who may sign in"),
+        (name = "tokens", description = "How programs sign in"),
         (name = "webhooks", description = "What happened, told to other people's servers"),
     )
 )]

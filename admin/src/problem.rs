@@ -42,6 +42,8 @@ kinds! {
     Malformed = 400, "malformed_request", "The request cannot be read";
     /// Sign in, or send a token: `Authorization: Bearer …`. An expired access token is renewed at `/api/v1/auth/refresh`.
     Unauthenticated = 401, "unauthenticated", "Who asks is not known";
+    /// The password is right. Ask for a code of the second factor, or a recovery code, and send it along as `code`.
+    SecondFactorRequired = 401, "second_factor_required", "A code of the second factor is needed";
     /// Somebody with the permission that `detail` names has to do it.
     NotAllowed = 403, "not_allowed", "This is not allowed to you";
     /// Look at the path and the name in it.
@@ -151,12 +153,6 @@ impl Problem {
         Problem::new(Kind::Malformed, format!("{field}: {message}")).with_field(field, message)
     }
 
-    /// The same of a value that stood in the query: what cannot be there cannot be read.
-    #[must_use]
-    pub fn in_the_query(self) -> Problem {
-        Problem { kind: Kind::Malformed, ..self }
-    }
-
     /// Names one more field.
     pub fn with_field(mut self, field: &str, message: impl Into<String>) -> Problem {
         self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
@@ -228,7 +224,8 @@ impl From<EngineError> for Problem {
             | EngineError::TooLateToAnnul
             | EngineError::CommandsWait
             | EngineError::ScanIdConflict
-            | EngineError::ScanIdReserved => Kind::Conflict,
+            | EngineError::ScanIdReserved
+            | EngineError::Changed => Kind::Conflict,
             _ => Kind::Unavailable,
         };
         Problem::new(kind, error.to_string())

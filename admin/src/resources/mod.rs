@@ -1,21 +1,28 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
+mod account;
 mod admissions;
 mod audit;
+mod auth;
 mod catalog;
 mod conflicts;
 mod counts;
 mod devices;
 mod events;
+mod exports;
 mod gates;
+mod imports;
 mod live;
 mod me;
 mod names;
+mod operations;
+mod operators;
 mod scans;
 mod settings;
 mod statistics;
 mod texts;
 mod tickets;
+mod tokens;
 mod types;
 mod webhooks;
 mod zones;
@@ -43,5 +50,12 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(tickets::routes())
         .merge(live::routes())
         .merge(statistics::routes())
+        .merge(auth::routes())
+        .merge(account::routes())
+        .merge(operators::routes())
+        .merge(tokens::routes())
+        .merge(operations::routes())
+        .merge(imports::routes())
+        .merge(exports::routes())
         .merge(webhooks::routes())
 }

@@ -279,7 +279,7 @@ pub struct Operator {
     pub name: String,
     /// What the person may do.
     pub role: Role,
-    /// Argon2id of the password, in PHC form; empty: cannot log in with one.
+    /// Argon2id of the password, in PHC form; empty: cannot log in with one. The administration may have put words before it.
     pub password_hash: String,
     /// SHA-256 of each token.
     pub token_hashes: Vec<[u8; 32]>,

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
+/// People that may be expected.
+const EXPECTED_MAX: u32 = 10_000_000;
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -86,9 +89,13 @@ pub async fn forecast(
     let catalog = app.engine.catalog();
     let (id, event) = event_of(&catalog, "event", &params.event)?;
     let expected = match params.expected {
-        Some(0) => return Err(Problem::malformed("expected", "a number from 1 to 10000000 is meant")),
-        Some(expected) if expected <= 10_000_000 => u64::from(expected),
-        Some(_) => return Err(Problem::malformed("expected", "a number from 1 to 10000000 is meant")),
+        Some(expected) if (1..=EXPECTED_MAX).contains(&expected) => u64::from(expected),
+        Some(_) => {
+            return Err(Problem::malformed(
+                "expected",
+                format!("a number from 1 to {EXPECTED_MAX} is meant"),
+            ));
+        }
         None => expected_of(&app, &catalog, id).await?,
     };
     let like = match &params.like {
