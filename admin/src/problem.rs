@@ -1,7 +1,7 @@
 //! Problems: every refusal of the API, told as RFC 9457 asks (`application/problem+json`). The catalogue of kinds is
 //! here and nowhere else; the OpenAPI document and the page `/problems` are made from it.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
 use engine::catalog::CatalogError;
@@ -97,7 +97,6 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// When to try again, in seconds.
     pub retry_after_s: Option<u32>,
-    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A problem as it is sent.
@@ -132,7 +131,7 @@ impl Problem {
     /// A refusal of a kind, with words about this case.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Problem {
         let retry_after_s = (kind.status() == 503).then_some(RETRY_AFTER_S);
-        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after_s, headers: Vec::new() }
+        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after_s }
     }
 
     /// There is no thing of this kind and name.
@@ -164,11 +163,6 @@ impl Problem {
         self
     }
 
-    /// Sends a header along.
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
-        self.headers.push((name, value));
-        self
-    }
 }
 
 /// A name from outside in a sentence: bounded, without control characters.
@@ -200,9 +194,6 @@ impl IntoResponse for Problem {
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        for (name, value) in self.headers {
-            headers.insert(name, value);
         }
         response
     }
