@@ -20,6 +20,7 @@ mod statistics;
 mod texts;
 mod tickets;
 mod tokens;
+mod totp;
 mod types;
 mod zones;
 
@@ -48,6 +49,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(statistics::routes())
         .merge(auth::routes())
         .merge(account::routes())
+        .merge(totp::routes())
         .merge(operators::routes())
         .merge(tokens::routes())
 }
