@@ -23,6 +23,7 @@ mod statistics;
 mod texts;
 mod tickets;
 mod tokens;
+mod totp;
 mod types;
 mod zones;
 
@@ -51,6 +52,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(statistics::routes())
         .merge(auth::routes())
         .merge(account::routes())
+        .merge(totp::routes())
         .merge(operators::routes())
         .merge(tokens::routes())
         .merge(operations::routes())
