@@ -122,6 +122,9 @@ async fn cancel(
     if entry.shown().kind == OperationKind::Import && !by.may(Permission::TicketsImport) {
         return Err(Problem::new(Kind::NotAllowed, "ending an import takes the permission tickets.import"));
     }
+    let (own, cancelled) = (Arc::clone(&app), Arc::clone(&entry));
+    let done = tokio::task::spawn_blocking(move || own.operations.cancel(&cancelled, own.engine.now())).await;
+    done.map_err(|_| Problem::new(Kind::Internal, "the operation could not be ended"))?;
     let act = Act {
         action: "operation_cancel".to_owned(),
         subject: id,
@@ -130,9 +133,6 @@ async fn cancel(
     };
     let lsn = app.engine.act(by.operator, act)?;
     app.settle(lsn).await?;
-    let (own, cancelled) = (Arc::clone(&app), Arc::clone(&entry));
-    let done = tokio::task::spawn_blocking(move || own.operations.cancel(&cancelled, own.engine.now())).await;
-    done.map_err(|_| Problem::new(Kind::Internal, "the operation could not be ended"))?;
     Ok(accepted(&entry.shown()))
 }
 
