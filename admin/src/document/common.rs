@@ -82,16 +82,18 @@ fn complete_operation(
     operation: &mut Operation,
 ) -> Vec<&'static str> {
     let takes = layers::takes(operation, path);
+    operation.responses.responses.iter_mut().for_each(|(status, response)| say_headers(status, response));
     let mut kinds = vec![Kind::Malformed, Kind::RateLimited, Kind::Unavailable];
     match takes {
         Takes::Permission(permission) => {
             operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
             kinds.extend([Kind::Unauthenticated, Kind::NotAllowed]);
-            let note = format!("Takes the permission `{}`.", permission.word());
-            let text = operation.description.take().map_or(note.clone(), |text| format!("{text}\n\n{note}"));
-            operation.description = Some(text);
+            append(&mut operation.description, &format!("Takes the permission `{}`.", permission.word()));
         }
-        Takes::Nobody => operation.security = Some(Vec::new()),
+        Takes::Nobody => {
+            operation.security = Some(Vec::new());
+            append(&mut operation.description, "Takes no token.");
+        }
     }
     if has_name {
         kinds.push(Kind::NotFound);
@@ -153,11 +155,25 @@ fn problem_response(kind: Kind) -> utoipa::openapi::Response {
         .build()
 }
 
+fn append(text: &mut Option<String>, note: &str) {
+    *text = Some(text.take().map_or(note.to_owned(), |text| format!("{text}\n\n{note}")));
+}
+
+/// A problem that an operation tells in its own words has the headers of its kind all the same.
+fn say_headers(status: &str, response: &mut RefOr<utoipa::openapi::Response>) {
+    let kind = Kind::ALL.iter().find(|kind| kind.status().to_string() == status);
+    if let (RefOr::T(response), Some(kind)) = (response, kind) {
+        for (name, what) in headers_of(*kind) {
+            response.headers.entry((*name).to_owned()).or_insert_with(|| RefOr::T(header_of(what)));
+        }
+    }
+}
+
 /// Headers of a problem, and what they say.
 fn headers_of(kind: Kind) -> &'static [(&'static str, &'static str)] {
     const AFTER: (&str, &str) = ("Retry-After", "Seconds to wait");
     match kind {
-        Kind::Unauthenticated => &[("WWW-Authenticate", "How to say who asks")],
+        Kind::Unauthenticated | Kind::SecondFactorRequired => &[("WWW-Authenticate", "How to say who asks")],
         Kind::Unavailable => &[AFTER],
         Kind::RateLimited => &[
             AFTER,
