@@ -4,6 +4,9 @@
 use engine::catalog::{OperatorId, Role};
 use std::sync::Arc;
 
+/// A station is an operator whose name begins so: a PC with printers, and nobody who signs in.
+pub const STATION_PREFIX: &str = "station:";
+
 macro_rules! permissions {
     ($($(#[doc = $doc:literal])* $name:ident = $word:literal, $least:ident;)*) => {
         /// One thing that may be done. Every route takes exactly one.
@@ -63,8 +66,10 @@ permissions! {
     OperatorsRead = "operators.read", Manager;
     /// Adds operators, changes their roles, resets passwords.
     OperatorsWrite = "operators.write", Administrator;
-    /// Own password, own second factor, own sessions.
+    /// Own second factor, own sessions.
     OwnAccount = "account", Viewer;
+    /// Own password. All that can be done with one an administrator gave.
+    OwnPassword = "account.password", Viewer;
     /// Makes and ends API tokens.
     TokensWrite = "tokens.write", Manager;
     /// Sees who did what.

@@ -2,22 +2,30 @@
 //! until a change is safe and can be read back. Knows no HTTP but the type of what answers the rest of the paths.
 
 use crate::access::{Permissions, Principal, Proof};
+use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
+use crate::exports::Exports;
 use crate::live::{Live, LiveParts};
+use crate::operations::Operations;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
+use engine::catalog::DeviceId;
 use engine::journal::Lsn;
-use engine::{Engine, catalog};
+use engine::limits::DEVICE_CONNECTED_MS;
+use engine::{Engine, Time};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrets::Vault;
+use serde::Serialize;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
+use utoipa::ToSchema;
 
 /// A change that is not durable after so long is answered with "unavailable": whoever asked looks whether it was made.
 const DURABLE_MAX: Duration = Duration::from_secs(5);
@@ -34,36 +42,83 @@ pub type Fallback = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response> + 
 /// Makes a [`Fallback`].
 pub type MakeFallback = Box<dyn FnOnce(Durable, watch::Receiver<bool>) -> io::Result<Fallback> + Send>;
 
+/// What the API takes from whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edge {
+    /// Origins whose web pages may use it, as browsers write them; none: no page of another origin may.
+    pub origins: Vec<String>,
+    /// Requests a minute of one person, program or unknown address; 0 is no limit.
+    pub requests_per_minute: u32,
+}
+
 /// What the node gives.
 pub struct Parts {
     /// The engine.
     pub engine: Arc<Engine>,
     /// Connections to the store, each for one question at a time.
     pub questions: Vec<Box<dyn Queries>>,
+    /// Where the node keeps its files.
+    pub data_dir: PathBuf,
     /// Seals what must be read again.
     pub vault: Vault,
     /// SHA-256 of the token that the program's own commands use.
     pub local_token: [u8; 32],
+    /// What is taken from whom.
+    pub edge: Edge,
+    /// What signing in needs.
+    pub auth: AuthParts,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// When a device was last heard of; `None`: not since the start.
+    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
+    /// The program's settings as they were resolved.
+    pub settings: Vec<NodeSetting>,
     /// What the live feed watches.
     pub live: LiveParts,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
 }
 
+/// One of the program's settings, for people: a secret's value says only whether there is one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct NodeSetting {
+    /// Its key.
+    #[schema(example = "durability")]
+    pub key: &'static str,
+    /// Its value.
+    #[schema(example = "fsync")]
+    pub value: String,
+    /// Where it comes from.
+    #[schema(example = "default")]
+    pub source: String,
+    /// What it is.
+    #[schema(example = "fsync: survives a power cut; os: survives a crash of the program")]
+    pub help: &'static str,
+}
+
 /// What every resource has.
 pub struct App {
+    /// Long operations.
+    pub operations: Operations,
+    /// Exports under way.
+    pub exports: Exports,
     /// The engine.
     pub engine: Arc<Engine>,
     /// Seals what must be read again.
     pub vault: Vault,
+    /// Signing in.
+    pub auth: Auth,
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// When a device was last heard of; `None`: not since the start.
+    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
+    /// The program's settings as they were resolved.
+    pub settings: Vec<NodeSetting>,
     /// The live feed.
     pub live: Live,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
+    pub(crate) edge: Edge,
     pub(crate) fallback: Fallback,
     local_token: [u8; 32],
     questions: Mutex<Vec<Box<dyn Queries>>>,
@@ -75,18 +130,24 @@ impl App {
     /// Puts the parts together; listens to the journal. To be called within a runtime.
     ///
     /// # Errors
-    /// What answers the other paths, or the live feed, cannot be started.
+    /// What answers the other paths, the live feed, or the threads for passwords cannot be started.
     pub fn new(parts: Parts, stopping: watch::Receiver<bool>) -> io::Result<App> {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
         let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
+            operations: Operations::open(parts.data_dir)?,
+            exports: Exports::default(),
             engine: parts.engine,
+            auth: Auth::new(&parts.vault, parts.auth)?,
             vault: parts.vault,
             has_profile: parts.has_profile,
+            last_seen: parts.last_seen,
+            settings: parts.settings,
             live,
             stopping,
+            edge: parts.edge,
             fallback,
             local_token: parts.local_token,
             questions: Mutex::new(parts.questions),
@@ -102,23 +163,25 @@ impl App {
             return Some(Principal::local());
         }
         let catalog = self.engine.catalog();
-        let id = catalog.operator_keyed(&hash)?;
-        Some(self.of_operator(id, catalog.operator(id)?, Proof::OperatorToken))
-    }
-
-    /// An operator with all that the role gives.
-    pub fn of_operator(
-        &self,
-        id: catalog::OperatorId,
-        operator: &catalog::Operator,
-        proof: Proof,
-    ) -> Principal {
-        Principal {
+        let Some(id) = catalog.operator_keyed(&hash) else { return auth::principal(self, token) };
+        let operator = catalog.operator(id)?;
+        Some(Principal {
             operator: Some(id),
             name: operator.name.as_str().into(),
             permissions: Permissions::of_role(operator.role),
-            proof,
-        }
+            proof: Proof::OperatorToken,
+        })
+    }
+
+    /// Was a device heard of lately?
+    pub fn is_online(&self, device: DeviceId) -> bool {
+        let now = self.engine.now();
+        (self.last_seen)(device).is_some_and(|at| now.since_ms(at) < DEVICE_CONNECTED_MS)
+    }
+
+    /// Waits until a record is durable; `false`: the journal failed.
+    pub async fn durable(&self, lsn: Lsn) -> bool {
+        self.durable.wait(lsn).await
     }
 
     /// Waits until a change is durable, then (shortly) until the store shows it. No answer to a change leaves before.
@@ -126,19 +189,25 @@ impl App {
     /// # Errors
     /// The journal failed or takes too long: whether the change was made has to be looked up.
     pub async fn settle(&self, lsn: Lsn) -> Result<(), Problem> {
-        let unsafe_change = || {
-            let detail = "the change could not be made durable; look whether it was made, then ask again";
-            Problem::new(Kind::Unavailable, detail)
-        };
-        let durable = tokio::time::timeout(DURABLE_MAX, self.durable.wait(lsn)).await;
-        if !durable.unwrap_or(false) {
-            return Err(unsafe_change());
-        }
+        self.safe(lsn).await?;
         let began = Instant::now();
         while self.engine.projected() < lsn && began.elapsed() < PROJECTED_MAX {
             tokio::time::sleep(PROJECTED_LOOK).await;
         }
         Ok(())
+    }
+
+    /// Waits until a record is durable, and not for the store: for what nobody reads back at once.
+    ///
+    /// # Errors
+    /// As [`App::settle`].
+    pub async fn safe(&self, lsn: Lsn) -> Result<(), Problem> {
+        let durable = tokio::time::timeout(DURABLE_MAX, self.durable.wait(lsn)).await;
+        if durable.unwrap_or(false) {
+            return Ok(());
+        }
+        let detail = "the change could not be made durable; look whether it was made, then ask again";
+        Err(Problem::new(Kind::Unavailable, detail))
     }
 
     /// Asks the store, on a thread that may wait.

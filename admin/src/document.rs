@@ -2,20 +2,26 @@
 //! and what every operation has in common (who asks, what can go wrong) is added here, once.
 
 use crate::app::App;
-use crate::layers::{self, Guard, Rules, Takes};
+use crate::layers::idempotency::{self, Keys};
+use crate::layers::{self, Guard, Rules, Takes, edge};
 use crate::problem::{Kind, PROBLEM_JSON, Problem, ProblemBody};
 use crate::resources;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Method, Request, header};
+use axum::http::{Method, Request, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
-use utoipa::openapi::path::Operation;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, ObjectBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder, Type,
+};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -31,9 +37,16 @@ use utoipa_axum::router::OpenApiRouter;
     components(schemas(ProblemBody, crate::problem::FieldError)),
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
+        (name = "operations", description = "Lists in and out, bulk changes, and how far they are"),
+        (name = "devices", description = "Readers and turnstiles: their life, keys, settings and commands"),
+        (name = "oversight", description = "Counts, conflicts, the audit, and settings"),
+        (name = "tickets", description = "Tickets, what was done with them, and what people do with them"),
+        (name = "scans", description = "The access log, and what supervisors decide at a gate"),
         (name = "live", description = "What happens, as it happens"),
         (name = "statistics", description = "Figures of an event, now and over time"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
+        (name = "operators", description = "Who may sign in"),
+        (name = "tokens", description = "How programs sign in"),
     )
 )]
 struct Head;
@@ -49,10 +62,13 @@ pub fn document() -> Document {
 pub fn router(app: Arc<App>) -> Router {
     let (routes, mut document) = resources::routes().split_for_parts();
     complete(&mut document);
-    let guard = Arc::new(Guard { app: Arc::clone(&app), rules: Rules::of(&document) });
+    let guard = Arc::new(Guard::new(Arc::clone(&app), Rules::of(&document)));
+    let keys = Arc::new(Keys::new(Arc::clone(&app)));
+    let origins = tower::util::option_layer(edge::origins(&app.edge));
     let text: Arc<str> = document.to_pretty_json().expect("the document is JSON").into();
-    let pages =
-        utoipa_swagger_ui::SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
+    // Without this a page that is not on localhost asks a server of the makers of the pages what it thinks of the document.
+    let config = utoipa_swagger_ui::Config::from("/openapi.json").validator_url("none");
+    let pages = utoipa_swagger_ui::SwaggerUi::new("/docs").config(config);
     Router::from(pages)
         .route(
             "/openapi.json",
@@ -63,7 +79,11 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(rest)
         .with_state(app)
+        .layer(middleware::from_fn_with_state(keys, idempotency::once))
         .layer(middleware::from_fn_with_state(guard, layers::admit))
+        .layer(CatchPanicLayer::custom(edge::panicked))
+        .layer(origins)
+        .layer(middleware::from_fn(edge::harden))
         .layer(middleware::from_fn(layers::tell))
 }
 
@@ -73,10 +93,20 @@ pub fn headed() -> OpenApiRouter<Arc<App>> {
 }
 
 async fn rest(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    (app.fallback)(request).await
+    let (path, method) = (request.uri().path().to_owned(), request.method().clone());
+    let response = (app.fallback)(request).await;
+    // Older paths below it take POST alone, and say themselves what they have not found.
+    if response.status() == StatusCode::NOT_FOUND && path.starts_with("/api/v1/") && method != Method::POST {
+        return Problem::not_found("path", &path).into_response();
+    }
+    response
 }
 
+/// The router adds what the path has as `Allow`.
 async fn wrong_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
     Problem::new(Kind::MethodNotAllowed, format!("this path has no {method}")).into_response()
 }
 
@@ -88,6 +118,10 @@ fn complete(document: &mut Document) {
         "An access token from signing in, an API token, or a token from `gatehouse user add`",
     ));
     components.add_security_scheme("bearer", SecurityScheme::Http(scheme.build()));
+    for kind in Kind::ALL {
+        components.responses.insert(kind.code().to_owned(), RefOr::T(problem_response(*kind)));
+    }
+    let mut told = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
         let has_name = path.contains('{');
         let all = [
@@ -98,12 +132,20 @@ fn complete(document: &mut Document) {
             (Method::PATCH, &mut item.patch),
         ];
         for (method, operation) in all.into_iter().filter_map(|(method, one)| Some((method, one.as_mut()?))) {
-            complete_operation(path, &method, has_name, operation);
+            told.extend(complete_operation(path, &method, has_name, operation));
         }
     }
+    // A kind that only some operations tell of, in their own words, is no part of the others.
+    components.responses.retain(|code, _| told.contains(code.as_str()));
 }
 
-fn complete_operation(path: &str, method: &Method, has_name: bool, operation: &mut Operation) {
+/// Gives the codes of the problems that it refers to.
+fn complete_operation(
+    path: &str,
+    method: &Method,
+    has_name: bool,
+    operation: &mut Operation,
+) -> Vec<&'static str> {
     let takes = layers::takes(operation, path);
     let mut kinds = vec![Kind::Malformed, Kind::RateLimited, Kind::Unavailable];
     match takes {
@@ -125,6 +167,10 @@ fn complete_operation(path: &str, method: &Method, has_name: bool, operation: &m
     if *method != Method::GET {
         kinds.push(Kind::Conflict);
     }
+    if *method == Method::POST && takes != Takes::Nobody {
+        kinds.extend([Kind::TooLarge, Kind::KeyReused]);
+        operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+    }
     let parameters = operation.parameters.iter().flatten();
     let named = parameters.filter_map(|parameter| match parameter {
         RefOr::T(parameter) => Some(parameter.name.as_str()),
@@ -133,10 +179,29 @@ fn complete_operation(path: &str, method: &Method, has_name: bool, operation: &m
     if named.into_iter().any(|name| name.eq_ignore_ascii_case("if-match")) {
         kinds.extend([Kind::Changed, Kind::PreconditionRequired]);
     }
+    let mut told = Vec::new();
     for kind in kinds {
-        let status = kind.status().to_string();
-        operation.responses.responses.entry(status).or_insert_with(|| RefOr::T(problem_response(kind)));
+        let response = operation.responses.responses.entry(kind.status().to_string());
+        response.or_insert_with(|| {
+            told.push(kind.code());
+            RefOr::Ref(Ref::from_response_name(kind.code()))
+        });
     }
+    told
+}
+
+fn idempotency_key() -> utoipa::openapi::path::Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+    let text = text.max_length(Some(idempotency::KEY_CHARS_MAX)).pattern(Some("^[!-~]+$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "With it, the request is done once however often it is sent, and answered alike for 24 hours",
+        ))
+        .schema(Some(text.build()))
+        .example(Some("8e03978e-40d5-43e8-bc93-6894a57f9324".into()))
+        .build()
 }
 
 fn problem_response(kind: Kind) -> utoipa::openapi::Response {
@@ -146,7 +211,34 @@ fn problem_response(kind: Kind) -> utoipa::openapi::Response {
         "code": kind.code(), "detail": kind.advice(),
     });
     let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
-    ResponseBuilder::new().description(kind.title()).content(PROBLEM_JSON, content).build()
+    let response = ResponseBuilder::new().description(kind.title()).content(PROBLEM_JSON, content);
+    headers_of(kind)
+        .iter()
+        .fold(response, |response, (name, what)| response.header(*name, header_of(what)))
+        .build()
+}
+
+/// Headers of a problem, and what they say.
+fn headers_of(kind: Kind) -> &'static [(&'static str, &'static str)] {
+    const AFTER: (&str, &str) = ("Retry-After", "Seconds to wait");
+    match kind {
+        Kind::Unauthenticated => &[("WWW-Authenticate", "How to say who asks")],
+        Kind::Unavailable => &[AFTER],
+        Kind::RateLimited => &[
+            AFTER,
+            ("RateLimit-Limit", "Requests a minute"),
+            ("RateLimit-Remaining", "Requests left"),
+            ("RateLimit-Reset", "Seconds until all are there again"),
+        ],
+        _ => &[],
+    }
+}
+
+fn header_of(what: &str) -> utoipa::openapi::Header {
+    HeaderBuilder::new()
+        .description(Some(what))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
 }
 
 fn problems_page() -> String {

@@ -71,7 +71,12 @@ pub fn changed(status: StatusCode, thing: &impl Serialize) -> Response {
 
 /// Answers with a thing that was made, and where it is now.
 pub fn made(at: &str, thing: &impl Serialize) -> Response {
-    let mut response = changed(StatusCode::CREATED, thing);
+    made_with(at, &Version::of(thing), thing)
+}
+
+/// Answers with a thing that was made and what is shown of it only now; the version is the thing's own.
+pub fn made_with(at: &str, version: &Version, thing: &impl Serialize) -> Response {
+    let mut response = with_version(StatusCode::CREATED, version, thing);
     if let Ok(at) = HeaderValue::from_str(at) {
         response.headers_mut().insert(header::LOCATION, at);
     }

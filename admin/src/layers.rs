@@ -1,14 +1,21 @@
-//! What happens to every request before a resource sees it, from the outside in: a request id and a line in the log, who
-//! asks, and whether they may do what the route takes. A route whose permission nobody wrote down is answered to nobody.
+//! What happens to every request before a resource sees it, from the outside in: a request id and a line in the log; what
+//! every answer carries ([`edge`]); who asks, how often, and whether they may do what the route takes; once and not twice
+//! where a key says so ([`idempotency`]). A route whose permission nobody wrote down is answered to nobody.
+
+pub mod edge;
+pub mod idempotency;
+mod rate;
 
 use crate::access::{Permission, Principal};
 use crate::app::App;
+use crate::auth::visitor;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::extract::{MatchedPath, State};
 use axum::http::{HeaderName, HeaderValue, Method, Request, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use rate::Rates;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +27,8 @@ use utoipa::openapi::{OpenApi, PathItem};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
+/// Where the API begins. Pages and older paths are not counted.
+const API: &str = "/api/";
 /// The word for routes that anybody may call.
 const PUBLIC: &str = "public";
 
@@ -87,10 +96,17 @@ pub fn takes(operation: &Operation, path: &str) -> Takes {
 
 /// What the layers need.
 pub struct Guard {
-    /// The app.
-    pub app: Arc<App>,
-    /// What each route takes.
-    pub rules: Rules,
+    app: Arc<App>,
+    rules: Rules,
+    rates: Rates,
+}
+
+impl Guard {
+    /// What each route takes, and how often anybody may ask.
+    pub fn new(app: Arc<App>, rules: Rules) -> Guard {
+        let rates = Rates::new(app.edge.requests_per_minute);
+        Guard { app, rules, rates }
+    }
 }
 
 /// The token a request came with, for what goes on longer than the request.
@@ -144,10 +160,31 @@ fn new_id() -> HeaderValue {
     HeaderValue::from_str(id.get(..16).unwrap_or(&id)).expect("keys are letters and digits")
 }
 
-/// Finds out who asks, and refuses what they may not do.
-pub async fn admit(State(guard): State<Arc<Guard>>, mut request: Request<Body>, next: Next) -> Response {
+/// Finds out who asks, counts what they ask of the API, and refuses what they may not do.
+pub async fn admit(State(guard): State<Arc<Guard>>, request: Request<Body>, next: Next) -> Response {
     let token = bearer(&request).or_else(|| guard.live_ticket(&request));
     let principal = token.as_deref().and_then(|token| guard.app.principal(token));
+    let address = visitor::address(request.extensions(), request.headers());
+    let counted = request.extensions().get::<MatchedPath>().is_some_and(|at| at.as_str().starts_with(API));
+    let standing = counted.then(|| guard.rates.count(principal.as_ref(), address)).flatten();
+    let Some(standing) = standing else {
+        return admitted(&guard, token, principal, request, next).await;
+    };
+    let mut response = match standing.refusal() {
+        Some(refusal) => refusal.into_response(),
+        None => admitted(&guard, token, principal, request, next).await,
+    };
+    standing.tell(response.headers_mut());
+    response
+}
+
+async fn admitted(
+    guard: &Guard,
+    token: Option<String>,
+    principal: Option<Principal>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response {
     if let Some(route) = request.extensions().get::<MatchedPath>()
         && let Err(problem) =
             may(&guard.rules, request.method(), route.as_str(), token.is_some(), principal.as_ref())

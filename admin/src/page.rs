@@ -44,11 +44,7 @@ impl PageParams {
     /// # Errors
     /// None, or more than there may be.
     pub fn limit(&self) -> Result<usize, Problem> {
-        match self.limit {
-            None => Ok(ITEMS_DEFAULT as usize),
-            Some(limit) if (1..=ITEMS_MAX).contains(&limit) => Ok(limit as usize),
-            Some(_) => Err(Problem::malformed("limit", format!("a number from 1 to {ITEMS_MAX} is meant"))),
-        }
+        limit(self.limit)
     }
 
     /// Where the page before ended.
@@ -56,13 +52,33 @@ impl PageParams {
     /// # Errors
     /// A cursor that this list did not give.
     pub fn after<T: for<'de> Deserialize<'de>>(&self) -> Result<Option<T>, Problem> {
-        let Some(cursor) = &self.after else { return Ok(None) };
-        let bytes = (cursor.len() <= CURSOR_BYTES_MAX).then(|| URL_SAFE_NO_PAD.decode(cursor).ok()).flatten();
-        let place = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        place
-            .map(Some)
-            .ok_or_else(|| Problem::malformed("after", "this is no cursor of this list; begin without one"))
+        place(self.after.as_deref())
     }
+}
+
+/// How many items a parameter `limit` means.
+///
+/// # Errors
+/// None, or more than there may be.
+pub fn limit(limit: Option<u32>) -> Result<usize, Problem> {
+    match limit {
+        None => Ok(ITEMS_DEFAULT as usize),
+        Some(limit) if (1..=ITEMS_MAX).contains(&limit) => Ok(limit as usize),
+        Some(_) => Err(Problem::malformed("limit", format!("a number from 1 to {ITEMS_MAX} is meant"))),
+    }
+}
+
+/// The place that a parameter `after` means.
+///
+/// # Errors
+/// A cursor that this list did not give.
+pub fn place<T: for<'de> Deserialize<'de>>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    let bytes = (cursor.len() <= CURSOR_BYTES_MAX).then(|| URL_SAFE_NO_PAD.decode(cursor).ok()).flatten();
+    let place = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    place
+        .map(Some)
+        .ok_or_else(|| Problem::malformed("after", "this is no cursor of this list; begin without one"))
 }
 
 /// The cursor of a place.

@@ -4,6 +4,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
+use engine::catalog::CatalogError;
 use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
@@ -40,6 +41,8 @@ kinds! {
     Malformed = 400, "malformed_request", "The request cannot be read";
     /// Sign in, or send a token: `Authorization: Bearer …`. An expired access token is renewed at `/api/v1/auth/refresh`.
     Unauthenticated = 401, "unauthenticated", "Who asks is not known";
+    /// The password is right. Ask for a code of the second factor, or a recovery code, and send it along as `code`.
+    SecondFactorRequired = 401, "second_factor_required", "A code of the second factor is needed";
     /// Somebody with the permission that `detail` names has to do it.
     NotAllowed = 403, "not_allowed", "This is not allowed to you";
     /// Look at the path and the name in it.
@@ -48,6 +51,10 @@ kinds! {
     MethodNotAllowed = 405, "method_not_allowed", "The path has no such method";
     /// It contradicts how things are now; `detail` says what is in the way.
     Conflict = 409, "conflict", "It contradicts how things are";
+    /// The same request is being answered. Send it again in a moment, with the same key.
+    InProgress = 409, "in_progress", "A request with this key is being answered";
+    /// Whether it was done, or what the answer was, is not known any more. Look, and if it was not done, send it with a new key.
+    OutcomeUnknown = 409, "outcome_unknown", "How the first request with this key ended is not known";
     /// Somebody changed it since you read it. Read it again, then decide again.
     Changed = 412, "precondition_failed", "It was changed since you read it";
     /// Send less at once, or use an import, which takes any number of rows.
@@ -56,6 +63,8 @@ kinds! {
     UnsupportedMediaType = 415, "unsupported_media_type", "The body is of a kind that is not read here";
     /// The request can be read and makes no sense: `errors` names each field and what it must be.
     Invalid = 422, "invalid", "Some values are not possible";
+    /// Every request has an `Idempotency-Key` of its own; only the very same request is sent with it again.
+    KeyReused = 422, "idempotency_key_reused", "This key was used for another request";
     /// Read it first, then send its `ETag` as `If-Match`, so that nobody's change is undone unseen.
     PreconditionRequired = 428, "precondition_required", "Say which version you have seen";
     /// Wait as long as `Retry-After` says.
@@ -149,6 +158,12 @@ impl Problem {
         self
     }
 
+    /// Says when to try again, in seconds.
+    pub fn after(mut self, seconds: u32) -> Problem {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
     /// Sends a header along.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
         self.headers.push((name, value));
@@ -195,6 +210,9 @@ impl IntoResponse for Problem {
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Problem {
+        if let EngineError::Catalog(CatalogError::Invalid { field, problem, .. }) = &error {
+            return Problem::invalid(field, problem);
+        }
         let kind = match &error {
             EngineError::Catalog(_) => Kind::Invalid,
             EngineError::TicketNotFound | EngineError::ScanNotFound => Kind::NotFound,
@@ -203,7 +221,8 @@ impl From<EngineError> for Problem {
             | EngineError::TooLateToAnnul
             | EngineError::CommandsWait
             | EngineError::ScanIdConflict
-            | EngineError::ScanIdReserved => Kind::Conflict,
+            | EngineError::ScanIdReserved
+            | EngineError::Changed => Kind::Conflict,
             _ => Kind::Unavailable,
         };
         Problem::new(kind, error.to_string())

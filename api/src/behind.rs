@@ -6,7 +6,7 @@
 use crate::http::{Flow, HeaderList, Method, Next, Reply, Request, Service, Source};
 use crate::ops::{CHANGE_BODY_BYTES_MAX, Ops};
 use crate::port::Memo;
-use admin::access::{Principal, Proof};
+use admin::access::{Permission, Principal, Proof};
 use admin::{Durable, Fallback};
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
@@ -97,6 +97,17 @@ async fn ask(sender: mpsc::Sender<Asked>, request: axum::extract::Request) -> An
     if !parts.headers.iter().all(|(name, value)| headers.push(name.as_str().as_bytes(), value.as_bytes())) {
         return refusal(431, "headers_too_large", "the headers are larger than may be");
     }
+    let operator = match parts
+        .extensions
+        .get::<Principal>()
+        .map(|own| signed_in(own, &parts.method, parts.uri.path()))
+    {
+        None => None,
+        Some(Ok(operator)) => operator,
+        Some(Err(permission)) => {
+            return refusal(403, "not_allowed", &format!("this takes the permission {}", permission.word()));
+        }
+    };
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let (answer, answered) = oneshot::channel();
     let asked = Asked {
@@ -106,7 +117,7 @@ async fn ask(sender: mpsc::Sender<Asked>, request: axum::extract::Request) -> An
         headers,
         body: body.to_vec(),
         peer: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical()),
-        operator: parts.extensions.get::<Principal>().and_then(signed_in),
+        operator,
         answer,
     };
     if sender.try_send(asked).is_err() {
@@ -115,9 +126,40 @@ async fn ask(sender: mpsc::Sender<Asked>, request: axum::extract::Request) -> An
     answered.await.unwrap_or_else(|_| refusal(503, "unavailable", "the request could not be answered"))
 }
 
-/// The operator of a session. Who sends a token of their own is known by it.
-fn signed_in(principal: &Principal) -> Option<OperatorId> {
-    matches!(principal.proof, Proof::Session(_)).then_some(principal.operator).flatten()
+/// The operator of a session or an API token, where it may go to this path. Who sends a token of `gatehouse user add` is
+/// known by it.
+fn signed_in(
+    principal: &Principal,
+    method: &axum::http::Method,
+    path: &str,
+) -> Result<Option<OperatorId>, Permission> {
+    if !matches!(principal.proof, Proof::Session(_) | Proof::ApiToken(_)) {
+        return Ok(None);
+    }
+    for permission in taken_by(method.is_safe(), path) {
+        if !principal.may(*permission) {
+            return Err(*permission);
+        }
+    }
+    Ok(principal.operator)
+}
+
+/// The permissions an older path takes, besides the role it asks for itself.
+fn taken_by(reads: bool, path: &str) -> &'static [Permission] {
+    match path {
+        "/api/v1/venue" => &[Permission::VenueWrite],
+        "/api/v1/stations" => &[Permission::DevicesWrite],
+        "/api/v1/tickets/import" => &[Permission::TicketsImport],
+        "/api/v1/tickets/status" => &[Permission::TicketsWrite],
+        // A scan there names its holder.
+        "/api/access/latest" | "/api/access/poll" | "/api/access/stream" => {
+            &[Permission::ScansRead, Permission::TicketsPersonal]
+        }
+        _ if path.starts_with("/api/v1/station/") => &[Permission::PeripheralsWrite],
+        _ if path.starts_with("/api/v1/peripherals") && reads => &[Permission::PeripheralsRead],
+        _ if path.starts_with("/api/v1/peripherals") => &[Permission::PeripheralsWrite],
+        _ => &[],
+    }
 }
 
 /// A refusal as [`Ops`] says it.

@@ -27,6 +27,18 @@ const SETTINGS: &[Setting] = &[
     ),
     plain("device_addr", &["GATEHOUSE_DEVICE_ADDR"], "127.0.0.1:8080", "address of the device port"),
     plain("admin_addr", &["GATEHOUSE_ADMIN_ADDR"], "127.0.0.1:8000", "address of the API port"),
+    plain(
+        "admin_cors_origins",
+        &["GATEHOUSE_ADMIN_CORS_ORIGINS"],
+        "",
+        "origins whose web pages may use the API, such as https://tickets.example; commas between them",
+    ),
+    plain(
+        "admin_rate_per_minute",
+        &["GATEHOUSE_ADMIN_RATE_PER_MINUTE"],
+        "600",
+        "requests a minute of one person, program or unknown address at the API; 0 is no limit",
+    ),
     plain("workers", &["GATEHOUSE_WORKERS"], "0", "threads of the device port; 0 is one per core"),
     plain("connections_max", &["GATEHOUSE_CONNECTIONS_MAX"], "20000", "open connections of the device port"),
     plain(
@@ -237,6 +249,8 @@ pub struct Config {
     pub device_addr: Option<SocketAddr>,
     /// Address of the API port.
     pub admin_addr: SocketAddr,
+    /// What the API takes from whom.
+    pub admin_edge: admin::Edge,
     /// Threads of the device port.
     pub workers: usize,
     /// Limits of the device port.
@@ -515,6 +529,14 @@ impl Parser {
         }
     }
 
+    fn admin_edge(&mut self) -> admin::Edge {
+        let form = "origins such as https://tickets.example, with commas between them";
+        admin::Edge {
+            origins: self.parsed("admin_cors_origins", form, parse_origins),
+            requests_per_minute: self.number("admin_rate_per_minute", 0, 1_000_000) as u32,
+        }
+    }
+
     fn config(&mut self) -> Config {
         let store = self.store();
         let devices = self.yes("devices_enabled");
@@ -538,6 +560,7 @@ impl Parser {
             store,
             device_addr,
             admin_addr: self.address("admin_addr").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
+            admin_edge: self.admin_edge(),
             workers: if workers == 0 {
                 std::thread::available_parallelism().map_or(1, usize::from)
             } else {
@@ -596,6 +619,17 @@ fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
+/// Scheme, host and maybe port: what a browser sends as `Origin`. `*` would be everybody, and is not taken.
+fn parse_origins(text: &str) -> Option<Vec<String>> {
+    let is_origin = |origin: &str| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+        host.is_some_and(|host| !host.is_empty() && host.bytes().all(good))
+    };
+    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    origins.map(|origin| is_origin(origin).then(|| origin.to_ascii_lowercase())).collect()
+}
+
 fn parse_durability(text: &str) -> Option<Option<Durability>> {
     match text {
         "fsync" => Some(Some(Durability::Fsync)),
@@ -642,6 +676,7 @@ mod tests {
         let config = load(&Flags::new(), &env(&[]), None).unwrap();
         assert_eq!(config.device_addr.unwrap().to_string(), "127.0.0.1:8080");
         assert_eq!(config.admin_addr.to_string(), "127.0.0.1:8000");
+        assert_eq!(config.admin_edge, admin::Edge { origins: Vec::new(), requests_per_minute: 600 });
         assert!(config.workers >= 1);
     }
 
@@ -693,6 +728,16 @@ mod tests {
         assert_eq!(config.registration_secret.as_deref(), Some("a-long-secret"));
         let shown = config.resolved.iter().find(|own| own.key == "registration_secret").unwrap().shown();
         assert_eq!(shown, "(set, hidden)");
+    }
+
+    #[test]
+    fn origins_are_what_browsers_send_and_never_everybody() {
+        assert_eq!(parse_origins(""), Some(Vec::new()));
+        let two = parse_origins("https://Tickets.example, http://localhost:5173");
+        assert_eq!(two.unwrap(), ["https://tickets.example", "http://localhost:5173"]);
+        for wrong in ["*", "tickets.example", "https://", "https://a/b", "https://a b", "ftp://a", "null"] {
+            assert_eq!(parse_origins(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -28,6 +28,13 @@ pub fn welcome(node: &Node, demo_password: Option<&str>) -> String {
              Once more after three seconds, and it is already inside. Watch them arrive:\n  curl -sN -H 'Authorization: Bearer {password}' http://{addr}/api/access/stream"
         );
     }
+    if let Some(token) = &node.setup_token {
+        let _ = writeln!(
+            text,
+            "\nNobody may sign in yet. Make the first administrator, with this token that is good once:\n  curl -s http://{api}/api/v1/setup -H 'Content-Type: application/json' -d '{{\"token\":\"{token}\",\"email\":\"YOU@EXAMPLE.ORG\",\"password\":\"AT LEAST 12 CHARACTERS\"}}'\n\
+             or, on this machine:  gatehouse user add --email YOU@EXAMPLE.ORG --role administrator"
+        );
+    }
     let _ = writeln!(text, "\nStop with Ctrl-C; what happened is kept.");
     text
 }

@@ -254,7 +254,7 @@ fn add_user(config: &Config, email: &str, role: &str, password_file: Option<&Pat
         None => None,
     };
     let body = serde_json::json!({"email": email, "role": role, "password": password});
-    let changed = change(config, "/api/v1/operators", body.to_string().as_bytes())?;
+    let changed = change(config, "/api/v1/local/operators", body.to_string().as_bytes())?;
     Ok(told(changed, |value| {
         println!(
             "{email} is a {role}; the token, shown this once:\n{}",

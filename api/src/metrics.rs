@@ -160,6 +160,8 @@ pub struct Sources {
     pub projector: Arc<store::ProjectorStats>,
     /// The box office's inbox, where the store has one.
     pub inbox: Option<Arc<InboxStats>>,
+    /// Signing in to the admin API.
+    pub sign_in: Arc<admin::SignInFigures>,
     /// The store it carries to.
     pub store: store::StoreWatch,
     /// Printers and displays, where there are some.
@@ -265,6 +267,7 @@ impl Collector for Page {
         self.store(&mut writer)?;
         self.behind(&mut writer)?;
         self.0.inbox.as_ref().map_or(Ok(()), |inbox| inbox_rows(&mut writer, inbox))?;
+        sign_in(&mut writer, &self.0.sign_in)?;
         self.0.desk.as_ref().map_or(Ok(()), |desk| figures::write(&mut writer, &desk.metrics()))?;
         self.0.port.stages.as_ref().map_or(Ok(()), |stages| steps(&mut writer, stages))?;
         self.latency(&mut writer)
@@ -572,6 +575,28 @@ fn steps(writer: &mut Writer<'_, '_>, stages: &Stages) -> std::fmt::Result {
         of_stage.encode_histogram::<[(&str, &str); 0]>(sum_s, count, &buckets, None)?;
     }
     Ok(())
+}
+
+fn sign_in(writer: &mut Writer<'_, '_>, figures: &admin::SignInFigures) -> std::fmt::Result {
+    writer.counter("sign_ins", "Sessions that began", figures.signed_in())?;
+    writer.counter("sign_in_failures", "Wrong names, passwords and codes", figures.failed())?;
+    writer.counter(
+        "sign_ins_told_to_wait",
+        "Attempts to sign in that were refused unread after failures, or because too many wait",
+        figures.told_to_wait(),
+    )?;
+    writer.counter("password_hashes", "Passwords that were hashed, right or wrong", figures.hashes())?;
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    writer.gauge(
+        "password_hashes_at_once_max",
+        "Most passwords hashed at once",
+        count(figures.hashing_max()),
+    )?;
+    writer.gauge(
+        "passwords_waiting_max",
+        "Most passwords that waited or were hashed at once",
+        count(figures.waiting_max()),
+    )
 }
 
 fn inbox_rows(writer: &mut Writer<'_, '_>, inbox: &InboxStats) -> std::fmt::Result {

@@ -3,23 +3,24 @@
 
 use crate::behind;
 use crate::cold::{ColdLookups, Unfound};
-use crate::config::Config;
+use crate::config::{Config, Resolved};
 use crate::demo;
 use crate::housekeeping::{Housekeeper, fill_cold_filter, make_segments_ahead};
 use crate::http::{self, Durable, Server, ServerOptions};
 use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
-use crate::ops::{ColdCodes, Ops};
+use crate::ops::Ops;
 use crate::peripherals::{Backroom, requests::Desk};
 use crate::port::{Port, Shared};
 use crate::profile::Profiles;
 use crate::storage;
 use crate::system;
-use admin::Admin;
+use admin::{Admin, NodeSetting};
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
 use engine::{Engine, Lsn, checkpoint};
+use lists::cold::ColdCodes;
 use parking_lot::Mutex;
 use secrets::Vault;
 use std::path::Path;
@@ -38,6 +39,8 @@ const TAKING_IN_ENDS_MAX: Duration = Duration::from_secs(2);
 pub const CONTROL_FILE: &str = "control.json";
 /// File in the data directory that holds the key of what the admin API seals and signs.
 const ADMIN_KEY_FILE: &str = "admin.key";
+/// File in the data directory with the token for the first administrator, while there is none.
+const SETUP_FILE: &str = "setup-token";
 /// Questions that the admin API asks the store at once; an export holds one for as long as it lasts.
 const ADMIN_QUESTIONS: usize = 6;
 /// An engine with its threads, without ports: what a command on its own needs.
@@ -83,6 +86,8 @@ pub struct Node {
     pub device_addr: Option<std::net::SocketAddr>,
     /// Where the API port listens.
     pub api_addr: std::net::SocketAddr,
+    /// Makes the first administrator, where there is no operator; also in this file of the data directory.
+    pub setup_token: Option<String>,
 }
 
 /// Why a node cannot start, in words for an operator.
@@ -382,7 +387,10 @@ impl Node {
         let desk = backroom.as_ref().map(Backroom::desk);
         let sources = Arc::new(Sources { desk, ..sources(&core, &shared, &latency, &device, stats) });
         let questions = std::mem::take(&mut core.admin_questions);
-        let api = serve_api(config, &core, questions, &shared, &sources, &token, &stopping)?;
+        let needed = !admin::has_operators(&core.engine.catalog());
+        let (setup, setup_token) = admin::Setup::begin(&config.data_dir.join(SETUP_FILE), needed)?;
+        let given = Given { questions, setup, local_token: secrets::hash(token.as_bytes()) };
+        let api = serve_api(config, &core, given, &shared, &sources, &stopping)?;
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
         write_control(&control, api_addr, &token)?;
@@ -398,6 +406,7 @@ impl Node {
             shared,
             device_addr,
             api_addr,
+            setup_token,
         };
         Ok((node, demo_password))
     }
@@ -461,19 +470,27 @@ fn serve_devices(
     .with_context(|| format!("listen on the device port {addr}"))
 }
 
+/// What the admin API is given for itself.
+struct Given {
+    questions: Vec<Box<dyn store::Queries>>,
+    setup: admin::Setup,
+    local_token: [u8; 32],
+}
+
 fn serve_api(
     config: &Config,
     core: &Core,
-    questions: Vec<Box<dyn store::Queries>>,
+    given: Given,
     shared: &Arc<Shared>,
     sources: &Arc<Sources>,
-    token: &str,
     stopping: &Arc<AtomicBool>,
 ) -> Result<Admin, StartError> {
     use anyhow::Context;
-    let local_token = secrets::hash(token.as_bytes());
+    let Given { questions, setup, local_token } = given;
+    let figures = Arc::clone(&sources.sign_in);
     let (cold_codes, shared, stopping) =
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
+    let port = Arc::clone(&shared);
     let profiles = core.profiles.clone();
     let live = live_parts(config, core, &shared, sources);
     let sources = Arc::clone(sources);
@@ -481,14 +498,23 @@ fn serve_api(
     let parts = admin::Parts {
         engine: Arc::clone(&core.engine),
         questions,
+        data_dir: config.data_dir.clone(),
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
+        edge: config.admin_edge.clone(),
+        auth: admin::AuthParts { setup, give_way: system::give_way, figures },
         has_profile: Box::new(move |name| profiles.contains(name)),
+        last_seen: Box::new(move |device| port.last_seen(device)),
+        settings: config.resolved.iter().map(node_setting).collect(),
         live,
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
     admin::start(config.admin_addr, parts)
         .with_context(|| format!("listen on the API port {}", config.admin_addr))
+}
+
+fn node_setting(own: &Resolved) -> NodeSetting {
+    NodeSetting { key: own.key, value: own.shown().to_owned(), source: own.source.clone(), help: own.help }
 }
 
 /// What the live feed watches besides the engine.
@@ -544,6 +570,7 @@ fn sources(
         latency: latency.to_vec(),
         projector: Arc::clone(&core.projector),
         inbox,
+        sign_in: Arc::default(),
         store: core.store.clone(),
         desk: None,
         live: Arc::default(),

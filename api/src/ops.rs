@@ -4,18 +4,19 @@
 
 use crate::http::{Fault, Method, Next, Reply, Request, Service};
 use crate::metrics::{self, Latency, Sources};
-use crate::peripherals::paths::{self, Counter, STATION_PREFIX};
+use crate::peripherals::paths::{self, Counter};
 use crate::peripherals::requests::Asker;
 use crate::port::{Memo, Port};
-use crate::tickets::{self, TicketRow};
 use crate::venue::{self, Venue};
+use admin::access::STATION_PREFIX;
 use engine::catalog::{Catalog, Entity, Operator, OperatorId, Role};
-use engine::ticket::{CodeKind, Ticket, TicketId};
+use engine::ticket::CodeKind;
 use engine::{Engine, EngineError};
+use lists::TicketRow;
+use lists::cold::ColdCodes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 /// Largest body of a change, in bytes.
 pub const CHANGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -81,7 +82,8 @@ impl Ops {
                 )?
             }
             "/api/v1/tickets/status" => set_status(&self.engine, operator, request.body)?,
-            "/api/v1/operators" => add_operator(&self.engine, operator, request.body)?,
+            // The command `gatehouse user add`; operators make each other at `/api/v1/operators`.
+            "/api/v1/local/operators" if operator.is_none() => add_operator(&self.engine, request.body)?,
             "/api/v1/stations" => add_station(&self.engine, operator, request.body)?,
             _ => return Err((404, "not_found", "there is no such path".to_owned())),
         };
@@ -249,61 +251,6 @@ fn engine_error(error: &EngineError) -> Refused {
 
 // === changes: the same for a running server and for a command on its own ===
 
-/// Codes of tickets that are in the store only, asked before a list is taken in: the memory does not know them.
-pub struct ColdCodes(parking_lot::Mutex<Box<dyn store::Queries>>);
-
-/// How long a list waits until the store knows what was imported before it.
-const STORE_CATCHES_UP_MAX: Duration = Duration::from_secs(30);
-
-impl ColdCodes {
-    /// Asks through this connection.
-    pub fn new(questions: Box<dyn store::Queries>) -> ColdCodes {
-        ColdCodes(parking_lot::Mutex::new(questions))
-    }
-
-    /// Gives the ticket back if none of its codes belongs to one in the store. Costs the filter's 60 ns a code,
-    /// and a look-up only where the filter says "maybe".
-    fn free(&self, engine: &Engine, ticket: Ticket) -> Result<Ticket, String> {
-        for (kind, code) in
-            ticket.details.codes().filter(|(kind, code)| engine.cold_filter().maybe(*kind, code))
-        {
-            wait_for_cold(engine)?;
-            if self.find(kind, code)?.is_some() {
-                return Err(format!(
-                    "code '{}' belongs to another ticket already",
-                    tickets::code_text(kind, code)
-                ));
-            }
-        }
-        Ok(ticket)
-    }
-
-    /// The ticket that has this code, as the store has it.
-    ///
-    /// # Errors
-    /// The store is away, in words.
-    pub fn find(&self, kind: CodeKind, code: &[u8]) -> Result<Option<(TicketId, Ticket)>, String> {
-        self.0.lock().find_code(kind, code).map_err(|error| format!("the store cannot be asked: {error}"))
-    }
-}
-
-/// Waits until the store knows every ticket that is there only, as it is now.
-///
-/// # Errors
-/// It takes too long, in words.
-pub fn wait_for_cold(engine: &Engine) -> Result<(), String> {
-    let (target, began) = (engine.cold_changed(), Instant::now());
-    while engine.projected() < target {
-        if began.elapsed() > STORE_CATCHES_UP_MAX {
-            return Err(
-                "the store is too far behind to tell whether the code is new; try again later".to_owned()
-            );
-        }
-        std::thread::park_timeout(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
 /// A value to show, and the LSN it waits for.
 pub type Changed = Result<(Value, u64), Refused>;
 
@@ -371,7 +318,7 @@ pub fn set_status(engine: &Engine, operator: Option<OperatorId>, body: &[u8]) ->
     let value: Value =
         serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
     let code = value["code"].as_str().unwrap_or_default();
-    let status = tickets::status(value["status"].as_str().unwrap_or("?"))
+    let status = lists::status(value["status"].as_str().unwrap_or("?"))
         .map_err(|problem| (400, "malformed_request", problem))?;
     let (id, ticket) = engine
         .ticket(CodeKind::Optical, code.as_bytes())
@@ -383,12 +330,12 @@ pub fn set_status(engine: &Engine, operator: Option<OperatorId>, body: &[u8]) ->
     ))
 }
 
-/// Adds an operator and gives a token, shown once: `{"email": …, "role": …}`.
-pub fn add_operator(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Changed {
+/// Adds an operator, or puts one in another's place, and gives a token, shown once: `{"email": …, "role": …}`.
+pub fn add_operator(engine: &Engine, body: &[u8]) -> Changed {
     let value: Value =
         serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
     let email = value["email"].as_str().unwrap_or_default().trim();
-    if !email.contains('@') {
+    if !email.contains('@') || email.starts_with(STATION_PREFIX) {
         return Err((400, "malformed_request", format!("email: '{email}' is not an e-mail address")));
     }
     let role: Role = serde_json::from_value(value["role"].clone()).map_err(|_| {
@@ -401,6 +348,8 @@ pub fn add_operator(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Cha
     let token = secrets::new_key().map_err(|problem| (503, "unavailable", problem))?;
     let password_hash = match value["password"].as_str() {
         Some(password) => {
+            admin::check_new_password(password, email)
+                .map_err(|problem| (400, "malformed_request", format!("password: {problem}")))?;
             secrets::password_hash(password).map_err(|problem| (503, "unavailable", problem))?
         }
         None => String::new(),
@@ -411,7 +360,7 @@ pub fn add_operator(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Cha
         password_hash,
         token_hashes: vec![secrets::hash(token.as_bytes())],
     };
-    let lsn = engine.put(by, Entity::Operator(operator)).map_err(|error| engine_error(&error))?;
+    let lsn = engine.put(None, Entity::Operator(operator)).map_err(|error| engine_error(&error))?;
     Ok((json!({"status": "success", "email": email, "role": role, "token": token}), lsn.0))
 }
 

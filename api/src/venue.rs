@@ -6,12 +6,9 @@ use engine::catalog::{
     FailPolicy, Gate, GateMode, Reentry, TicketType, Zone,
 };
 use engine::clock::Time;
-use engine::limits::REPEAT_WINDOW_MS;
+use engine::limits::{DEVICE_RATE_PER_MINUTE, REPEAT_WINDOW_MS};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// Requests a minute a device has unless it says otherwise.
-pub const RATE_PER_MINUTE: u32 = 100;
 
 /// The file.
 #[derive(Debug, Default, Deserialize)]
@@ -177,7 +174,7 @@ fn active() -> DeviceStatus {
     DeviceStatus::Active
 }
 fn rate() -> u32 {
-    RATE_PER_MINUTE
+    DEVICE_RATE_PER_MINUTE
 }
 fn yes() -> bool {
     true
@@ -238,7 +235,7 @@ impl Build {
     }
 
     fn time(&mut self, owner: &str, field: &str, text: &str) -> Time {
-        crate::tickets::parse_time(text).unwrap_or_else(|| {
+        lists::parse_time(text).unwrap_or_else(|| {
             self.mistakes
                 .push(format!("{owner}: {field} '{text}' is not a time such as 2026-11-23T18:00:00+01:00"));
             Time(0)

@@ -9,12 +9,34 @@ mod support;
 
 #[path = "admin/api.rs"]
 mod api;
+#[path = "admin/people.rs"]
+mod people;
 
+#[path = "admin/accounts.rs"]
+mod accounts;
+#[path = "admin/attacks.rs"]
+mod attacks;
+#[path = "admin/contract.rs"]
+mod contract;
 #[path = "admin/conventions.rs"]
 mod conventions;
+#[path = "admin/devices.rs"]
+mod devices;
+#[path = "admin/lists.rs"]
+mod lists;
 #[path = "admin/live.rs"]
 mod live;
 #[path = "admin/permissions.rs"]
 mod permissions;
 #[path = "admin/statistics.rs"]
 mod statistics;
+#[path = "admin/supervisor.rs"]
+mod supervisor;
+#[path = "admin/testers.rs"]
+mod testers;
+#[path = "admin/tickets.rs"]
+mod tickets;
+#[path = "admin/tour.rs"]
+mod tour;
+#[path = "admin/venue.rs"]
+mod venue;

@@ -2,7 +2,7 @@
 //! personal. Knows records and the catalog; knows no listener.
 
 use super::told::{GapTold, LiveMessage, PassageTold, ScanTold, TurnsTold};
-use crate::moment::rfc3339;
+use crate::moment::Moment;
 use engine::catalog::{Catalog, DeviceId, Direction, EventId, GateId};
 use engine::decision::{Reason, ScanKind, Verdict};
 use engine::record::{PassageOutcome, PassageRecord, Record, ScanRecord};
@@ -79,7 +79,7 @@ impl Message {
             Record::Turns { at, gate, device, people } => {
                 let turns = TurnsTold {
                     cursor: lsn.to_string(),
-                    at: rfc3339(*at),
+                    at: Moment(*at).to_string(),
                     device: device_name(catalog, *device),
                     gate: catalog.gate(*gate).map(|gate| gate.name.clone()),
                     people: *people,
@@ -139,7 +139,7 @@ fn scan_told(catalog: &Catalog, lsn: Lsn, scan: &ScanRecord<'_>, at: Place) -> S
     };
     ScanTold {
         cursor: lsn.to_string(),
-        at: rfc3339(answer.at),
+        at: Moment(answer.at).to_string(),
         scan_id,
         device: device_name(catalog, scan.device),
         gate: catalog.gate(answer.gate).map(|gate| gate.name.clone()),
@@ -176,7 +176,7 @@ fn passage_told(catalog: &Catalog, lsn: Lsn, passage: &PassageRecord) -> LiveMes
     let gate = of_passage(catalog, passage).gate;
     LiveMessage::Passage(PassageTold {
         cursor: lsn.to_string(),
-        at: rfc3339(passage.at),
+        at: Moment(passage.at).to_string(),
         device: device_name(catalog, passage.device),
         gate: gate.and_then(|gate| catalog.gate(gate)).map(|gate| gate.name.clone()),
         scan: passage.scan.to_string(),

@@ -7,7 +7,7 @@ use super::message::{Message, Place, Topic, at_gate};
 use super::told::{
     AlarmTold, CountsTold, DeviceTold, HealthTold, LiveMessage, PeripheralTold, RatesTold, TallyTold,
 };
-use crate::moment::rfc3339;
+use crate::moment::Moment;
 use engine::catalog::{Catalog, DeviceId, DeviceStatus, GateId, TypeId, ZoneId};
 use engine::counts::{Counts, Tally};
 use engine::{Engine, Time};
@@ -166,7 +166,7 @@ impl Watch {
                     state: if silent { "silent" } else { "back" },
                     device: device.name.clone(),
                     gate: device.gate.and_then(|gate| catalog.gate(gate)).map(|gate| gate.name.clone()),
-                    last_seen: rfc3339(seen),
+                    last_seen: Moment(seen).to_string(),
                 });
                 let place = device.gate.map(|gate| at_gate(catalog, gate));
                 posts.push(post(Topic::Devices, "device", id.index(), place, &message, silent));
@@ -238,7 +238,7 @@ fn alarm_told(gate: &str, raised: bool, refusal_rate: Option<f64>, at: Time) -> 
         refusal_rate,
         raised_from: RAISED_FROM,
         cleared_below: CLEARED_BELOW,
-        at: rfc3339(at),
+        at: Moment(at).to_string(),
     })
 }
 

@@ -1,9 +1,29 @@
 //! The resources: one file for each kind of thing. Each reads its request, asks engine or store, and forms its answer.
 
+mod account;
+mod admissions;
+mod audit;
+mod auth;
 mod catalog;
+mod conflicts;
+mod counts;
+mod devices;
+mod events;
+mod exports;
+mod gates;
+mod imports;
 mod live;
 mod me;
+mod names;
+mod operations;
+mod operators;
+mod scans;
+mod settings;
 mod statistics;
+mod texts;
+mod tickets;
+mod tokens;
+mod types;
 mod zones;
 
 use crate::app::App;
@@ -14,8 +34,26 @@ use utoipa_axum::router::OpenApiRouter;
 /// Every route there is, with its part of the document.
 pub fn routes() -> OpenApiRouter<Arc<App>> {
     document::headed()
+        .merge(me::routes())
+        .merge(events::routes())
+        .merge(zones::routes())
+        .merge(gates::routes())
+        .merge(types::routes())
+        .merge(devices::routes())
+        .merge(counts::routes())
+        .merge(conflicts::routes())
+        .merge(audit::routes())
+        .merge(settings::routes())
+        .merge(admissions::routes())
+        .merge(scans::routes())
+        .merge(tickets::routes())
         .merge(live::routes())
         .merge(statistics::routes())
-        .merge(me::routes())
-        .merge(zones::routes())
+        .merge(auth::routes())
+        .merge(account::routes())
+        .merge(operators::routes())
+        .merge(tokens::routes())
+        .merge(operations::routes())
+        .merge(imports::routes())
+        .merge(exports::routes())
 }

@@ -1,10 +1,11 @@
-//! Zones: areas with a head count and maybe a capacity.
+//! Zones: areas with a head count and maybe a capacity. `outside` is where everybody starts, and stays as it is.
 
-use super::catalog::{self, Thing};
+use super::catalog::{self, NamedParams, Seen, Thing, choice};
 use crate::app::App;
 use crate::etag::IfMatch;
 use crate::extract::{Json, Params, Path, Who};
-use crate::page::{Page, PageParams};
+use crate::mistakes::Mistakes;
+use crate::page::Page;
 use crate::problem::Problem;
 use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
@@ -13,6 +14,7 @@ use engine::catalog::{CapacityRule, Catalog, Entity, Zone as Own};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Schema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,79 +22,87 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, replace))
 }
 
-/// What happens when a zone is full.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Rule {
-    /// Refuse.
-    #[default]
-    Hard,
-    /// Admit with attention.
-    Soft,
-}
-
 /// An area with a head count and maybe a capacity.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Zone {
     /// Identity; never changes.
-    #[schema(example = "BOWL", min_length = 1, max_length = 128)]
+    #[schema(
+        example = "BOWL",
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+    )]
     name: String,
     /// Most people inside; `null` is no limit.
     #[serde(default)]
-    #[schema(example = 60_000)]
+    #[schema(example = 60_000, minimum = 0, maximum = 4_294_967_295_u32)]
     capacity: Option<u32>,
-    /// At the capacity: refuse or admit with attention.
-    #[serde(default)]
-    rule: Rule,
+    /// At the capacity.
+    #[serde(default = "hard")]
+    #[schema(schema_with = rules)]
+    rule: CapacityRule,
+}
+
+fn hard() -> CapacityRule {
+    CapacityRule::Hard
+}
+
+fn rules() -> Schema {
+    let all = [CapacityRule::Hard, CapacityRule::Soft];
+    choice(&all, "At the capacity: `hard` refuses, `soft` admits with attention.", Some(&all[0]))
 }
 
 impl Thing for Zone {
+    type Own = Own;
+    type Scope = ();
     const WHAT: &'static str = "zone";
-    const AT: &'static str = "/api/v1/zones";
 
-    fn name(&self) -> &str {
-        &self.name
+    fn at(_: &Catalog, (): ()) -> String {
+        "/api/v1/zones".to_owned()
     }
 
-    fn all(catalog: &Catalog) -> Vec<(String, Entity)> {
-        catalog.zones().map(|(_, zone)| (zone.name.clone(), Entity::Zone(zone.clone()))).collect()
+    fn name_of(own: &Own) -> &str {
+        &own.name
     }
 
-    fn of(_: &Catalog, entity: &Entity) -> Zone {
-        let Entity::Zone(zone) = entity else { unreachable!("only zones are given") };
-        let rule = match zone.rule {
-            CapacityRule::Hard => Rule::Hard,
-            CapacityRule::Soft => Rule::Soft,
-        };
-        Zone { name: zone.name.clone(), capacity: zone.capacity, rule }
+    fn all(catalog: &Catalog, (): ()) -> impl Iterator<Item = &Own> {
+        catalog.zones().map(|(_, zone)| zone)
     }
 
-    fn entity(&self, _: &Catalog, _: Option<&Entity>) -> Result<Entity, Problem> {
-        let rule = match self.rule {
-            Rule::Hard => CapacityRule::Hard,
-            Rule::Soft => CapacityRule::Soft,
-        };
-        Ok(Entity::Zone(Own { name: self.name.clone(), capacity: self.capacity, rule }))
+    fn find<'c>(catalog: &'c Catalog, (): (), name: &str) -> Option<&'c Own> {
+        catalog.zone(catalog.zone_named(name)?)
     }
 
-    fn find(catalog: &Catalog, name: &str) -> Option<Entity> {
-        catalog.zone_named(name).and_then(|id| catalog.zone(id)).cloned().map(Entity::Zone)
+    fn shown(_: &Catalog, own: &Own) -> Zone {
+        Zone { name: own.name.clone(), capacity: own.capacity, rule: own.rule }
+    }
+
+    fn own(&self, seen: &Seen<'_, Zone>, mistakes: &mut Mistakes) -> Option<Own> {
+        let own = Own { name: self.name.clone(), capacity: self.capacity, rule: self.rule };
+        // That it has no capacity is a rule of the catalog.
+        let stays = seen.before.is_none_or(|before| before.name != "outside" || before.rule == own.rule);
+        mistakes.rule(stays, "rule", "the zone outside is where everybody starts; it stays as it is");
+        Some(own)
+    }
+
+    fn entity(own: Own) -> Entity {
+        Entity::Zone(own)
     }
 }
 
 /// Lists zones by name.
 #[utoipa::path(
-    get, path = "/api/v1/zones", tag = "venue", operation_id = "listZones", params(PageParams),
+    get, path = "/api/v1/zones", tag = "venue", operation_id = "listZones", params(NamedParams),
     responses((status = 200, description = "A page of zones", body = Page<Zone>)),
     extensions(("x-permission" = json!("venue.read")))
 )]
 async fn list(
     State(app): State<Arc<App>>,
     uri: OriginalUri,
-    Params(page): Params<PageParams>,
+    Params(params): Params<NamedParams>,
 ) -> Result<Response, Problem> {
-    catalog::list::<Zone>(&app, &uri, &page, |_| true)
+    catalog::list::<Zone>(&app, &uri, (), params, |_| true)
 }
 
 /// Makes a zone.
@@ -107,7 +117,7 @@ async fn create(
     Who(by): Who,
     Json(new): Json<Zone>,
 ) -> Result<Response, Problem> {
-    catalog::create(&app, by.operator, new).await
+    catalog::create(&app, by.operator, (), &new).await
 }
 
 /// Shows a zone.
@@ -122,7 +132,7 @@ async fn get(
     headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    catalog::get::<Zone>(&app, &headers, &name)
+    catalog::get::<Zone>(&app, &headers, (), &name)
 }
 
 /// Replaces what a zone is set to.
@@ -141,5 +151,5 @@ async fn replace(
     if_match: IfMatch,
     Json(new): Json<Zone>,
 ) -> Result<Response, Problem> {
-    catalog::replace(&app, by.operator, &if_match, &name, new).await
+    catalog::replace(&app, by.operator, &if_match, ((), &name), &new).await
 }

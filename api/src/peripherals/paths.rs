@@ -18,8 +18,6 @@ const AT_ONCE_MAX: usize = 16;
 const OFFER_WAIT_S_MAX: u64 = 25;
 /// Between two looks for a station's work.
 const OFFER_LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A station is an operator whose name begins so.
-pub const STATION_PREFIX: &str = "station:";
 
 /// What a request does, off the worker's thread.
 type Work = Box<dyn FnOnce(&Desk, &Asker) -> Result<Value, Refused> + Send>;

@@ -6,24 +6,12 @@ use crate::http::{Method, Next, Reply};
 use crate::profile::rfc3339;
 use engine::EngineError;
 use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, Entity, Role};
-use engine::limits::{NAME_BYTES_MAX, REPEAT_WINDOW_MS};
-use engine::record::Command;
+use engine::command::{Command, CommandError};
+use engine::limits::{DEVICE_RATE_PER_MINUTE, NAME_BYTES_MAX, REPEAT_WINDOW_MS};
 use engine::state::{DeviceMode, PendingCommand};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-
-/// An unlock that is not fetched within this time is dropped: nobody expects a gate to open minutes later.
-const UNLOCK_LIVES_MS: i64 = 10_000;
-/// A message that is not fetched within this time is dropped.
-const MESSAGE_LIVES_MS: i64 = 60_000;
-/// Commands that set how a device stands wait for a day; the heartbeat tells the standing besides.
-const MODE_LIVES_MS: i64 = 24 * 60 * 60 * 1_000;
-/// Longest message to a device, in bytes.
-const MESSAGE_BYTES_MAX: usize = 256;
-/// Settings of one device and the longest value, in bytes.
-const SETTINGS_MAX: usize = 64;
-const SETTING_BYTES_MAX: usize = 1_024;
 
 impl Port {
     /// `POST /api/kqt300/heartbeat`: server time, config version, how the device should stand, what waits for it.
@@ -146,7 +134,7 @@ impl Port {
             } else {
                 DeviceStatus::Pending
             },
-            rate_per_minute: Some(crate::venue::RATE_PER_MINUTE),
+            rate_per_minute: Some(DEVICE_RATE_PER_MINUTE),
             card_format: None,
             heartbeat_code: None,
             direction: None,
@@ -193,11 +181,11 @@ impl Port {
         let body = body::parse_object(call.request.body, &mut scratch)?;
         let devices = addressed(&catalog, body.text("device_id")?, body.text("location")?)?;
         let action = body.text("action")?;
-        let (command, lives_ms) = command_of(action, body.text("message")?)?;
+        let command = command_of(action.unwrap_or_default(), body.text("message")?)?;
         let (mut commands, mut refused) = (Vec::new(), Vec::new());
         for device in &devices {
             let name = catalog.device(*device).map(|device| device.name.as_str());
-            match self.engine().command(Some(operator), *device, command.clone(), lives_ms) {
+            match self.engine().command(Some(operator), *device, command.clone(), command.lives_ms()) {
                 Ok(lsn) => {
                     reply.wait = lsn.0;
                     commands.push(json!({"device_id": name, "command_id": lsn.0}));
@@ -230,12 +218,6 @@ fn settings_of(body: &Object<'_>) -> Result<BTreeMap<String, String>, Refusal> {
         let Value::Text(text) = value else {
             return Err(Refusal::malformed("settings", "every value is a text"));
         };
-        if key.len() > NAME_BYTES_MAX || text.len() > SETTING_BYTES_MAX || settings.len() == SETTINGS_MAX {
-            return Err(Refusal::malformed(
-                "settings",
-                format!("at most {SETTINGS_MAX}, of at most {SETTING_BYTES_MAX} bytes each"),
-            ));
-        }
         settings.insert((*key).to_owned(), (*text).to_owned());
     }
     Ok(settings)
@@ -278,26 +260,10 @@ fn addressed(
     }
 }
 
-fn command_of(action: Option<&str>, message: Option<&str>) -> Result<(Command, i64), Refusal> {
-    Ok(match action {
-        Some("unlock") => (Command::Unlock, UNLOCK_LIVES_MS),
-        Some("lock") => (Command::Lock, MODE_LIVES_MS),
-        Some("release") => (Command::Release, MODE_LIVES_MS),
-        Some("emergency_open") => (Command::EmergencyOpen, MODE_LIVES_MS),
-        Some("reload") => (Command::Reload, MODE_LIVES_MS),
-        Some("message") => {
-            let text = message.filter(|text| !text.is_empty() && text.len() <= MESSAGE_BYTES_MAX);
-            let text = text.ok_or_else(|| {
-                Refusal::malformed("message", format!("a text of 1 to {MESSAGE_BYTES_MAX} bytes"))
-            })?;
-            (Command::Message(text.to_owned()), MESSAGE_LIVES_MS)
-        }
-        _ => {
-            return Err(Refusal::malformed(
-                "action",
-                "one of unlock, lock, release, emergency_open, reload, message",
-            ));
-        }
+fn command_of(action: &str, message: Option<&str>) -> Result<Command, Refusal> {
+    Command::of_words(action, message).map_err(|error| {
+        let field = if error == CommandError::Message { "message" } else { "action" };
+        Refusal::malformed(field, error.to_string())
     })
 }
 
@@ -323,12 +289,8 @@ fn command_value(pending: &PendingCommand) -> Json {
 
 /// A command as devices and streams see it.
 pub(super) fn command_words(command: &Command) -> Json {
-    match command {
-        Command::Unlock => json!({"action": "unlock"}),
-        Command::Lock => json!({"action": "lock"}),
-        Command::Release => json!({"action": "release"}),
-        Command::EmergencyOpen => json!({"action": "emergency_open"}),
-        Command::Reload => json!({"action": "reload"}),
-        Command::Message(text) => json!({"action": "message", "message": text}),
+    match command.text() {
+        Some(text) => json!({"action": command.action(), "message": text}),
+        None => json!({"action": command.action()}),
     }
 }

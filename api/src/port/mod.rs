@@ -22,7 +22,8 @@ use crate::profile::{Profile, ProfileId, Profiles, render};
 use crate::rate::Limiter;
 use engine::catalog::{Catalog, Device, DeviceId, DeviceStatus, FailPolicy, OperatorId, Role};
 use engine::journal::AppendError;
-use engine::{Engine, EngineError};
+use engine::limits::DEVICE_CONNECTED_MS;
+use engine::{Engine, EngineError, Time};
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -42,8 +43,6 @@ const OFFLINE: &str = "/api/access/offline";
 const RETRY_AFTER_S: &str = "1";
 /// Code of a message or an unlock for a device that has not fetched the ones before.
 const TOO_MANY_COMMANDS: &str = "too_many_commands";
-/// A device is connected when it was heard of within so many milliseconds.
-const CONNECTED_MS: i64 = 90_000;
 
 /// What all workers share.
 pub struct Shared {
@@ -132,11 +131,10 @@ impl Shared {
         }
     }
 
-    /// When a device was last heard of, since the program started.
-    pub fn last_seen(&self, id: DeviceId) -> Option<engine::Time> {
-        let seen = self.last_seen.read();
-        let at = seen.get(id.index()).map(|at| at.load(Ordering::Relaxed));
-        at.filter(|at| *at > 0).map(engine::Time)
+    /// When a device was last heard of; `None`: not since the start.
+    pub fn last_seen(&self, id: DeviceId) -> Option<Time> {
+        let at = self.last_seen.read().get(id.index()).map(|at| at.load(Ordering::Relaxed));
+        at.filter(|at| *at > 0).map(Time)
     }
 
     /// After each sync of the journal from now on: latencies are noted, streams are told; after a failure, people are.
@@ -399,7 +397,7 @@ impl Port {
             .last_seen
             .read()
             .iter()
-            .filter(|at| now.0 - at.load(Ordering::Relaxed) < CONNECTED_MS)
+            .filter(|at| now.0 - at.load(Ordering::Relaxed) < DEVICE_CONNECTED_MS)
             .count();
         let last = engine.with_state(|state| state.scans.newest().next().map(|scan| scan.answer.at));
         reply.status = if well { 200 } else { 503 };

@@ -35,6 +35,7 @@ const LEAST: &[(&str, &str)] = &[
     ("venue.read", "viewer"),
     ("scans.read", "viewer"),
     ("account", "viewer"),
+    ("account.password", "viewer"),
     ("tickets.read", "steward"),
     ("devices.read", "steward"),
     ("peripherals.read", "steward"),

@@ -783,6 +783,7 @@ fn the_api_port_serves_the_reading_paths_to_signed_in_people() {
         "/api/v1/tickets/import?event=demo-match",
         "/api/v1/tickets/status",
         "/api/v1/operators",
+        "/api/v1/local/operators",
     ] {
         assert_eq!(client.request("POST", path, &[], b"{}").unwrap().status, 401, "{path}");
         assert_eq!(

@@ -5,7 +5,9 @@
 
 use crate::calendar::Calendar;
 use crate::clock::Time;
-use crate::limits::{CATALOG_ENTRIES_MAX, GROUP_PEOPLE_MAX, NAME_BYTES_MAX};
+use crate::limits::{
+    CATALOG_ENTRIES_MAX, DEVICE_SETTING_BYTES_MAX, DEVICE_SETTINGS_MAX, GROUP_PEOPLE_MAX, NAME_BYTES_MAX,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -277,7 +279,7 @@ pub struct Operator {
     pub name: String,
     /// What the person may do.
     pub role: Role,
-    /// Argon2id of the password, in PHC form; empty: cannot log in with one.
+    /// Argon2id of the password, in PHC form; empty: cannot log in with one. The administration may have put words before it.
     pub password_hash: String,
     /// SHA-256 of each token.
     pub token_hashes: Vec<[u8; 32]>,
@@ -311,6 +313,8 @@ pub enum CatalogError {
         kind: &'static str,
         /// Its name.
         name: String,
+        /// Which field of it.
+        field: &'static str,
         /// What is wrong and what to do.
         problem: String,
     },
@@ -400,9 +404,11 @@ impl Catalog {
     /// What is wrong with the entity, in words for the person who wrote it.
     pub fn check(&self, entity: &Entity) -> Result<(), CatalogError> {
         let (kind, name) = entity.kind_and_name();
-        let invalid = |problem: String| CatalogError::Invalid { kind, name: name.to_owned(), problem };
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-            return Err(invalid(format!("a name has 1 to {NAME_BYTES_MAX} bytes and no control characters")));
+        let invalid =
+            |(field, problem)| CatalogError::Invalid { kind, name: name.to_owned(), field, problem };
+        if !is_name(name) {
+            let words = format!("a name has 1 to {NAME_BYTES_MAX} bytes and no control characters");
+            return Err(invalid(("name", words)));
         }
         let full = match entity {
             Entity::Event(_) => self.events.len() >= CATALOG_ENTRIES_MAX && self.event_named(name).is_none(),
@@ -419,84 +425,79 @@ impl Catalog {
             }
         };
         if full {
-            return Err(invalid(format!("there are {CATALOG_ENTRIES_MAX} of this kind already")));
+            return Err(invalid(("name", format!("there are {CATALOG_ENTRIES_MAX} of this kind already"))));
         }
         self.check_rules(entity).map_err(invalid)
     }
 
-    fn check_rules(&self, entity: &Entity) -> Result<(), String> {
-        let zone_known = |zone: ZoneId| zone.index() < self.zones.len();
+    fn check_rules(&self, entity: &Entity) -> Result<(), Broken> {
         match entity {
             Entity::Event(event) => {
-                Calendar::of(&event.time_zone)?;
-                if event.doors_open_at > event.starts_at || event.starts_at > event.ends_at {
-                    return Err("doors open before the start, the start is before the end".to_owned());
-                }
+                Calendar::of(&event.time_zone).map_err(|problem| ("time_zone", problem))?;
+                let words = "doors open before the start, the start is before the end";
+                rule(event.doors_open_at <= event.starts_at, "doors_open_at", words)?;
+                rule(event.starts_at <= event.ends_at, "ends_at", words)
             }
-            Entity::Zone(zone) if zone.name == "outside" && zone.capacity.is_some() => {
-                return Err("the zone outside has no capacity".to_owned());
-            }
+            Entity::Zone(zone) => rule(
+                zone.name != "outside" || zone.capacity.is_none(),
+                "capacity",
+                "the zone outside has no capacity",
+            ),
             Entity::Gate(gate) => {
-                if !zone_known(gate.from) || !zone_known(gate.to) || gate.from == gate.to {
-                    return Err("a gate leads from one known zone to another".to_owned());
-                }
-                if gate.event.is_some_and(|event| event.index() >= self.events.len()) {
-                    return Err("its event is not known".to_owned());
-                }
+                let known = |zone: ZoneId| zone.index() < self.zones.len();
+                let words = "a gate leads from one known zone to another";
+                rule(known(gate.from), "from", words)?;
+                rule(known(gate.to) && gate.from != gate.to, "to", words)?;
+                let event_known = gate.event.is_none_or(|event| event.index() < self.events.len());
+                rule(event_known, "event", "its event is not known")
             }
-            Entity::Type(kind) => self.check_type(kind)?,
-            Entity::Device(device) => self.check_device(device)?,
-            Entity::Zone(_) | Entity::Operator(_) => {}
+            Entity::Type(kind) => self.check_type(kind),
+            Entity::Device(device) => self.check_device(device),
+            Entity::Operator(_) => Ok(()),
         }
-        Ok(())
     }
 
-    fn check_type(&self, kind: &TicketType) -> Result<(), String> {
-        if kind.event.index() >= self.events.len() {
-            return Err("its event is not known".to_owned());
-        }
-        if kind.gates.iter().any(|gate| gate.index() >= self.gates.len()) {
-            return Err("one of its gates is not known".to_owned());
-        }
-        if kind.reentry == Reentry::None && kind.entries != Some(1) {
-            return Err(
-                "without re-entry a ticket has exactly 1 entry; choose re-entry after_exit or free for more"
-                    .to_owned(),
-            );
-        }
-        if kind.entries == Some(0) || kind.entries_per_day == Some(0) {
-            return Err("0 entries admit nobody; leave it out for unlimited".to_owned());
-        }
+    fn check_type(&self, kind: &TicketType) -> Result<(), Broken> {
+        rule(kind.event.index() < self.events.len(), "event", "its event is not known")?;
+        let gates_known = kind.gates.iter().all(|gate| gate.index() < self.gates.len());
+        rule(gates_known, "gates", "one of its gates is not known")?;
+        rule(
+            kind.reentry != Reentry::None || kind.entries == Some(1),
+            "entries",
+            "without re-entry a ticket has exactly 1 entry; choose re-entry after_exit or free for more",
+        )?;
+        let nobody = "0 entries admit nobody; leave it out for unlimited";
+        rule(kind.entries != Some(0), "entries", nobody)?;
+        rule(kind.entries_per_day != Some(0), "entries_per_day", nobody)?;
         if kind.people == 0 || kind.people > GROUP_PEOPLE_MAX {
-            return Err(format!("a ticket admits 1 to {GROUP_PEOPLE_MAX} people"));
+            return Err(("people", format!("a ticket admits 1 to {GROUP_PEOPLE_MAX} people")));
         }
-        if kind.entries.is_some_and(|entries| entries.checked_mul(kind.people).is_none()) {
-            return Err("entries times people is more than 65,535".to_owned());
-        }
-        if kind.valid_from > kind.valid_until {
-            return Err("it ends before it begins".to_owned());
-        }
-        Ok(())
+        let counted = kind.entries.is_none_or(|entries| entries.checked_mul(kind.people).is_some());
+        rule(counted, "people", "entries times people is more than 65,535")?;
+        rule(kind.valid_from <= kind.valid_until, "valid_until", "it ends before it begins")
     }
 
-    fn check_device(&self, device: &Device) -> Result<(), String> {
-        if device.gate.is_some_and(|gate| gate.index() >= self.gates.len()) {
-            return Err("its gate is not known".to_owned());
-        }
+    fn check_device(&self, device: &Device) -> Result<(), Broken> {
+        let gate_known = device.gate.is_none_or(|gate| gate.index() < self.gates.len());
+        rule(gate_known, "gate", "its gate is not known")?;
         let own = self.device_named(&device.name);
         if let Some(number) = &device.number {
             let taken = self.index.device_numbers.get(number).copied();
             if taken.is_some() && taken != own {
-                return Err(format!("the device number {number} belongs to another device"));
+                return Err(("number", format!("the device number {number} belongs to another device")));
             }
         }
-        for hash in &device.key_hashes {
-            let taken = self.index.device_keys.get(hash).copied();
-            if taken.is_some() && taken != own {
-                return Err("its key belongs to another device; make a new key".to_owned());
-            }
-        }
-        Ok(())
+        let taken = |hash| self.index.device_keys.get(hash).is_some_and(|taken| Some(*taken) != own);
+        let keys_free = !device.key_hashes.iter().any(taken);
+        rule(keys_free, "key", "its key belongs to another device; make a new key")?;
+        let was_revoked =
+            own.and_then(|id| self.device(id)).is_some_and(|own| own.status == DeviceStatus::Revoked);
+        rule(
+            !was_revoked || device.status == DeviceStatus::Revoked,
+            "status",
+            "a revoked device never comes back; give the reader a new name and a new key",
+        )?;
+        check_settings(&device.settings)
     }
 
     /// Puts an entity that `check` found good. The only mutation of a catalog.
@@ -675,6 +676,28 @@ impl Catalog {
             Entity::Operator(_) => Entity::Operator(self.operator(self.operator_named(name)?)?.clone()),
         })
     }
+}
+
+/// A field, and what is wrong with it.
+type Broken = (&'static str, String);
+
+fn rule(holds: bool, field: &'static str, words: &str) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err((field, words.to_owned())) }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control)
+}
+
+fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), Broken> {
+    let fits = |(name, value): (&String, &String)| is_name(name) && value.len() <= DEVICE_SETTING_BYTES_MAX;
+    if settings.len() <= DEVICE_SETTINGS_MAX && settings.iter().all(fits) {
+        return Ok(());
+    }
+    let words = format!(
+        "at most {DEVICE_SETTINGS_MAX} settings, each with a name of 1 to {NAME_BYTES_MAX} bytes and a text of at most {DEVICE_SETTING_BYTES_MAX}"
+    );
+    Err(("settings", words))
 }
 
 /// Replaces the entry at `at`, or appends; gives its position.

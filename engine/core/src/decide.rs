@@ -297,7 +297,7 @@ fn entries_left(
 }
 
 /// People-entries a ticket has left; `None` is unlimited.
-fn remaining(kind: &TicketType, usage: &TicketUse) -> Option<u16> {
+pub fn remaining(kind: &TicketType, usage: &TicketUse) -> Option<u16> {
     kind.entries.map(|entries| entries.saturating_mul(kind.people).saturating_sub(usage.used))
 }
 

@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod checkpoint;
 pub mod clock;
 pub mod cold;
+pub mod command;
 pub mod counts;
 pub mod decide;
 pub mod decision;

@@ -51,6 +51,21 @@ pub const COMMANDS_PER_DEVICE_MAX: usize = 32;
 /// reload, which are never refused.
 pub const NOTICES_PER_DEVICE_MAX: usize = COMMANDS_PER_DEVICE_MAX - 2;
 
+/// Longest message to a device, in bytes: readers show a line or two.
+pub const MESSAGE_BYTES_MAX: usize = 256;
+
+/// Requests a minute a device has unless it is told otherwise.
+pub const DEVICE_RATE_PER_MINUTE: u32 = 100;
+
+/// A device is connected when it was heard of within so many milliseconds: three heartbeats of the slowest readers.
+pub const DEVICE_CONNECTED_MS: i64 = 90_000;
+
+/// Settings of one device.
+pub const DEVICE_SETTINGS_MAX: usize = 64;
+
+/// Longest value of a device's setting, in bytes; its name is a name.
+pub const DEVICE_SETTING_BYTES_MAX: usize = 1_024;
+
 /// Open conflicts kept in memory; older ones stay in the store.
 pub const CONFLICTS_MAX: usize = 100_000;
 
@@ -94,5 +109,8 @@ const _: () = assert!(
 // Each text has a length before it, each entry says whether it has a value.
 const _: () = assert!(ACT_BYTES_MAX + (REGISTRY_CHANGES_PER_ACT_MAX + 1) * 10 + 64 <= RECORD_BYTES_MAX);
 const _: () = assert!(3 * REGISTRY_NAME_BYTES_MAX + 2 * REGISTRY_VALUE_BYTES_MAX <= ACT_BYTES_MAX);
+// A device with all its settings, and as much again for the rest of it.
+const _: () =
+    assert!(2 * DEVICE_SETTINGS_MAX * (DEVICE_SETTING_BYTES_MAX + NAME_BYTES_MAX) <= RECORD_BYTES_MAX);
 const _: () = assert!(ANNUL_WINDOW_MS < SCAN_RETENTION_MS);
 const _: () = assert!(REPEAT_WINDOW_MS < ANNUL_WINDOW_MS);

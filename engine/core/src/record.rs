@@ -6,6 +6,7 @@
 
 use crate::catalog::{DeviceId, Entity, GateId, OperatorId};
 use crate::clock::Time;
+pub use crate::command::Command;
 use crate::decision::{Answer, Override, Reason};
 use crate::inbox::{InboxOutcome, InboxRow};
 use crate::registry::Act;
@@ -221,24 +222,6 @@ pub enum PassageOutcome {
 /// 128 bits under which a scan is found again: keyed hash of device and scan id, or of device and code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScanKey(pub u128);
-
-/// What an operator tells a device to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Command {
-    /// Open once.
-    Unlock,
-    /// Stay shut until unlocked.
-    Lock,
-    /// Back to normal work.
-    Release,
-    /// Turn free and count.
-    EmergencyOpen,
-    /// Fetch the settings.
-    Reload,
-    /// Show a text.
-    Message(String),
-}
 
 /// Why bytes are not a record.
 #[derive(Debug, thiserror::Error)]

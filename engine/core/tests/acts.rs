@@ -4,7 +4,10 @@
 
 mod support;
 
-use engine::catalog::{DeviceId, Entity, EventId, GateId, OperatorId, Reentry, TypeId, ZoneId};
+use engine::catalog::{
+    CatalogError, DeviceId, DeviceStatus, Entity, EventId, Gate, GateId, GateMode, OperatorId, Reentry,
+    TypeId, ZoneId,
+};
 use engine::clock::ManualClock;
 use engine::decision::{Scan, ScanKind};
 use engine::limits::{
@@ -202,6 +205,46 @@ fn an_entity_is_put_only_where_it_is_as_whoever_changes_it_saw_it() {
     engine.put_if(ADMIN, None, Entity::Zone(build::zone("NEW"))).unwrap();
     let gone = engine.put_if(ADMIN, Some(&Entity::Zone(build::zone("X"))), Entity::Zone(build::zone("X")));
     assert!(matches!(gone, Err(EngineError::Changed)), "it was seen, and is not there");
+}
+
+#[test]
+fn a_change_with_a_reason_is_both_or_neither() {
+    let (engine, ..) = venue();
+    let seen = engine.catalog().gate(GateId(0)).unwrap().clone();
+    let mut next = seen.clone();
+    next.mode = GateMode::Closed;
+    let before = engine.with_state(|state| state.lsn);
+    let put = |expected: &Gate, next: &Gate, value: &str| {
+        let (expected, next) = (Entity::Gate(expected.clone()), Entity::Gate(next.clone()));
+        engine.put_with(ADMIN, Some(&expected), next, act(vec![change("kept", Some(value))]))
+    };
+    assert_eq!(put(&seen, &next, "open").unwrap(), Lsn(before + 2));
+    assert_eq!(value(&engine, "kept").as_deref(), Some("open"));
+    assert_eq!(engine.catalog().gate(GateId(0)), Some(&next));
+    let records = records_after(&engine, before);
+    assert!(records[0].starts_with("Act") && records[1].starts_with("Put"), "{records:?}");
+    assert!(matches!(put(&seen, &next, "closed"), Err(EngineError::Changed)));
+    let nowhere = Gate { to: ZoneId(9), ..next.clone() };
+    assert!(matches!(put(&next, &nowhere, "closed"), Err(EngineError::Catalog(_))));
+    let long = "v".repeat(REGISTRY_VALUE_BYTES_MAX + 1);
+    assert!(matches!(put(&next, &seen, &long), Err(EngineError::Registry(_))));
+    assert_eq!(engine.with_state(|state| state.lsn), before + 2, "nothing more was written");
+}
+
+#[test]
+fn a_revoked_device_never_comes_back() {
+    let (engine, ..) = venue();
+    let mut device = engine.catalog().device(DeviceId(0)).unwrap().clone();
+    device.status = DeviceStatus::Revoked;
+    engine.put(ADMIN, Entity::Device(device.clone())).unwrap();
+    device.shows_name = !device.shows_name;
+    engine.put(ADMIN, Entity::Device(device.clone())).unwrap();
+    for status in [DeviceStatus::Active, DeviceStatus::Pending, DeviceStatus::Suspended] {
+        device.status = status;
+        let put = engine.put(ADMIN, Entity::Device(device.clone()));
+        let Err(EngineError::Catalog(CatalogError::Invalid { field, .. })) = put else { panic!("{put:?}") };
+        assert_eq!(field, "status");
+    }
 }
 
 // Whether an event is near changes by itself: whoever edits its title meanwhile has seen nothing wrong.

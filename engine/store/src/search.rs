@@ -50,15 +50,23 @@ pub(crate) fn joined_after<V>(
     mark: char,
     values: &mut Vec<V>,
 ) -> String {
-    let mut sql = String::new();
+    let sql = all_of(wanted, mark, values);
+    if sql.is_empty() { sql } else { format!("WHERE {sql} ") }
+}
+
+/// As [`joined_after`], as one expression; empty where no value is set.
+pub(crate) fn all_of<V>(
+    wanted: impl IntoIterator<Item = (&'static str, Option<V>)>,
+    mark: char,
+    values: &mut Vec<V>,
+) -> String {
+    let mut all = Vec::new();
     for (condition, value) in wanted {
         let Some(value) = value else { continue };
         values.push(value);
-        let joint = if sql.is_empty() { "WHERE" } else { "AND" };
-        let condition = condition.replace('?', &format!("{mark}{}", values.len()));
-        sql.push_str(&format!("{joint} {condition} "));
+        all.push(condition.replace('?', &format!("{mark}{}", values.len())));
     }
-    sql
+    all.join(" AND ")
 }
 
 /// The words a ticket is found by.

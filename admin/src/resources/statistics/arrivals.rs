@@ -3,7 +3,7 @@
 use super::event_of;
 use crate::app::App;
 use crate::extract::Params;
-use crate::moment::{self, rfc3339};
+use crate::moment::Moment;
 use crate::problem::Problem;
 use crate::statistics::Interval;
 use axum::Json;
@@ -44,11 +44,9 @@ pub struct ArrivalsParams {
     #[param(inline)]
     by: Option<By>,
     /// From this moment on, taken to the minute.
-    #[param(format = DateTime)]
-    since: Option<String>,
+    since: Option<Moment>,
     /// Up to, and without, this moment.
-    #[param(format = DateTime)]
-    until: Option<String>,
+    until: Option<Moment>,
 }
 
 /// What went through, interval by interval.
@@ -111,7 +109,7 @@ pub async fn arrivals(
     let catalog = app.engine.catalog();
     let (id, event) = event_of(&catalog, "event", &params.event)?;
     let interval = Interval::of(params.interval)?;
-    let period = params.period()?;
+    let period = params.period();
     let scope = match params.by {
         None => FlowScope::Event,
         Some(By::Gate) => FlowScope::Gate,
@@ -129,7 +127,7 @@ pub async fn arrivals(
         return Err(Problem::malformed("interval", detail));
     }
     let items = flows.iter().map(|((from, number), flow)| Arrival {
-        from: rfc3339(*from),
+        from: Moment(*from).to_string(),
         local: calendar::local(*from, calendar.offset_s(*from)),
         gate: params.name(By::Gate, &catalog, *number),
         kind: params.name(By::Type, &catalog, *number),
@@ -156,13 +154,11 @@ fn in_intervals(calendar: &Calendar, interval: Interval, rows: &[ArrivalRow]) ->
 // === impl ArrivalsParams ===
 
 impl ArrivalsParams {
-    fn period(&self) -> Result<Period, Problem> {
-        let moment = |field, text: &Option<String>, none| match text {
-            Some(text) => moment::parse(field, text),
-            None => Ok(none),
-        };
-        let since = moment("since", &self.since, super::EVER.since)?;
-        Ok(Period { since, until: moment("until", &self.until, super::EVER.until)? })
+    fn period(&self) -> Period {
+        Period {
+            since: self.since.map_or(super::EVER.since, |at| at.0),
+            until: self.until.map_or(super::EVER.until, |at| at.0),
+        }
     }
 
     fn name(&self, by: By, catalog: &Catalog, number: u32) -> Option<String> {

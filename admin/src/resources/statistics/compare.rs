@@ -3,7 +3,7 @@
 use super::{event_of, minutes};
 use crate::app::App;
 use crate::extract::Params;
-use crate::moment::rfc3339;
+use crate::moment::Moment;
 use crate::problem::Problem;
 use crate::statistics::Interval;
 use axum::Json;
@@ -146,7 +146,7 @@ impl Compared {
     fn of(event: &engine::catalog::Event, flows: &BTreeMap<i64, Flow>) -> Compared {
         Compared {
             name: event.name.clone(),
-            starts_at: rfc3339(event.starts_at),
+            starts_at: Moment(event.starts_at).to_string(),
             admitted: flows.values().map(|flow| flow.admitted).sum(),
             denied: flows.values().map(|flow| flow.denied).sum(),
         }

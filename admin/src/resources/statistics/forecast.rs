@@ -3,7 +3,7 @@
 use super::{curve, event_of, minutes};
 use crate::app::App;
 use crate::extract::Params;
-use crate::moment::rfc3339;
+use crate::moment::Moment;
 use crate::problem::Problem;
 use crate::statistics::{self, Earlier, Method, Reached};
 use axum::Json;
@@ -111,7 +111,7 @@ pub async fn forecast(
     let (method, explanation) = words(made.method);
     Ok(Json(Forecast {
         event: event.name.clone(),
-        at: rfc3339(now),
+        at: Moment(now).to_string(),
         expected,
         admitted: own.total(),
         per_minute: made.per_minute,
@@ -154,9 +154,9 @@ impl Share {
         Share {
             share: reached.share,
             already: reached.already,
-            at: reached.at.map(rfc3339),
-            earliest: reached.earliest.map(rfc3339),
-            latest: reached.latest.map(rfc3339),
+            at: reached.at.map(|at| Moment(at).to_string()),
+            earliest: reached.earliest.map(|at| Moment(at).to_string()),
+            latest: reached.latest.map(|at| Moment(at).to_string()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::event_of;
 use crate::app::App;
 use crate::extract::Params;
-use crate::moment::rfc3339;
+use crate::moment::Moment;
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
@@ -126,7 +126,10 @@ pub async fn summary(
         all
     });
     let counts = app.engine.counts();
-    Ok(Json(Summary { denied_by_reason, ..Summary::of(&catalog, &counts, id, rfc3339(app.engine.now())) }))
+    Ok(Json(Summary {
+        denied_by_reason,
+        ..Summary::of(&catalog, &counts, id, Moment(app.engine.now()).to_string())
+    }))
 }
 
 // === impl Summary ===

@@ -7,6 +7,7 @@ use crate::inbox::{self, InboxOutcome, InboxRow, Stored, Wish};
 use crate::journal::Lsn;
 use crate::limits::{NOTICES_PER_DEVICE_MAX, TICKETS_PER_RECORD_MAX};
 use crate::record::{Command, Record};
+use crate::registry::Act;
 use crate::state::{DeviceMode, PendingCommand, State};
 use crate::ticket::{CodeKind, Ticket, TicketId, TicketStatus};
 use std::collections::HashSet;
@@ -34,10 +35,28 @@ impl Engine {
         entity: Entity,
     ) -> Result<Lsn, EngineError> {
         let mut state = self.state.lock();
-        let expected = expected.map(|own| keep_what_is_not_theirs(&state, own.clone()));
-        if state.catalog.like(&entity) != expected {
-            return Err(EngineError::Changed);
-        }
+        expect(&state, expected, &entity)?;
+        self.put_into(&mut state, operator, entity)
+    }
+
+    /// As `put_if`, with an act beside it: why it was done, and what changes in the registry with it.
+    ///
+    /// # Errors
+    /// As `put_if` and `act`.
+    pub fn put_with(
+        &self,
+        operator: Option<OperatorId>,
+        expected: Option<&Entity>,
+        entity: Entity,
+        act: Act,
+    ) -> Result<Lsn, EngineError> {
+        act.check()?;
+        let mut state = self.state.lock();
+        expect(&state, expected, &entity)?;
+        state.registry.check_room(&act.entries)?;
+        state.catalog.check(&entity)?;
+        // Should the journal fail between the two, a line of the audit is too many, and not a change without one.
+        self.commit(&mut state, &Record::Act { at: self.clock.now(), operator, act })?;
         self.put_into(&mut state, operator, entity)
     }
 
@@ -259,6 +278,12 @@ impl Engine {
         let record = Record::ConflictResolved { at: self.clock.now(), operator, conflict };
         Ok(self.commit(&mut self.state.lock(), &record)?)
     }
+}
+
+/// Is the entity that is to be put as whoever puts it has seen it?
+fn expect(state: &State, expected: Option<&Entity>, entity: &Entity) -> Result<(), EngineError> {
+    let expected = expected.map(|own| keep_what_is_not_theirs(state, own.clone()));
+    if state.catalog.like(entity) == expected { Ok(()) } else { Err(EngineError::Changed) }
 }
 
 /// Whether an event is cold is the engine's own affair: whoever puts an event cannot change it.

@@ -6,7 +6,7 @@ use super::ticket_rows;
 use super::values::{Json, Moment, Text, get, number};
 use crate::error::{StoreError, StoreResult};
 use crate::rows::{AuditFilter, AuditRow, CommandRow, ConflictRow, TicketFilter, TicketPage};
-use crate::search::{joined, joined_after};
+use crate::search::{all_of, joined, joined_after};
 use crate::ticket_list::{self, List, Values};
 use crate::words::Word;
 use engine::Lsn;
@@ -38,10 +38,12 @@ pub(super) fn tickets(
     let chosen = joined_after(std::mem::take(&mut list.chosen), '$', &mut values);
     values.push(Box::new(list.looked_at as i64));
     let looked_at = format!("${}", values.len());
-    let rest = joined_after(std::mem::take(&mut list.rest), '$', &mut values);
+    let fits = all_of(std::mem::take(&mut list.rest), '$', &mut values);
+    let fits = if fits.is_empty() { "true" } else { &fits };
     values.push(Box::new(limit as i64));
-    let limit_mark = format!("${}", values.len());
-    let sql = ticket_list::question(ticket_rows::COLUMNS, &chosen, &rest, &looked_at, &limit_mark);
+    let is_of_page =
+        format!("id = ANY (ARRAY(SELECT id FROM chosen WHERE fits ORDER BY id LIMIT ${}))", values.len());
+    let sql = ticket_list::question(ticket_rows::COLUMNS, &chosen, fits, &looked_at, &is_of_page);
     let action = "list tickets";
     let (mut found, mut seen) = (Vec::new(), (0, None));
     for row in link.ask(action, async |session| rows(session, action, &sql, &values).await)? {

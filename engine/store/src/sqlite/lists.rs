@@ -3,7 +3,7 @@
 use super::ticket_rows;
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::rows::{AuditFilter, AuditRow, CommandRow, ConflictRow, TicketFilter, TicketPage};
-use crate::search::{joined, joined_after};
+use crate::search::{all_of, joined, joined_after};
 use crate::ticket_list::{self, List, Values};
 use crate::words::Word;
 use engine::Lsn;
@@ -37,10 +37,11 @@ pub(super) fn tickets(
     let chosen = joined_after(std::mem::take(&mut list.chosen), '?', &mut values);
     values.push(Value::Integer(list.looked_at as i64));
     let looked_at = format!("?{}", values.len());
-    let rest = joined_after(std::mem::take(&mut list.rest), '?', &mut values);
+    let fits = all_of(std::mem::take(&mut list.rest), '?', &mut values);
+    let fits = if fits.is_empty() { "true" } else { &fits };
     values.push(Value::Integer(limit as i64));
-    let limit_mark = format!("?{}", values.len());
-    let sql = ticket_list::question(ticket_rows::COLUMNS, &chosen, &rest, &looked_at, &limit_mark);
+    let is_of_page = format!("id IN (SELECT id FROM chosen WHERE fits ORDER BY id LIMIT ?{})", values.len());
+    let sql = ticket_list::question(ticket_rows::COLUMNS, &chosen, fits, &looked_at, &is_of_page);
     let action = "list tickets";
     let mut statement = connection.prepare_cached(&sql).while_doing(action)?;
     let mut rows = statement.query(params_from_iter(values)).while_doing(action)?;

@@ -16,7 +16,7 @@ mod session;
 mod watched;
 
 pub use postgres::{Postgres, PostgresOptions};
-pub use programs::{Programs, all_programs, redis_programs};
+pub use programs::{Programs, all_programs, programs_folder, redis_programs};
 pub use proxy::{Proxy, Wire};
 pub use redis::{Redis, RedisOptions};
 pub use session::Session;

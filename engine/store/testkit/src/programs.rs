@@ -19,7 +19,7 @@ pub struct Programs {
 /// # Panics
 /// When none is: the test cannot say anything then.
 pub fn all_programs() -> Vec<Programs> {
-    in_place(&folder(), "PostgreSQL", "postgres", "postgres")
+    in_place(&programs_folder(), "PostgreSQL", "postgres", "postgres")
 }
 
 /// The newest Redis that is in place.
@@ -27,7 +27,7 @@ pub fn all_programs() -> Vec<Programs> {
 /// # Panics
 /// When none is.
 pub fn redis_programs() -> Programs {
-    in_place(&folder(), "Redis", "redis", "redis-server").swap_remove(0)
+    in_place(&programs_folder(), "Redis", "redis", "redis-server").swap_remove(0)
 }
 
 /// At least one.
@@ -42,7 +42,8 @@ fn in_place(folder: &Path, name: &str, prefix: &str, program: &str) -> Vec<Progr
     found
 }
 
-fn folder() -> PathBuf {
+/// Where `./x servers` puts what tests need.
+pub fn programs_folder() -> PathBuf {
     std::env::var_os(FOLDER_VARIABLE).map_or_else(
         || {
             std::env::temp_dir()

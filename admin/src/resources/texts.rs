@@ -1,0 +1,115 @@
+//! Texts and codes that people send along: bounded, without control characters, told by field where they are not. What is
+//! taken is data from then on and never read as anything else.
+
+use crate::mistakes::Mistakes;
+use crate::problem::Problem;
+use engine::limits::CODE_BYTES_MAX;
+use engine::ticket::CodeKind;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a code came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Medium {
+    /// A barcode or QR code.
+    Optical,
+    /// An RFID card: its number in hexadecimal, first byte first.
+    Card,
+}
+
+/// A code that leads to a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TicketCode)]
+pub(super) struct Code {
+    /// What it came from.
+    pub kind: Medium,
+    /// The text of a barcode, or a card's number in hexadecimal.
+    #[schema(example = "DEMO-VIP-0001", min_length = 1, max_length = 510)]
+    pub code: String,
+}
+
+// === impl Code ===
+
+impl Code {
+    /// As it is shown.
+    pub fn shown(kind: CodeKind, code: &[u8]) -> Code {
+        match kind {
+            CodeKind::Optical => {
+                Code { kind: Medium::Optical, code: String::from_utf8_lossy(code).into_owned() }
+            }
+            CodeKind::Card => {
+                let digits = code.iter().map(|byte| format!("{byte:02X}")).collect();
+                Code { kind: Medium::Card, code: digits }
+            }
+        }
+    }
+
+    /// As the engine has it.
+    ///
+    /// # Errors
+    /// Too long, or a card's number that is none, by the field it stands in.
+    pub fn bytes(&self, field: &str) -> Result<(CodeKind, Vec<u8>), Problem> {
+        let (kind, bytes) = match self.kind {
+            Medium::Optical => (CodeKind::Optical, self.code.as_bytes().to_vec()),
+            Medium::Card => (CodeKind::Card, card(field, &self.code)?),
+        };
+        if bytes.is_empty() || bytes.len() > CODE_BYTES_MAX {
+            return Err(Problem::invalid(field, format!("a code has 1 to {CODE_BYTES_MAX} bytes")));
+        }
+        Ok((kind, bytes))
+    }
+}
+
+/// The bytes of a card's number in hexadecimal.
+fn card(field: &str, digits: &str) -> Result<Vec<u8>, Problem> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+        pair.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u8::from_str_radix(pair, 16).ok())?
+    });
+    let wrong = || Problem::invalid(field, "a card's number in hexadecimal is meant, such as 04A1B2C3D4E5F6");
+    pairs.collect::<Option<Vec<u8>>>().ok_or_else(wrong)
+}
+
+/// A text of so many bytes at the most, without control characters.
+///
+/// # Errors
+/// What is wrong with it, by its field.
+pub(super) fn check(field: &str, text: &str, bytes_max: usize) -> Result<(), Problem> {
+    if text.chars().any(char::is_control) {
+        return Err(Problem::invalid(field, "a text in one line without control characters is meant"));
+    }
+    if text.len() > bytes_max {
+        return Err(Problem::invalid(field, format!("{} bytes, {bytes_max} is the most", text.len())));
+    }
+    Ok(())
+}
+
+/// A reason in words.
+///
+/// # Errors
+/// Empty, too long, or not in one line.
+pub(super) fn check_reason(reason: &str) -> Result<(), Problem> {
+    let mut mistakes = Mistakes::default();
+    mistakes.reason("reason", reason);
+    mistakes.told()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_as_it_is_shown() {
+        let card = Code::shown(CodeKind::Card, &[4, 0xa1, 0xff]);
+        assert_eq!(card.code, "04A1FF");
+        assert_eq!(card.bytes("code").unwrap(), (CodeKind::Card, vec![4, 0xa1, 0xff]));
+        let optical = Code::shown(CodeKind::Optical, b"A-1");
+        assert_eq!(optical.bytes("code").unwrap(), (CodeKind::Optical, b"A-1".to_vec()));
+        for wrong in ["", "0", "0G", "+1", "é1", &"00".repeat(256)] {
+            let code = Code { kind: Medium::Card, code: wrong.to_owned() };
+            assert!(code.bytes("code").is_err(), "{wrong}");
+        }
+    }
+}
