@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use store::{Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
+use webhooks::Webhooks;
 
 /// A change that is not durable after so long is answered with "unavailable": whoever asked looks whether it was made.
 const DURABLE_MAX: Duration = Duration::from_secs(5);
@@ -75,6 +76,8 @@ pub struct Parts {
     pub settings: Vec<NodeSetting>,
     /// What the live feed watches.
     pub live: LiveParts,
+    /// Webhooks at work; whoever gives them ends them.
+    pub webhooks: Arc<Webhooks>,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
 }
@@ -116,6 +119,8 @@ pub struct App {
     pub settings: Vec<NodeSetting>,
     /// The live feed.
     pub live: Live,
+    /// Webhooks at work.
+    pub webhooks: Arc<Webhooks>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) edge: Edge,
@@ -146,6 +151,7 @@ impl App {
             last_seen: parts.last_seen,
             settings: parts.settings,
             live,
+            webhooks: parts.webhooks,
             stopping,
             edge: parts.edge,
             fallback,

@@ -43,6 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
         (name = "operators", description = "Who may sign in"),
         (name = "tokens", description = "How programs sign in"),
+        (name = "webhooks", description = "What happened, told to other people's servers"),
     )
 )]
 struct Head;

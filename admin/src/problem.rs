@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
 use engine::catalog::CatalogError;
+use engine::registry::RegistryError;
 use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
@@ -205,9 +206,11 @@ impl From<EngineError> for Problem {
             return Problem::invalid(field, problem);
         }
         let kind = match &error {
-            EngineError::Catalog(_) => Kind::Invalid,
+            EngineError::Registry(RegistryError::Full) => Kind::Conflict,
+            EngineError::Catalog(_) | EngineError::Registry(_) => Kind::Invalid,
             EngineError::TicketNotFound | EngineError::ScanNotFound => Kind::NotFound,
-            EngineError::NotAdmitted
+            EngineError::Changed
+            | EngineError::NotAdmitted
             | EngineError::PassageDecided(_)
             | EngineError::TooLateToAnnul
             | EngineError::CommandsWait

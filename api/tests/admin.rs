@@ -28,6 +28,8 @@ mod lists;
 mod live;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "../../admin/webhooks/tests/receiver/mod.rs"]
+mod receiver;
 #[path = "admin/statistics.rs"]
 mod statistics;
 #[path = "admin/supervisor.rs"]
@@ -40,3 +42,5 @@ mod tickets;
 mod tour;
 #[path = "admin/venue.rs"]
 mod venue;
+#[path = "admin/webhooks.rs"]
+mod webhooks;

@@ -25,6 +25,7 @@ mod tickets;
 mod tokens;
 mod totp;
 mod types;
+mod webhooks;
 mod zones;
 
 use crate::app::App;
@@ -58,4 +59,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(operations::routes())
         .merge(imports::routes())
         .merge(exports::routes())
+        .merge(webhooks::routes())
 }
