@@ -4,7 +4,9 @@
 use crate::access::{Permissions, Principal, Proof};
 use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
+use crate::exports::Exports;
 use crate::live::{Live, LiveParts};
+use crate::operations::Operations;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
@@ -18,6 +20,7 @@ use parking_lot::Mutex;
 use secrets::Vault;
 use serde::Serialize;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Queries, StoreError};
@@ -54,6 +57,8 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     /// Connections to the store, each for one question at a time.
     pub questions: Vec<Box<dyn Queries>>,
+    /// Where the node keeps its files.
+    pub data_dir: PathBuf,
     /// Seals what must be read again.
     pub vault: Vault,
     /// SHA-256 of the token that the program's own commands use.
@@ -93,6 +98,10 @@ pub struct NodeSetting {
 
 /// What every resource has.
 pub struct App {
+    /// Long operations.
+    pub operations: Operations,
+    /// Exports under way.
+    pub exports: Exports,
     /// The engine.
     pub engine: Arc<Engine>,
     /// Seals what must be read again.
@@ -128,6 +137,8 @@ impl App {
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
         let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
+            operations: Operations::open(parts.data_dir)?,
+            exports: Exports::default(),
             engine: parts.engine,
             auth: Auth::new(&parts.vault, parts.auth)?,
             vault: parts.vault,
@@ -166,6 +177,11 @@ impl App {
     pub fn is_online(&self, device: DeviceId) -> bool {
         let now = self.engine.now();
         (self.last_seen)(device).is_some_and(|at| now.since_ms(at) < DEVICE_CONNECTED_MS)
+    }
+
+    /// Waits until a record is durable; `false`: the journal failed.
+    pub async fn durable(&self, lsn: Lsn) -> bool {
+        self.durable.wait(lsn).await
     }
 
     /// Waits until a change is durable, then (shortly) until the store shows it. No answer to a change leaves before.

@@ -37,6 +37,7 @@ use utoipa_axum::router::OpenApiRouter;
     components(schemas(ProblemBody, crate::problem::FieldError)),
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
+        (name = "operations", description = "Lists in and out, bulk changes, and how far they are"),
         (name = "devices", description = "Readers and turnstiles: their life, keys, settings and commands"),
         (name = "oversight", description = "Counts, conflicts, the audit, and settings"),
         (name = "tickets", description = "Tickets, what was done with them, and what people do with them"),

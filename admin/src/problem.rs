@@ -152,12 +152,6 @@ impl Problem {
         Problem::new(Kind::Malformed, format!("{field}: {message}")).with_field(field, message)
     }
 
-    /// The same of a value that stood in the query: what cannot be there cannot be read.
-    #[must_use]
-    pub fn in_the_query(self) -> Problem {
-        Problem { kind: Kind::Malformed, ..self }
-    }
-
     /// Names one more field.
     pub fn with_field(mut self, field: &str, message: impl Into<String>) -> Problem {
         self.errors.push(FieldError { field: field.to_owned(), message: message.into() });

@@ -9,7 +9,7 @@ use crate::housekeeping::{Housekeeper, fill_cold_filter, make_segments_ahead};
 use crate::http::{self, Durable, Server, ServerOptions};
 use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
-use crate::ops::{ColdCodes, Ops};
+use crate::ops::Ops;
 use crate::peripherals::{Backroom, requests::Desk};
 use crate::port::{Port, Shared};
 use crate::profile::Profiles;
@@ -20,6 +20,7 @@ use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
 use engine::journal::{Journal, JournalOptions};
 use engine::{Engine, Lsn, checkpoint};
+use lists::cold::ColdCodes;
 use parking_lot::Mutex;
 use secrets::Vault;
 use std::path::Path;
@@ -497,6 +498,7 @@ fn serve_api(
     let parts = admin::Parts {
         engine: Arc::clone(&core.engine),
         questions,
+        data_dir: config.data_dir.clone(),
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
         edge: config.admin_edge.clone(),

@@ -22,6 +22,8 @@ mod contract;
 mod conventions;
 #[path = "admin/devices.rs"]
 mod devices;
+#[path = "admin/lists.rs"]
+mod lists;
 #[path = "admin/live.rs"]
 mod live;
 #[path = "admin/permissions.rs"]

@@ -9,10 +9,13 @@ mod conflicts;
 mod counts;
 mod devices;
 mod events;
+mod exports;
 mod gates;
+mod imports;
 mod live;
 mod me;
 mod names;
+mod operations;
 mod operators;
 mod scans;
 mod settings;
@@ -50,4 +53,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(account::routes())
         .merge(operators::routes())
         .merge(tokens::routes())
+        .merge(operations::routes())
+        .merge(imports::routes())
+        .merge(exports::routes())
 }

@@ -8,11 +8,11 @@
 mod in_flight;
 mod wish;
 
-use crate::ops::{self, ColdCodes};
 use engine::inbox::{InboxOutcome, Stored, Wish};
 use engine::ticket::{CodeKind, Ticket, TicketId};
 use engine::{Engine, EngineError, Lsn};
 use in_flight::InFlight;
+use lists::cold::{ColdCodes, wait_for_cold};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -286,7 +286,7 @@ impl TakingIn {
                 continue;
             }
             if !std::mem::replace(&mut page.store_asked, true) {
-                ops::wait_for_cold(&self.engine)?;
+                wait_for_cold(&self.engine)?;
             }
             if let Some(found) = self.cold.find(kind, code)? {
                 return Ok(Some(found));
