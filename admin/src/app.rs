@@ -23,7 +23,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Queries, StoreError};
+use store::{ProjectorStats, Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
 
@@ -116,6 +116,8 @@ pub struct App {
     pub settings: Vec<NodeSetting>,
     /// The live feed.
     pub live: Live,
+    /// How far the store is, and what it is asked besides.
+    pub projector: Arc<ProjectorStats>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) edge: Edge,
@@ -135,6 +137,7 @@ impl App {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
+        let projector = Arc::clone(&parts.live.projector);
         let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
             operations: Operations::open(parts.data_dir)?,
@@ -146,6 +149,7 @@ impl App {
             last_seen: parts.last_seen,
             settings: parts.settings,
             live,
+            projector,
             stopping,
             edge: parts.edge,
             fallback,

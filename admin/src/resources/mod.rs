@@ -17,6 +17,7 @@ mod me;
 mod names;
 mod operations;
 mod operators;
+mod privacy;
 mod scans;
 mod settings;
 mod statistics;
@@ -52,6 +53,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(auth::routes())
         .merge(account::routes())
         .merge(operators::routes())
+        .merge(privacy::routes())
         .merge(tokens::routes())
         .merge(operations::routes())
         .merge(imports::routes())
