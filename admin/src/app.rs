@@ -23,7 +23,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Queries, StoreError};
+use store::{ProjectorStats, Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
 use webhooks::Webhooks;
@@ -121,6 +121,8 @@ pub struct App {
     pub live: Live,
     /// Webhooks at work.
     pub webhooks: Arc<Webhooks>,
+    /// How far the store is, and what it is asked besides.
+    pub projector: Arc<ProjectorStats>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) edge: Edge,
@@ -140,6 +142,7 @@ impl App {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
+        let projector = Arc::clone(&parts.live.projector);
         let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
             operations: Operations::open(parts.data_dir)?,
@@ -152,6 +155,7 @@ impl App {
             settings: parts.settings,
             live,
             webhooks: parts.webhooks,
+            projector,
             stopping,
             edge: parts.edge,
             fallback,

@@ -40,6 +40,7 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "scans", description = "The access log, and what supervisors decide at a gate"),
         (name = "live", description = "What happens, as it happens"),
         (name = "statistics", description = "Figures of an event, now and over time"),
+        (name = "privacy", description = "Forgetting who held tickets, with proof"),
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
         (name = "operators", description = "Who may sign in"),
         (name = "tokens", description = "How programs sign in"),

@@ -26,6 +26,8 @@ mod devices;
 mod lists;
 #[path = "admin/live.rs"]
 mod live;
+#[path = "admin/privacy.rs"]
+mod privacy;
 #[path = "admin/permissions.rs"]
 mod permissions;
 #[path = "../../admin/webhooks/tests/receiver/mod.rs"]

@@ -17,6 +17,7 @@ mod me;
 mod names;
 mod operations;
 mod operators;
+mod privacy;
 mod scans;
 mod settings;
 mod statistics;
@@ -55,6 +56,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(account::routes())
         .merge(totp::routes())
         .merge(operators::routes())
+        .merge(privacy::routes())
         .merge(tokens::routes())
         .merge(operations::routes())
         .merge(imports::routes())

@@ -6,6 +6,7 @@ mod acts;
 mod amendments;
 mod changes;
 mod far;
+mod shred;
 
 use crate::catalog::{Catalog, CatalogError, DeviceId, GateId};
 use crate::checkpoint::{self, CheckpointError, Step};
@@ -25,6 +26,7 @@ use crate::ticket::{CodeKind, Ticket, TicketId, TicketUse};
 pub use amendments::Amendment;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+pub use shred::Forgotten;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -136,6 +138,12 @@ pub enum EngineError {
     /// A ticket cannot be so.
     #[error(transparent)]
     Ticket(#[from] TicketError),
+    /// No such event.
+    #[error("no such event")]
+    EventNotFound,
+    /// Who holds tickets is needed until the event has ended.
+    #[error("the event has not ended yet; who holds its tickets is needed until then")]
+    EventGoesOn,
     /// An amendment of no ticket, or of too many.
     #[error("an amendment has 1 to {TICKETS_PER_RECORD_MAX} tickets, this one {0}")]
     AmendmentSize(usize),

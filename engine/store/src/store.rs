@@ -63,6 +63,14 @@ pub trait Store: Send {
         Ok(())
     }
 
+    /// Makes what was removed or written anew unreadable in the store's own files, as far as the store can: no dead rows, no
+    /// free pages, no log. Rewrites tables, so it costs what reading and writing them costs; questions go on but for
+    /// moments, and batches wait. Backups and logs shipped elsewhere are out of its reach.
+    ///
+    /// # Errors
+    /// The database is away, or somebody reads for too long: to be asked again.
+    fn scrub(&mut self) -> StoreResult<()>;
+
     /// The state of a node at [`Store::cursor`], for one that has neither journal nor checkpoint: byte for byte what
     /// `engine::checkpoint::image` gives of the engine at that record. Reads every hot ticket and kept scan.
     ///

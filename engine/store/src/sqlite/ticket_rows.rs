@@ -280,6 +280,25 @@ pub(super) fn cool(
         .while_doing("mark tickets as cold")
 }
 
+/// The tickets of an event in a run of numbers.
+pub(super) fn of_event(
+    connection: &Connection,
+    event: EventId,
+    first: TicketId,
+    count: u32,
+) -> StoreResult<Vec<(TicketId, Ticket)>> {
+    let doing = "read the tickets of an event";
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE event = ?1 AND id >= ?2 AND id < ?3 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql).while_doing(doing)?;
+    let end = i64::from(first.0) + i64::from(count);
+    let mut rows = statement.query(params![event.0, first.0, end]).while_doing(doing)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().while_doing(doing)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
 /// Reads a ticket from a row of [`COLUMNS`].
 pub(super) fn read(row: &Row<'_>) -> StoreResult<(TicketId, Ticket)> {
     let id = TicketId(row.get(0).while_doing("read a ticket")?);
