@@ -163,7 +163,6 @@ impl Problem {
         self.retry_after_s = Some(seconds);
         self
     }
-
 }
 
 /// A name from outside in a sentence: bounded, without control characters.

@@ -26,10 +26,10 @@ mod devices;
 mod lists;
 #[path = "admin/live.rs"]
 mod live;
-#[path = "admin/privacy.rs"]
-mod privacy;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "admin/privacy.rs"]
+mod privacy;
 #[path = "../../admin/webhooks/tests/receiver/mod.rs"]
 mod receiver;
 #[path = "admin/statistics.rs"]
