@@ -4,7 +4,9 @@
 use crate::access::{Permissions, Principal, Proof};
 use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
+use crate::exports::Exports;
 use crate::live::{Live, LiveParts};
+use crate::operations::Operations;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
@@ -18,11 +20,13 @@ use parking_lot::Mutex;
 use secrets::Vault;
 use serde::Serialize;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Queries, StoreError};
+use store::{ProjectorStats, Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
+use webhooks::Webhooks;
 
 /// A change that is not durable after so long is answered with "unavailable": whoever asked looks whether it was made.
 const DURABLE_MAX: Duration = Duration::from_secs(5);
@@ -54,6 +58,8 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     /// Connections to the store, each for one question at a time.
     pub questions: Vec<Box<dyn Queries>>,
+    /// Where the node keeps its files.
+    pub data_dir: PathBuf,
     /// Seals what must be read again.
     pub vault: Vault,
     /// SHA-256 of the token that the program's own commands use.
@@ -70,6 +76,8 @@ pub struct Parts {
     pub settings: Vec<NodeSetting>,
     /// What the live feed watches.
     pub live: LiveParts,
+    /// Webhooks at work; whoever gives them ends them.
+    pub webhooks: Arc<Webhooks>,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
 }
@@ -93,6 +101,10 @@ pub struct NodeSetting {
 
 /// What every resource has.
 pub struct App {
+    /// Long operations.
+    pub operations: Operations,
+    /// Exports under way.
+    pub exports: Exports,
     /// The engine.
     pub engine: Arc<Engine>,
     /// Seals what must be read again.
@@ -107,6 +119,10 @@ pub struct App {
     pub settings: Vec<NodeSetting>,
     /// The live feed.
     pub live: Live,
+    /// Webhooks at work.
+    pub webhooks: Arc<Webhooks>,
+    /// How far the store is, and what it is asked besides.
+    pub projector: Arc<ProjectorStats>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) edge: Edge,
@@ -126,8 +142,11 @@ impl App {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
+        let projector = Arc::clone(&parts.live.projector);
         let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
+            operations: Operations::open(parts.data_dir)?,
+            exports: Exports::default(),
             engine: parts.engine,
             auth: Auth::new(&parts.vault, parts.auth)?,
             vault: parts.vault,
@@ -135,6 +154,8 @@ impl App {
             last_seen: parts.last_seen,
             settings: parts.settings,
             live,
+            webhooks: parts.webhooks,
+            projector,
             stopping,
             edge: parts.edge,
             fallback,
@@ -166,6 +187,11 @@ impl App {
     pub fn is_online(&self, device: DeviceId) -> bool {
         let now = self.engine.now();
         (self.last_seen)(device).is_some_and(|at| now.since_ms(at) < DEVICE_CONNECTED_MS)
+    }
+
+    /// Waits until a record is durable; `false`: the journal failed.
+    pub async fn durable(&self, lsn: Lsn) -> bool {
+        self.durable.wait(lsn).await
     }
 
     /// Waits until a change is durable, then (shortly) until the store shows it. No answer to a change leaves before.

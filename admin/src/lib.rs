@@ -18,7 +18,9 @@
 //! | `durable` | waiting for the journal |
 //! | `live` | the live feed: a hub behind the journal's tail, and its listeners |
 //! | `statistics` | intervals, arrival curves, forecasts |
+//! | `privacy` | forgetting who held an event's tickets |
 //! | `document` | the OpenAPI document, and the pages that show it |
+//! | `operations`, `imports`, `exports` | what takes longer than an answer: kept, resumed, bounded |
 //! | `resources` | one file for each kind of thing |
 //!
 //! Changes nothing but through the engine, and never on a thread that a gate needs. Knows nothing of the device port.
@@ -29,12 +31,16 @@ mod auth;
 mod document;
 mod durable;
 mod etag;
+mod exports;
 mod extract;
+mod imports;
 mod layers;
 mod live;
 mod mistakes;
 mod moment;
+mod operations;
 mod page;
+mod privacy;
 mod problem;
 mod resources;
 mod serve;

@@ -5,6 +5,8 @@ use crate::app::{App, Parts};
 use crate::auth;
 use crate::document;
 use crate::layers::Cut;
+use crate::operations::Operations;
+use crate::privacy;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -33,9 +35,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// The API being served.
-#[derive(Debug)]
 pub struct Admin {
     addr: SocketAddr,
+    app: Arc<App>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -57,12 +59,14 @@ pub fn start(addr: SocketAddr, parts: Parts) -> io::Result<Admin> {
     let app = runtime.block_on(async { App::new(parts, stopping.clone()) })?;
     let app = Arc::new(app);
     runtime.spawn(auth::keeping::keep(Arc::clone(&app)));
-    let router = document::router(app);
+    runtime.spawn(privacy::keep(Arc::clone(&app)));
+    Operations::start(&app, runtime.handle())?;
+    let router = document::router(Arc::clone(&app));
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         runtime.block_on(serve(listener, router, stopping));
         runtime.shutdown_timeout(DRAIN_MAX);
     })?;
-    Ok(Admin { addr, stop, thread: Some(thread) })
+    Ok(Admin { app, addr, stop, thread: Some(thread) })
 }
 
 impl Admin {
@@ -73,6 +77,8 @@ impl Admin {
 
     /// Accepts nobody new, answers what is in flight within `DRAIN_MAX`, and ends.
     pub fn stop(mut self) {
+        // First: they ask the store on the threads that end next.
+        self.app.operations.stop();
         self.stop.send_replace(true);
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread of the API had panicked");

@@ -2,12 +2,12 @@
 //! any other. Knows no server.
 
 use crate::profile::Profiles;
-use crate::tickets::TicketRow;
 use crate::venue::{self, Venue};
 use engine::Engine;
 use engine::catalog::{Catalog, Entity, EventId, Operator, Role};
 use engine::clock::Time;
 use engine::ticket::Ticket;
+use lists::TicketRow;
 use std::fmt::Write;
 
 /// The event everything is at.

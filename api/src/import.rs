@@ -3,9 +3,9 @@
 
 use crate::cli::ImportTickets;
 use crate::target::Target;
-use crate::tickets::{self, TicketRow};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use lists::TicketRow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
@@ -55,8 +55,8 @@ pub fn run(target: &Target, options: &ImportTickets) -> anyhow::Result<Outcome> 
 fn pass(target: &Target, options: &ImportTickets, dry_run: bool) -> anyhow::Result<Outcome> {
     let (input, bytes) = open(options)?;
     let progress = progress_bar(bytes, dry_run);
-    let rows =
-        tickets::read(progress.wrap_read(input), options.encoding.as_deref()).map_err(anyhow::Error::msg)?;
+    let how = lists::Options { encoding: options.encoding.clone(), ..lists::Options::default() };
+    let rows = lists::read(progress.wrap_read(input), &how).map_err(anyhow::Error::msg)?;
     let mut outcome = Outcome::default();
     let mut seen: HashMap<Box<str>, u64> = HashMap::new();
     let mut batch = Batch { body: Vec::new(), lines: Vec::new() };
@@ -102,8 +102,13 @@ fn progress_bar(bytes: Option<u64>, dry_run: bool) -> ProgressBar {
 /// A code or card that stands twice in the list is a mistake of the list, told with both lines.
 fn first_time(seen: &mut HashMap<Box<str>, u64>, line: u64, row: TicketRow) -> Result<TicketRow, String> {
     // A card's key cannot be a code's: codes have no control characters.
-    let card = tickets::card_bytes(&row.card).ok().map(|bytes| format!("\0{bytes:02X?}"));
-    let keys = || row.codes().chain(card.as_deref());
+    let cards: Vec<String> = row
+        .card
+        .split('|')
+        .filter_map(|card| lists::card_bytes(card.trim()).ok())
+        .map(|bytes| format!("\0{bytes:02X?}"))
+        .collect();
+    let keys = || row.codes().chain(cards.iter().map(String::as_str));
     for key in keys() {
         if let Some(first) = seen.get(key) {
             let what =

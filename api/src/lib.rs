@@ -42,5 +42,4 @@ pub mod station;
 pub mod storage;
 pub mod system;
 pub mod target;
-pub mod tickets;
 pub mod venue;

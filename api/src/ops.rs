@@ -7,16 +7,16 @@ use crate::metrics::{self, Latency, Sources};
 use crate::peripherals::paths::{self, Counter};
 use crate::peripherals::requests::Asker;
 use crate::port::{Memo, Port};
-use crate::tickets::{self, TicketRow};
 use crate::venue::{self, Venue};
 use admin::access::STATION_PREFIX;
 use engine::catalog::{Catalog, Entity, Operator, OperatorId, Role};
-use engine::ticket::{CodeKind, Ticket, TicketId};
+use engine::ticket::CodeKind;
 use engine::{Engine, EngineError};
+use lists::TicketRow;
+use lists::cold::ColdCodes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 /// Largest body of a change, in bytes.
 pub const CHANGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -251,61 +251,6 @@ fn engine_error(error: &EngineError) -> Refused {
 
 // === changes: the same for a running server and for a command on its own ===
 
-/// Codes of tickets that are in the store only, asked before a list is taken in: the memory does not know them.
-pub struct ColdCodes(parking_lot::Mutex<Box<dyn store::Queries>>);
-
-/// How long a list waits until the store knows what was imported before it.
-const STORE_CATCHES_UP_MAX: Duration = Duration::from_secs(30);
-
-impl ColdCodes {
-    /// Asks through this connection.
-    pub fn new(questions: Box<dyn store::Queries>) -> ColdCodes {
-        ColdCodes(parking_lot::Mutex::new(questions))
-    }
-
-    /// Gives the ticket back if none of its codes belongs to one in the store. Costs the filter's 60 ns a code,
-    /// and a look-up only where the filter says "maybe".
-    fn free(&self, engine: &Engine, ticket: Ticket) -> Result<Ticket, String> {
-        for (kind, code) in
-            ticket.details.codes().filter(|(kind, code)| engine.cold_filter().maybe(*kind, code))
-        {
-            wait_for_cold(engine)?;
-            if self.find(kind, code)?.is_some() {
-                return Err(format!(
-                    "code '{}' belongs to another ticket already",
-                    tickets::code_text(kind, code)
-                ));
-            }
-        }
-        Ok(ticket)
-    }
-
-    /// The ticket that has this code, as the store has it.
-    ///
-    /// # Errors
-    /// The store is away, in words.
-    pub fn find(&self, kind: CodeKind, code: &[u8]) -> Result<Option<(TicketId, Ticket)>, String> {
-        self.0.lock().find_code(kind, code).map_err(|error| format!("the store cannot be asked: {error}"))
-    }
-}
-
-/// Waits until the store knows every ticket that is there only, as it is now.
-///
-/// # Errors
-/// It takes too long, in words.
-pub fn wait_for_cold(engine: &Engine) -> Result<(), String> {
-    let (target, began) = (engine.cold_changed(), Instant::now());
-    while engine.projected() < target {
-        if began.elapsed() > STORE_CATCHES_UP_MAX {
-            return Err(
-                "the store is too far behind to tell whether the code is new; try again later".to_owned()
-            );
-        }
-        std::thread::park_timeout(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
 /// A value to show, and the LSN it waits for.
 pub type Changed = Result<(Value, u64), Refused>;
 
@@ -373,7 +318,7 @@ pub fn set_status(engine: &Engine, operator: Option<OperatorId>, body: &[u8]) ->
     let value: Value =
         serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
     let code = value["code"].as_str().unwrap_or_default();
-    let status = tickets::status(value["status"].as_str().unwrap_or("?"))
+    let status = lists::status(value["status"].as_str().unwrap_or("?"))
         .map_err(|problem| (400, "malformed_request", problem))?;
     let (id, ticket) = engine
         .ticket(CodeKind::Optical, code.as_bytes())

@@ -235,7 +235,7 @@ impl Build {
     }
 
     fn time(&mut self, owner: &str, field: &str, text: &str) -> Time {
-        crate::tickets::parse_time(text).unwrap_or_else(|| {
+        lists::parse_time(text).unwrap_or_else(|| {
             self.mistakes
                 .push(format!("{owner}: {field} '{text}' is not a time such as 2026-11-23T18:00:00+01:00"));
             Time(0)

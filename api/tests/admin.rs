@@ -22,10 +22,16 @@ mod contract;
 mod conventions;
 #[path = "admin/devices.rs"]
 mod devices;
+#[path = "admin/lists.rs"]
+mod lists;
 #[path = "admin/live.rs"]
 mod live;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "admin/privacy.rs"]
+mod privacy;
+#[path = "../../admin/webhooks/tests/receiver/mod.rs"]
+mod receiver;
 #[path = "admin/statistics.rs"]
 mod statistics;
 #[path = "admin/supervisor.rs"]
@@ -38,3 +44,5 @@ mod tickets;
 mod tour;
 #[path = "admin/venue.rs"]
 mod venue;
+#[path = "admin/webhooks.rs"]
+mod webhooks;

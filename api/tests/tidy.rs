@@ -114,6 +114,11 @@ fn nobody_imports_what_it_must_not_know() {
             &["api::", "std::net::TcpStream", "rusqlite"],
             "admin knows neither the device port nor a database",
         ),
+        (
+            "admin/webhooks/src",
+            &["axum", "tokio", "store::", "admin::"],
+            "webhooks know no HTTP server, right or store",
+        ),
         ("api/src/port", &["admin::", "axum"], "the device port knows nothing of the admin API"),
         ("engine/secrets/src", &["engine::", "tokio"], "secrets know no ticket and no network"),
         ("load-tests/src", &["engine::", "api::", "store::"], "the load program speaks HTTP only"),

@@ -9,12 +9,11 @@
 //! | `json_object.rs` | any JSON object, for requests that are not scans |
 //! | `wire.rs` | the readers' text form |
 //! | `offline.rs` | uploads, row by row |
-//! | `card.rs`, `rfc3339.rs`, `error.rs` | card numbers, moments, what was wrong |
+//! | `rfc3339.rs`, `error.rs` | moments, what was wrong |
 //!
 //! Every mistake is found and told by the general reader; the fast one only ever says yes, and then to exactly what
 //! the general one says (`fuzz_scan`).
 
-mod card;
 mod error;
 mod fields;
 mod json_fast;
@@ -25,13 +24,21 @@ mod offline;
 pub mod rfc3339;
 mod wire;
 
-pub use card::{CARD_BYTES_MAX, parse_card};
 pub use error::BodyError;
 pub use fields::{ByteOrder, Fields};
 pub use json_object::{Object, Value, parse_object};
 pub use offline::{OFFLINE_BYTES_MAX, OFFLINE_ROWS_MAX, Offline, OfflineCode, OfflineRow, parse_offline};
 
+use engine::catalog::CardFormat;
 use fields::Shape;
+
+/// The bytes of a card's number, as lists read it too.
+///
+/// # Errors
+/// What cannot be read, naming `card_uid`.
+pub fn parse_card(uid: &str, format: CardFormat) -> Result<Vec<u8>, BodyError> {
+    lists::card::parse_card(uid, format).map_err(|problem| BodyError::of("card_uid", problem))
+}
 
 /// How a body is written, seen from the body itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

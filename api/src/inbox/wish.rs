@@ -2,12 +2,12 @@
 //! catalog; knows no ticket that is there.
 
 use crate::ops;
-use crate::tickets::{self, TicketRow};
 use engine::catalog::{Catalog, EventId};
 use engine::clock::Time;
 use engine::inbox::{Change, Wish};
 use engine::limits::CODE_BYTES_MAX;
 use engine::ticket::{CodeKind, Ticket, TicketStatus};
+use lists::TicketRow;
 use store::InboxEntry;
 
 /// What a row wishes, or what is wrong with it in words for the box office.
@@ -76,7 +76,7 @@ fn cancellation(entry: &InboxEntry, event: Option<EventId>) -> Result<Change, St
 }
 
 fn change(entry: &InboxEntry, event: Option<EventId>) -> Result<Change, String> {
-    let status = said(entry.status.as_ref()).map(|word| tickets::status(&word)).transpose()?;
+    let status = said(entry.status.as_ref()).map(|word| lists::status(&word)).transpose()?;
     // An empty text takes away what stood there; none leaves it.
     let text = |column: &Option<String>| column.as_ref().map(|text| text.trim().to_owned());
     Ok(Change {
@@ -101,7 +101,7 @@ fn named_ticket(entry: &InboxEntry) -> Result<(CodeKind, Vec<u8>), String> {
         return Ok((CodeKind::Optical, code.into_bytes()));
     }
     let card = said(entry.card.as_ref()).ok_or("code: which ticket? a code or a card is needed")?;
-    Ok((CodeKind::Card, tickets::card_bytes(&card)?))
+    Ok((CodeKind::Card, lists::card_bytes(&card)?))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! A record of the journal as rules about printers and displays see it: plain texts. Knows no rule.
 
 use crate::profile;
-use crate::tickets::code_text;
 use ::peripherals::{Interest, Occasion, ScanFacts, Values};
 use engine::Lsn;
 use engine::catalog::Catalog;
 use engine::decision::{Reason, ScanKind, Verdict};
 use engine::record::{Record, ScanRecord};
 use engine::ticket::CodeKind;
+use lists::code_text;
 
 /// What rules may want to know of a record; `None` for one that is no scan, or concerns no rule.
 pub fn facts(catalog: &Catalog, interest: &Interest, lsn: Lsn, record: &Record<'_>) -> Option<ScanFacts> {

@@ -1,6 +1,6 @@
 //! A client of the admin API: JSON in, JSON out, one token. Knows HTTP conventions and no resource.
 
-use crate::support::{Answer, Client, DEMO_TOKEN, Server, Site, request_bytes};
+use crate::support::{Answer, Client, DEMO_TOKEN, Server, Site};
 use serde_json::Value;
 use std::cell::RefCell;
 
@@ -34,14 +34,6 @@ impl<'s> Api<'s> {
             all.push(("Content-Type", "application/json"));
         }
         Client::to(self.server.api).request(method, path, &all, body).unwrap()
-    }
-
-    /// Asks for what goes on, and hangs up: the status.
-    pub fn begin(&self, method: &str, path: &str) -> u16 {
-        let bearer = format!("Bearer {}", self.token);
-        let mut client = Client::to(self.server.api);
-        client.send(&request_bytes(method, path, &[("Authorization", &bearer)], b"")).unwrap();
-        client.head().unwrap().0
     }
 
     fn well(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8], status: u16) -> Value {

@@ -8,11 +8,11 @@ use api::http::{Fault, Limits, Method, Next, Reply, Request, Server, Service, st
 use api::metrics::Latency;
 use api::port::{Memo, Port, Shared};
 use api::profile::Profiles;
-use api::tickets::TicketRow;
 use engine::Engine;
 use engine::clock::SystemClock;
 use engine::disk::StdDisk;
 use engine::journal::{Durability, JournalOptions};
+use lists::TicketRow;
 use std::cell::Cell;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;

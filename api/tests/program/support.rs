@@ -410,7 +410,8 @@ impl Client {
         Client::over(stream)
     }
 
-    fn over(stream: TcpStream) -> Client {
+    /// On a connection that something was said on already.
+    pub fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Client { stream, read: Vec::new() }

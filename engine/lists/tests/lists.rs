@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use api::tickets::{self, TicketRow};
 use engine::sim_disk::SplitMix64;
+use lists::{Format, Options, TicketRow};
 use std::io::Cursor;
 
 /// Reads a list; each row as `line code/type/holder` or `line error`.
@@ -12,7 +12,8 @@ fn read(bytes: &[u8], encoding: Option<&str>) -> Result<Vec<String>, String> {
         Ok(row) => format!("{line} {}/{}/{}", row.code, row.kind, row.holder),
         Err(problem) => format!("{line} {problem}"),
     };
-    Ok(tickets::read(Cursor::new(bytes.to_vec()), encoding)?.map(shown).collect())
+    let options = Options { encoding: encoding.map(str::to_owned), ..Options::default() };
+    Ok(lists::read(Cursor::new(bytes.to_vec()), &options)?.map(shown).collect())
 }
 
 fn check(bytes: &[u8], encoding: Option<&str>, expected: &[&str]) {
@@ -66,6 +67,51 @@ fn a_row_with_too_few_or_too_many_fields_is_told() {
     assert_eq!(rows[2], "4 C/VIP/");
 }
 
+/// A list in another layout; each row as `line code/type/specimen/checked_at` or `line error`.
+fn laid_out(format: Format, kind: Option<&str>, text: &str) -> Vec<String> {
+    let shown = |(line, row): (u64, Result<TicketRow, String>)| match row {
+        Ok(row) => format!("{line} {}/{}/{}/{}", row.code, row.kind, row.specimen, row.checked_at),
+        Err(problem) => format!("{line} {problem}"),
+    };
+    let options = Options { format, kind: kind.map(str::to_owned), names_only: true, ..Options::default() };
+    lists::read(Cursor::new(text.as_bytes().to_vec()), &options).unwrap().map(shown).collect()
+}
+
+#[test]
+fn codes_alone_and_the_files_of_secutix_are_read() {
+    let codes = laid_out(Format::Codes, Some("STD"), "A\n\"B\"\n\nC,1\n");
+    assert_eq!(codes, ["1 A/STD//", "2 B/STD//", "4 C,1/STD//"]);
+    assert_eq!(laid_out(Format::Codes, None, "Barcode\nA\n"), ["2 A///"]);
+    let white =
+        "100;S26;P1;0;FALSE;TRUE;2026-11-23 18:00:00;tag;\n101;S26;P1\n102;S26;P1;0;FALSE;FALSE;;;;more\n";
+    let rows = laid_out(Format::SecutixWhitelist, Some("STD"), white);
+    assert_eq!(rows[..2], ["1 100/STD/TRUE/", "2 101/STD//"]);
+    assert!(rows[2].contains("10 fields where 9"), "{rows:?}");
+    let black = "barcode;reason;season_code;product_code;blacklist_date\n100;STOLEN;S;P;\n";
+    assert_eq!(laid_out(Format::SecutixBlacklist, None, black), ["2 100///"]);
+    let checked = "ORG;;5012;\n24282035061813972260;2008-04-03T08:00:00;\n";
+    let expected = ["2 24282035061813972260///2008-04-03T08:00:00"];
+    assert_eq!(laid_out(Format::SecutixChecked, None, checked), expected);
+}
+
+#[test]
+fn an_export_that_was_cut_and_joined_is_told() {
+    check(b"code,type\nA,VIP\n#end,1\nB,VIP\n", None, &["2 A/VIP/"]);
+    let short = read(b"code,type\nA,VIP\n#end,2,,,\n", None).unwrap();
+    assert!(short[1].contains("says that it has 2 rows, but there were 1"), "{short:?}");
+    let json = b"{\"code\":\"A\",\"type\":\"VIP\"}\n{\"end\":true,\"rows\":1}\n";
+    check(json, None, &["1 A/VIP/"]);
+}
+
+#[test]
+fn compressed_files_and_ten_thousand_columns_are_refused() {
+    for magic in [b"PK\x03\x04rest".as_slice(), b"\x1f\x8b\x08rest", b"BZh9"] {
+        assert!(read(magic, None).unwrap_err().contains("compressed"), "{magic:?}");
+    }
+    let wide = format!("{}\n", "code,".repeat(10_000));
+    assert!(read(wide.as_bytes(), None).unwrap_err().contains("columns"));
+}
+
 /// Cases of the fuzz run.
 const FUZZ_CASES: u64 = 20_000;
 
@@ -88,6 +134,6 @@ fn fuzz_any_bytes_are_rows_or_reasons() {
                 _ => bytes.truncate(at.max(1)),
             }
         }
-        tickets::fuzz_rows(&bytes);
+        lists::fuzz_rows(&bytes);
     }
 }
