@@ -23,9 +23,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Queries, StoreError};
+use store::{ProjectorStats, Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
+use webhooks::Webhooks;
 
 /// A change that is not durable after so long is answered with "unavailable": whoever asked looks whether it was made.
 const DURABLE_MAX: Duration = Duration::from_secs(5);
@@ -75,6 +76,8 @@ pub struct Parts {
     pub settings: Vec<NodeSetting>,
     /// What the live feed watches.
     pub live: LiveParts,
+    /// Webhooks at work; whoever gives them ends them.
+    pub webhooks: Arc<Webhooks>,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
 }
@@ -116,6 +119,10 @@ pub struct App {
     pub settings: Vec<NodeSetting>,
     /// The live feed.
     pub live: Live,
+    /// Webhooks at work.
+    pub webhooks: Arc<Webhooks>,
+    /// How far the store is, and what it is asked besides.
+    pub projector: Arc<ProjectorStats>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) edge: Edge,
@@ -135,6 +142,7 @@ impl App {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
+        let projector = Arc::clone(&parts.live.projector);
         let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
         Ok(App {
             operations: Operations::open(parts.data_dir)?,
@@ -146,6 +154,8 @@ impl App {
             last_seen: parts.last_seen,
             settings: parts.settings,
             live,
+            webhooks: parts.webhooks,
+            projector,
             stopping,
             edge: parts.edge,
             fallback,

@@ -8,15 +8,15 @@ mod rate;
 
 use crate::access::{Permission, Principal};
 use crate::app::App;
+use crate::auth::visitor;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
-use axum::extract::{ConnectInfo, MatchedPath, State};
+use axum::extract::{MatchedPath, State};
 use axum::http::{HeaderName, HeaderValue, Method, Request, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rate::Rates;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -164,7 +164,7 @@ fn new_id() -> HeaderValue {
 pub async fn admit(State(guard): State<Arc<Guard>>, request: Request<Body>, next: Next) -> Response {
     let token = bearer(&request).or_else(|| guard.live_ticket(&request));
     let principal = token.as_deref().and_then(|token| guard.app.principal(token));
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let address = visitor::address(request.extensions(), request.headers());
     let counted = request.extensions().get::<MatchedPath>().is_some_and(|at| at.as_str().starts_with(API));
     let standing = counted.then(|| guard.rates.count(principal.as_ref(), address)).flatten();
     let Some(standing) = standing else {

@@ -1,10 +1,11 @@
 //! Problems: every refusal of the API, told as RFC 9457 asks (`application/problem+json`). The catalogue of kinds is
 //! here and nowhere else; the OpenAPI document and the page `/problems` are made from it.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
 use engine::catalog::CatalogError;
+use engine::registry::RegistryError;
 use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
@@ -97,7 +98,6 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// When to try again, in seconds.
     pub retry_after_s: Option<u32>,
-    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A problem as it is sent.
@@ -132,7 +132,7 @@ impl Problem {
     /// A refusal of a kind, with words about this case.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Problem {
         let retry_after_s = (kind.status() == 503).then_some(RETRY_AFTER_S);
-        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after_s, headers: Vec::new() }
+        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after_s }
     }
 
     /// There is no thing of this kind and name.
@@ -152,12 +152,6 @@ impl Problem {
         Problem::new(Kind::Malformed, format!("{field}: {message}")).with_field(field, message)
     }
 
-    /// The same of a value that stood in the query: what cannot be there cannot be read.
-    #[must_use]
-    pub fn in_the_query(self) -> Problem {
-        Problem { kind: Kind::Malformed, ..self }
-    }
-
     /// Names one more field.
     pub fn with_field(mut self, field: &str, message: impl Into<String>) -> Problem {
         self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
@@ -170,11 +164,6 @@ impl Problem {
         self
     }
 
-    /// Sends a header along.
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
-        self.headers.push((name, value));
-        self
-    }
 }
 
 /// A name from outside in a sentence: bounded, without control characters.
@@ -207,9 +196,6 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        for (name, value) in self.headers {
-            headers.insert(name, value);
-        }
         response
     }
 }
@@ -220,9 +206,11 @@ impl From<EngineError> for Problem {
             return Problem::invalid(field, problem);
         }
         let kind = match &error {
-            EngineError::Catalog(_) => Kind::Invalid,
+            EngineError::Registry(RegistryError::Full) => Kind::Conflict,
+            EngineError::Catalog(_) | EngineError::Registry(_) => Kind::Invalid,
             EngineError::TicketNotFound | EngineError::ScanNotFound => Kind::NotFound,
-            EngineError::NotAdmitted
+            EngineError::Changed
+            | EngineError::NotAdmitted
             | EngineError::PassageDecided(_)
             | EngineError::TooLateToAnnul
             | EngineError::CommandsWait

@@ -149,6 +149,12 @@ const SETTINGS: &[Setting] = &[
         "",
         "directory of the drivers and their host; empty: where the program is",
     ),
+    plain(
+        "webhook_private_networks",
+        &["GATEHOUSE_WEBHOOK_PRIVATE_NETWORKS"],
+        "refuse",
+        "allow: webhooks may call hosts of private networks and this machine, also without https; or refuse",
+    ),
     plain("log_format", &["GATEHOUSE_LOG_FORMAT"], "human", "human or json"),
     plain("log_level", &["GATEHOUSE_LOG_LEVEL"], "info", "error, warn, info, debug or trace"),
     plain(
@@ -277,6 +283,8 @@ pub struct Config {
     pub peripherals_file: Option<PathBuf>,
     /// Where the drivers and their host are; `None`: where the program is.
     pub drivers_dir: Option<PathBuf>,
+    /// May webhooks call hosts of private networks?
+    pub webhook_private_networks: bool,
     /// Log lines as JSON?
     pub log_json: bool,
     /// Log filter.
@@ -580,6 +588,13 @@ impl Parser {
             profiles_file: self.optional("profiles_file").map(PathBuf::from),
             peripherals_file: self.optional("peripherals_file").map(PathBuf::from),
             drivers_dir: self.optional("drivers_dir").map(PathBuf::from),
+            webhook_private_networks: self.parsed("webhook_private_networks", "allow or refuse", |text| {
+                match text {
+                    "allow" => Some(true),
+                    "refuse" => Some(false),
+                    _ => None,
+                }
+            }),
             log_json: self.parsed("log_format", "human or json", |text| match text {
                 "human" => Some(false),
                 "json" => Some(true),

@@ -166,6 +166,8 @@ pub struct Sources {
     pub store: store::StoreWatch,
     /// Printers and displays, where there are some.
     pub desk: Option<Desk>,
+    /// Webhooks, where they are at work.
+    pub webhooks: Option<Arc<webhooks::Webhooks>>,
     /// Listeners of the live feed.
     pub live: Arc<admin::LiveFigures>,
 }
@@ -269,6 +271,7 @@ impl Collector for Page {
         self.0.inbox.as_ref().map_or(Ok(()), |inbox| inbox_rows(&mut writer, inbox))?;
         sign_in(&mut writer, &self.0.sign_in)?;
         self.0.desk.as_ref().map_or(Ok(()), |desk| figures::write(&mut writer, &desk.metrics()))?;
+        self.0.webhooks.as_ref().map_or(Ok(()), |webhooks| receivers(&mut writer, webhooks))?;
         self.0.port.stages.as_ref().map_or(Ok(()), |stages| steps(&mut writer, stages))?;
         self.latency(&mut writer)
     }
@@ -575,6 +578,29 @@ fn steps(writer: &mut Writer<'_, '_>, stages: &Stages) -> std::fmt::Result {
         of_stage.encode_histogram::<[(&str, &str); 0]>(sum_s, count, &buckets, None)?;
     }
     Ok(())
+}
+
+/// How webhooks do. A queue that cannot be read has no figures now, and the page its others.
+fn receivers(writer: &mut Writer<'_, '_>, webhooks: &webhooks::Webhooks) -> std::fmt::Result {
+    let Ok(all) = webhooks.figures() else { return Ok(()) };
+    let of = |pick: fn(&(webhooks::Figures, u64)) -> u64| {
+        all.iter().map(move |own| (vec![("webhook", own.0.webhook.clone())], pick(own)))
+    };
+    writer.counters("webhook_delivered", "Messages that receivers took", of(|own| own.0.delivered))?;
+    writer.counters("webhook_failed", "Attempts that failed", of(|own| own.0.failed))?;
+    writer.counters("webhook_dead", "Messages that became dead letters", of(|own| own.0.dead))?;
+    writer.counters(
+        "webhook_dead_dropped",
+        "Dead letters dropped because there were too many",
+        of(|own| own.0.dropped),
+    )?;
+    writer.gauges(
+        "webhook_dead_letters",
+        "Dead letters that wait for a person",
+        of(|own| own.0.dead_letters),
+    )?;
+    writer.gauges("webhook_pending", "Messages that wait to be sent", of(|own| own.0.pending))?;
+    writer.gauges("webhook_lag_records", "Records of the journal not yet looked at", of(|own| own.1))
 }
 
 fn sign_in(writer: &mut Writer<'_, '_>, figures: &admin::SignInFigures) -> std::fmt::Result {

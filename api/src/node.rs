@@ -30,6 +30,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use store::{ProjectError, Projector, ProjectorOptions, ProjectorStats, Store, StoreWatch};
 use tracing::{error, info, warn};
+use webhooks::{Pace, Reach, Webhooks};
 
 /// A stop has so long to answer what is in flight.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -39,6 +40,8 @@ const TAKING_IN_ENDS_MAX: Duration = Duration::from_secs(2);
 pub const CONTROL_FILE: &str = "control.json";
 /// File in the data directory that holds the key of what the admin API seals and signs.
 const ADMIN_KEY_FILE: &str = "admin.key";
+/// File in the data directory that holds what webhooks have yet to send.
+const WEBHOOKS_FILE: &str = "webhooks.db";
 /// File in the data directory with the token for the first administrator, while there is none.
 const SETUP_FILE: &str = "setup-token";
 /// Questions that the admin API asks the store at once; an export holds one for as long as it lasts.
@@ -77,6 +80,7 @@ pub struct Node {
     stopping: Arc<AtomicBool>,
     taking_in: Option<JoinHandle<()>>,
     backroom: Option<Backroom>,
+    webhooks: Arc<Webhooks>,
     control: std::path::PathBuf,
     /// Latency of each worker.
     pub latency: Vec<Arc<Latency>>,
@@ -385,11 +389,18 @@ impl Node {
         let taking_in = inbox.map(|(inbox, stats)| take_in(&core, inbox, stats, &stopping)).transpose()?;
         let backroom = Backroom::open(config, &core.engine)?;
         let desk = backroom.as_ref().map(Backroom::desk);
-        let sources = Arc::new(Sources { desk, ..sources(&core, &shared, &latency, &device, stats) });
+        let webhooks = Arc::new(open_webhooks(config, &core)?);
+        let webhooks_too = Some(Arc::clone(&webhooks));
+        let sources = Arc::new(Sources {
+            desk,
+            webhooks: webhooks_too,
+            ..sources(&core, &shared, &latency, &device, stats)
+        });
         let questions = std::mem::take(&mut core.admin_questions);
         let needed = !admin::has_operators(&core.engine.catalog());
         let (setup, setup_token) = admin::Setup::begin(&config.data_dir.join(SETUP_FILE), needed)?;
-        let given = Given { questions, setup, local_token: secrets::hash(token.as_bytes()) };
+        let local_token = secrets::hash(token.as_bytes());
+        let given = Given { questions, setup, local_token, webhooks: Arc::clone(&webhooks) };
         let api = serve_api(config, &core, given, &shared, &sources, &stopping)?;
         let api_addr = api.local_addr();
         let control = config.data_dir.join(CONTROL_FILE);
@@ -401,6 +412,7 @@ impl Node {
             stopping,
             taking_in,
             backroom,
+            webhooks,
             control,
             latency,
             shared,
@@ -437,6 +449,7 @@ impl Node {
         if let Some(backroom) = self.backroom.take() {
             backroom.close();
         }
+        self.webhooks.close();
         self.core.close();
         info!("stopped");
     }
@@ -475,6 +488,7 @@ struct Given {
     questions: Vec<Box<dyn store::Queries>>,
     setup: admin::Setup,
     local_token: [u8; 32],
+    webhooks: Arc<Webhooks>,
 }
 
 fn serve_api(
@@ -486,7 +500,7 @@ fn serve_api(
     stopping: &Arc<AtomicBool>,
 ) -> Result<Admin, StartError> {
     use anyhow::Context;
-    let Given { questions, setup, local_token } = given;
+    let Given { questions, setup, local_token, webhooks } = given;
     let figures = Arc::clone(&sources.sign_in);
     let (cold_codes, shared, stopping) =
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
@@ -501,6 +515,7 @@ fn serve_api(
         data_dir: config.data_dir.clone(),
         vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
         local_token,
+        webhooks,
         edge: config.admin_edge.clone(),
         auth: admin::AuthParts { setup, give_way: system::give_way, figures },
         has_profile: Box::new(move |name| profiles.contains(name)),
@@ -511,6 +526,17 @@ fn serve_api(
     };
     admin::start(config.admin_addr, parts)
         .with_context(|| format!("listen on the API port {}", config.admin_addr))
+}
+
+/// Webhooks go on where they stood.
+fn open_webhooks(config: &Config, core: &Core) -> Result<Webhooks, StartError> {
+    let options = webhooks::Options {
+        file: config.data_dir.join(WEBHOOKS_FILE),
+        vault: Vault::open(&config.data_dir.join(ADMIN_KEY_FILE))?,
+        reach: if config.webhook_private_networks { Reach::Private } else { Reach::Public },
+        pace: Pace::default(),
+    };
+    Ok(Webhooks::open(Arc::clone(&core.engine), options)?)
 }
 
 fn node_setting(own: &Resolved) -> NodeSetting {
@@ -573,6 +599,7 @@ fn sources(
         sign_in: Arc::default(),
         store: core.store.clone(),
         desk: None,
+        webhooks: None,
         live: Arc::default(),
     }
 }

@@ -26,8 +26,12 @@ mod devices;
 mod lists;
 #[path = "admin/live.rs"]
 mod live;
+#[path = "admin/privacy.rs"]
+mod privacy;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "../../admin/webhooks/tests/receiver/mod.rs"]
+mod receiver;
 #[path = "admin/statistics.rs"]
 mod statistics;
 #[path = "admin/supervisor.rs"]
@@ -40,3 +44,5 @@ mod tickets;
 mod tour;
 #[path = "admin/venue.rs"]
 mod venue;
+#[path = "admin/webhooks.rs"]
+mod webhooks;

@@ -3,10 +3,9 @@
 
 use super::credential::Credential;
 use super::second_factor::SecondFactor;
-use super::sign_in::{self, ending};
-use super::visitor::Visitor;
+use super::sign_in::ending;
 use super::{act, kept, no_random, passwords};
-use crate::access::{Permissions, Principal, Proof, STATION_PREFIX, role_word};
+use crate::access::{Permissions, Principal, STATION_PREFIX, role_word};
 use crate::app::App;
 use crate::problem::{Kind, Problem, shown};
 use engine::catalog::{Catalog, Entity, Operator, OperatorId, Role};
@@ -49,7 +48,8 @@ impl Account {
             && (self.credential.hash.is_some() || !self.operator.token_hashes.is_empty())
     }
 
-    fn changed(&self, role: Role, credential: &Credential, keeps_tokens: bool) -> Entity {
+    /// The same with another role or credential.
+    pub(super) fn changed(&self, role: Role, credential: &Credential, keeps_tokens: bool) -> Entity {
         let token_hashes = if keeps_tokens { self.operator.token_hashes.clone() } else { Vec::new() };
         let password_hash = credential.text();
         Entity::Operator(Operator { name: self.operator.name.clone(), role, password_hash, token_hashes })
@@ -114,13 +114,14 @@ pub async fn add(
 ) -> Result<(Account, String), Problem> {
     reaches(by, role)?;
     let (password, hash) = one_time_password(app).await?;
-    let _turn = app.auth.changes.lock().await;
+    let turn = app.auth.changes.lock().await;
     if Account::typed(&app.engine, name).is_some() {
         return Err(Problem::new(Kind::Conflict, format!("there is an operator '{}' already", shown(name))));
     }
     let credential = Credential { once: true, hash: Some(hash), disabled: false };
     let new = operator(name, role, &credential);
     let lsn = app.engine.put_if(by.operator, None, Entity::Operator(new))?;
+    drop(turn);
     app.auth.setup.end();
     app.settle(lsn).await?;
     Ok((find(app, name)?, password))
@@ -149,7 +150,7 @@ pub async fn first(app: &Arc<App>, token: &str, name: &str, password: String) ->
     }
     check_password("password", &password, name)?;
     let hash = app.auth.passwords.hash(password).await?;
-    let _turn = app.auth.changes.lock().await;
+    let turn = app.auth.changes.lock().await;
     if has_operators(&app.engine.catalog()) {
         app.auth.setup.end();
     }
@@ -159,6 +160,7 @@ pub async fn first(app: &Arc<App>, token: &str, name: &str, password: String) ->
     let credential = Credential { hash: Some(hash), ..Credential::default() };
     let new = operator(name, Role::Administrator, &credential);
     let lsn = app.engine.put_if(None, None, Entity::Operator(new))?;
+    drop(turn);
     app.settle(lsn).await?;
     app.auth.setup.end();
     find(app, name)
@@ -175,7 +177,7 @@ pub async fn set_role(
     role: Role,
     seen: impl FnOnce(&Account) -> Result<(), Problem>,
 ) -> Result<Account, Problem> {
-    let _turn = app.auth.changes.lock().await;
+    let turn = app.auth.changes.lock().await;
     let account = find(app, name)?;
     seen(&account)?;
     reaches(by, account.operator.role)?;
@@ -184,7 +186,9 @@ pub async fn set_role(
         other_administrator(app, name)?;
     }
     let new = account.changed(role, &account.credential, true);
-    put(app, by, &account, new).await?;
+    let lsn = put(app, by, &account, new)?;
+    drop(turn);
+    app.settle(lsn).await?;
     find(app, name)
 }
 
@@ -193,7 +197,7 @@ pub async fn set_role(
 /// # Errors
 /// Beyond whoever asks, or the last administrator.
 pub async fn disable(app: &Arc<App>, by: &Principal, name: &str) -> Result<Account, Problem> {
-    let _turn = app.auth.changes.lock().await;
+    let turn = app.auth.changes.lock().await;
     let account = find(app, name)?;
     reaches(by, account.operator.role)?;
     if account.operator.role == Role::Administrator {
@@ -201,9 +205,11 @@ pub async fn disable(app: &Arc<App>, by: &Principal, name: &str) -> Result<Accou
     }
     let credential = Credential { disabled: true, ..account.credential.clone() };
     // First the door, then what is behind it: sessions of somebody disabled open nothing.
-    put(app, by, &account, account.changed(account.operator.role, &credential, false)).await?;
+    put(app, by, &account, account.changed(account.operator.role, &credential, false))?;
     let act = act("operator_disabled", name, json!({}), ending(app, name, None));
-    app.settle(app.engine.act(by.operator, act)?).await?;
+    let lsn = app.engine.act(by.operator, act)?;
+    drop(turn);
+    app.settle(lsn).await?;
     find(app, name)
 }
 
@@ -212,12 +218,14 @@ pub async fn disable(app: &Arc<App>, by: &Principal, name: &str) -> Result<Accou
 /// # Errors
 /// Beyond whoever asks.
 pub async fn enable(app: &Arc<App>, by: &Principal, name: &str) -> Result<Account, Problem> {
-    let _turn = app.auth.changes.lock().await;
+    let turn = app.auth.changes.lock().await;
     let account = find(app, name)?;
     reaches(by, account.operator.role)?;
     let credential = Credential { disabled: false, ..account.credential.clone() };
-    put(app, by, &account, account.changed(account.operator.role, &credential, true)).await?;
-    app.settle(app.engine.act(by.operator, act("operator_enabled", name, json!({}), Vec::new()))?).await?;
+    put(app, by, &account, account.changed(account.operator.role, &credential, true))?;
+    let lsn = app.engine.act(by.operator, act("operator_enabled", name, json!({}), Vec::new()))?;
+    drop(turn);
+    app.settle(lsn).await?;
     find(app, name)
 }
 
@@ -228,13 +236,15 @@ pub async fn enable(app: &Arc<App>, by: &Principal, name: &str) -> Result<Accoun
 pub async fn reset(app: &Arc<App>, by: &Principal, name: &str) -> Result<(Account, String), Problem> {
     reaches(by, find(app, name)?.operator.role)?;
     let (password, hash) = one_time_password(app).await?;
-    let _turn = app.auth.changes.lock().await;
+    let turn = app.auth.changes.lock().await;
     let account = find(app, name)?;
     reaches(by, account.operator.role)?;
     let ended = act("password_reset", name, json!({}), ending(app, name, None));
     app.engine.act(by.operator, ended)?;
     let credential = Credential { once: true, hash: Some(hash), disabled: account.credential.disabled };
-    put(app, by, &account, account.changed(account.operator.role, &credential, false)).await?;
+    let lsn = put(app, by, &account, account.changed(account.operator.role, &credential, false))?;
+    drop(turn);
+    app.settle(lsn).await?;
     Ok((find(app, name)?, password))
 }
 
@@ -243,7 +253,7 @@ pub async fn reset(app: &Arc<App>, by: &Principal, name: &str) -> Result<(Accoun
 /// # Errors
 /// Beyond whoever asks, or there is none.
 pub async fn remove_second_factor(app: &Arc<App>, by: &Principal, name: &str) -> Result<(), Problem> {
-    let _turn = app.auth.changes.lock().await;
+    let turn = app.auth.changes.lock().await;
     let account = find(app, name)?;
     reaches(by, account.operator.role)?;
     let found = kept::find::<SecondFactor>(&app.engine, name);
@@ -251,87 +261,19 @@ pub async fn remove_second_factor(app: &Arc<App>, by: &Principal, name: &str) ->
         found.ok_or_else(|| Problem::new(Kind::NotFound, "there is no second factor to be removed"))?;
     let entries = vec![kept::gone::<SecondFactor>(&found.name)];
     let act = act("second_factor_removed", name, json!({}), entries);
-    app.settle(app.engine.act_if(by.operator, &[found.as_found()], act)?).await
-}
-
-async fn put(app: &App, by: &Principal, before: &Account, after: Entity) -> Result<(), Problem> {
-    let before = before.entity();
-    if before == after {
-        return Ok(());
-    }
-    let lsn: Lsn = app.engine.put_if(by.operator, Some(&before), after)?;
+    let lsn = app.engine.act_if(by.operator, &[found.as_found()], act)?;
+    drop(turn);
     app.settle(lsn).await
 }
 
-/// The account of whoever asks. A program's token and this machine's own command have none.
+/// Replaces an operator; gives the record to wait for, once nobody else is kept from changing operators.
 ///
 /// # Errors
-/// As said.
-pub fn own(app: &App, by: &Principal) -> Result<Account, Problem> {
-    let is_person = matches!(by.proof, Proof::Session(_) | Proof::OperatorToken);
-    Account::named(&app.engine, &by.name).filter(|_| is_person).ok_or_else(|| {
-        Problem::new(
-            Kind::NotAllowed,
-            "this is for people who have signed in: a program's token has no account",
-        )
-    })
-}
-
-/// Sets one's own password. Other sessions end.
-///
-/// # Errors
-/// The old one is wrong, or the new one cannot be one.
-pub async fn set_own_password(
-    app: &Arc<App>,
-    by: &Principal,
-    visitor: &Visitor,
-    old: Option<String>,
-    new: String,
-) -> Result<(), Problem> {
-    let account = own(app, by)?;
-    let name = account.operator.name.clone();
-    check_password("new", &new, &name)?;
-    if old.as_ref() == Some(&new) {
-        return Err(Problem::invalid("new", "this is the old password"));
+/// Somebody else changed them meanwhile.
+pub(super) fn put(app: &App, by: &Principal, before: &Account, after: Entity) -> Result<Lsn, Problem> {
+    let before = before.entity();
+    if before == after {
+        return Ok(Lsn(0));
     }
-    let account = prove(app, visitor, account, old, "old").await?;
-    let hash = app.auth.passwords.hash(new).await?;
-    let _turn = app.auth.changes.lock().await;
-    let session = match &by.proof {
-        Proof::Session(id) => Some(&**id),
-        _ => None,
-    };
-    // Ending sessions first: whatever happens in between, nobody stays in with the old password.
-    let ended = act("password_changed", &name, json!({}), ending(app, &name, session));
-    app.engine.act(by.operator, ended)?;
-    let credential = Credential { hash: Some(hash), ..Credential::default() };
-    put(app, by, &account, account.changed(account.operator.role, &credential, true)).await
-}
-
-/// Shows that whoever asks knows the account's password, where it has one.
-///
-/// # Errors
-/// Missing, wrong, or too often wrong.
-pub async fn prove(
-    app: &Arc<App>,
-    visitor: &Visitor,
-    account: Account,
-    password: Option<String>,
-    field: &str,
-) -> Result<Account, Problem> {
-    match password {
-        None if account.credential.hash.is_none() => Ok(account),
-        None => Err(Problem::invalid(field, "the password is needed")),
-        Some(password) => {
-            let proved = sign_in::right_password(app, visitor, &account.operator.name, password).await;
-            proved.map_err(|problem| match problem.kind {
-                // A 401 would say that the session is over.
-                Kind::Unauthenticated => {
-                    Problem::new(Kind::NotAllowed, format!("{field}: this is not your password"))
-                        .with_field(field, "this is not your password")
-                }
-                _ => problem,
-            })
-        }
-    }
+    Ok(app.engine.put_if(by.operator, Some(&before), after)?)
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, header};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const AGENT_CHARS_MAX: usize = 120;
 /// Who knocks.
 #[derive(Clone, Debug)]
 pub struct Visitor {
-    /// Where from. What a proxy on this machine says is believed, what anybody else says is not.
+    /// Where from.
     pub address: IpAddr,
     /// What the program calls itself, shortened.
     pub agent: String,
@@ -34,22 +34,29 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Visitor, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical());
-        Ok(Visitor::of(peer, &parts.headers))
+        let address = address(&parts.extensions, &parts.headers);
+        Ok(Visitor::of(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), &parts.headers))
     }
 }
 
+/// Where a request comes from. What a proxy on this machine says is believed, what anybody else says is not.
+pub fn address(extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+    Some(forwarded(peer, headers).unwrap_or(peer))
+}
+
+fn forwarded(peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+    // The last address is the one our own proxy saw; those before it are what it was told.
+    let last = headers.get_all("x-forwarded-for").iter().next_back().filter(|_| peer.is_loopback())?;
+    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
 impl Visitor {
-    fn of(peer: IpAddr, headers: &HeaderMap) -> Visitor {
+    fn of(address: IpAddr, headers: &HeaderMap) -> Visitor {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        // The last address is the one our own proxy saw; those before it are what it was told.
-        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-        let forwarded =
-            forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
         let agent = text("user-agent").chars().filter(|c| !c.is_control()).take(AGENT_CHARS_MAX).collect();
         Visitor {
-            address: forwarded.filter(|_| peer.is_loopback()).unwrap_or(peer),
+            address,
             agent,
             refresh: cookie(headers, REFRESH_COOKIE),
             browser: cookie(headers, BROWSER_COOKIE),
@@ -83,24 +90,30 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn visitor(peer: &str, headers: &[(&'static str, &str)]) -> Visitor {
-        let pairs = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        Visitor::of(peer.parse().unwrap(), &pairs.collect::<HeaderMap>())
+    fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
+        all.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
     #[test]
     fn only_a_proxy_on_this_machine_is_believed_and_only_what_it_saw_itself() {
-        let headers = [("x-forwarded-for", "203.0.113.9, 192.0.2.7")];
-        let address = |peer: &str| visitor(peer, &headers).address.to_string();
-        assert_eq!((address("127.0.0.1").as_str(), address("10.0.0.5").as_str()), ("192.0.2.7", "10.0.0.5"));
-        let garbage = visitor("127.0.0.1", &[("x-forwarded-for", "nowhere")]);
-        assert_eq!(garbage.address.to_string(), "127.0.0.1");
+        let of = |peer: &str, told: &str| {
+            let mut extensions = Extensions::new();
+            extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
+            address(&extensions, &headers(&[("x-forwarded-for", told)])).unwrap().to_string()
+        };
+        let told = "203.0.113.9, 192.0.2.7";
+        assert_eq!(
+            (of("127.0.0.1", told).as_str(), of("10.0.0.5", told).as_str()),
+            ("192.0.2.7", "10.0.0.5")
+        );
+        assert_eq!(of("127.0.0.1", "nowhere"), "127.0.0.1");
     }
 
     #[test]
     fn cookies_are_found_among_others_and_given_to_nobody_elses_script() {
-        let headers = [("cookie", "a=1; gatehouse_refresh=x.y.z;b=2"), ("x-forwarded-proto", "https")];
-        let visitor = visitor("127.0.0.1", &headers);
+        let headers =
+            headers(&[("cookie", "a=1; gatehouse_refresh=x.y.z;b=2"), ("x-forwarded-proto", "https")]);
+        let visitor = Visitor::of(IpAddr::V4(Ipv4Addr::LOCALHOST), &headers);
         assert_eq!((visitor.refresh.as_deref(), visitor.browser.as_deref()), (Some("x.y.z"), None));
         let given = visitor.give(REFRESH_COOKIE, "x.y.z", Duration::from_secs(60));
         assert_eq!(

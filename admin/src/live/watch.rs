@@ -124,10 +124,11 @@ impl Watch {
         rates_due: bool,
         posts: &mut Vec<Post>,
     ) {
-        self.gates.resize_with(self.gates.len().max(counts.gates.len()), Default::default);
-        for (n, ((window, told), tally)) in self.gates.iter_mut().zip(&counts.gates).enumerate() {
-            let id = GateId(n as u16);
-            let Some(gate) = catalog.gate(id) else { continue };
+        // Every gate from its beginning on, also before its first scan: a window tells what is new since its first sample.
+        self.gates.resize_with(catalog.gates().count(), Default::default);
+        for ((id, gate), (window, told)) in catalog.gates().zip(&mut self.gates) {
+            let n = id.index();
+            let tally = counts.gates.get(n).copied().unwrap_or_default();
             let (rates, alarm) = window.take(Sample { admitted: tally.admits, denied: tally.denials });
             if rates_due && rates != *told {
                 *told = rates;

@@ -17,13 +17,16 @@ mod me;
 mod names;
 mod operations;
 mod operators;
+mod privacy;
 mod scans;
 mod settings;
 mod statistics;
 mod texts;
 mod tickets;
 mod tokens;
+mod totp;
 mod types;
+mod webhooks;
 mod zones;
 
 use crate::app::App;
@@ -51,9 +54,12 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(statistics::routes())
         .merge(auth::routes())
         .merge(account::routes())
+        .merge(totp::routes())
         .merge(operators::routes())
+        .merge(privacy::routes())
         .merge(tokens::routes())
         .merge(operations::routes())
         .merge(imports::routes())
         .merge(exports::routes())
+        .merge(webhooks::routes())
 }

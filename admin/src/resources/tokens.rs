@@ -16,12 +16,16 @@ use engine::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Longest name, in characters.
 const NAME_CHARS_MAX: usize = 100;
+/// Most scopes that are read.
+const SCOPES_MAX: usize = 64;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(end))
@@ -96,6 +100,20 @@ async fn list(
     Ok(Page::of(items, limit, |item: &Shown| item.id.clone()).answer(&uri))
 }
 
+/// A permission's word.
+#[derive(Deserialize)]
+struct Scope(String);
+
+impl PartialSchema for Scope {
+    fn schema() -> RefOr<Schema> {
+        let words =
+            Permission::ALL.iter().filter(|one| **one != Permission::OwnPassword).map(|one| one.word());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build().into()
+    }
+}
+
+impl ToSchema for Scope {}
+
 /// What a token is to be.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -110,7 +128,7 @@ struct NewToken {
     name: String,
     /// What it may do: permissions that you have.
     #[schema(example = json!(["scans.read", "venue.read"]), min_items = 1, max_items = 64)]
-    scopes: Vec<String>,
+    scopes: Vec<Scope>,
     /// When it ends: in the future, at most two years from now.
     #[schema(format = DateTime, example = "2027-11-23T18:00:00.000Z")]
     expires_at: String,
@@ -133,10 +151,10 @@ impl NewToken {
             let message = format!("1 to {NAME_CHARS_MAX} characters are meant, no control characters");
             return Err(Problem::invalid("name", message));
         }
-        if self.scopes.is_empty() || self.scopes.len() > Permission::ALL.len() {
-            return Err(Problem::invalid("scopes", "1 to 64 permissions are meant, each once"));
+        if !(1..=SCOPES_MAX).contains(&self.scopes.len()) {
+            return Err(Problem::invalid("scopes", format!("1 to {SCOPES_MAX} permissions are meant")));
         }
-        let scopes: Result<Permissions, Problem> = self.scopes.iter().map(|word| scope(word, by)).collect();
+        let scopes: Result<Permissions, Problem> = self.scopes.iter().map(|own| scope(&own.0, by)).collect();
         let Moment(ends) =
             self.expires_at.parse().map_err(|message: &str| Problem::invalid("expires_at", message))?;
         if ends <= now || ends.since_ms(now) > LIFE_MS_MAX {

@@ -161,7 +161,38 @@ fn waits(server: &Server, device: u32, after: &str) -> (Value, Instant) {
 }
 
 #[test]
-fn an_emergency_reaches_every_device_is_counted_and_ends_as_it_was_before() {
+fn an_emergency_reaches_every_device_that_waits_and_every_one_that_asks() {
+    let site = Site::demo();
+    let server = site.start();
+    let api = Api::demo(&server);
+    let poll = server.get("/api/access/poll", "demo-key-001").json();
+    let cursor = poll["cursor"].as_str().unwrap();
+    let all = std::thread::scope(|scope| {
+        let listeners = [1, 2, 40].map(|device| {
+            let server = &server;
+            (device, scope.spawn(move || waits(server, device, cursor)))
+        });
+        let began = Instant::now();
+        let all = api.post("/api/v1/gates/emergency-open", &json!({"reason": "fire alarm"}));
+        let answered = began.elapsed();
+        for (device, listener) in listeners {
+            let (heard, at) = listener.join().unwrap();
+            let took = at.duration_since(began);
+            println!("device {device} heard of it after {took:?}, the operator after {answered:?}");
+            assert!(took < PATIENCE);
+            assert_eq!(heard["scans"][0]["action"], "emergency_open", "{heard}");
+        }
+        all
+    });
+    let gates = all["gates"].as_array().unwrap();
+    assert!(gates.len() == 44 && gates.iter().all(|gate| gate["mode"] == "emergency_open"), "{all}");
+    let heard = server.heartbeat(7);
+    let told = &heard["commands"][0]["action"];
+    assert_eq!((&heard["mode"], told), (&json!("emergency_open"), &json!("emergency_open")));
+}
+
+#[test]
+fn in_an_emergency_people_are_counted_and_it_ends_as_it_was_before() {
     let site = Site::demo();
     let server = site.start();
     let token = operator(&site, "sue@venue.example", "supervisor");
@@ -171,89 +202,50 @@ fn an_emergency_reaches_every_device_is_counted_and_ends_as_it_was_before() {
     assert_eq!((&closed["was"], &closed["mode"]), (&json!("open"), &json!("closed")));
     assert_eq!(closed["devices"].as_array().unwrap().len(), 2, "{closed}");
     assert_eq!(server.scan(2, "DEMO-STD-000002", "c1")["reason"], "gate_closed");
-    let cursor = server.get("/api/access/poll", "demo-key-001").json()["cursor"].as_str().unwrap().to_owned();
-    let all = std::thread::scope(|scope| {
-        let listeners: Vec<_> = [1, 2, 40]
-            .map(|device| {
-                (
-                    device,
-                    scope.spawn({
-                        let (server, cursor) = (&server, &cursor);
-                        move || waits(server, device, cursor)
-                    }),
-                )
-            })
-            .into_iter()
-            .collect();
-        let began = Instant::now();
-        let all = api.post("/api/v1/gates/emergency-open", &why);
-        let answered = began.elapsed();
-        for (device, listener) in listeners {
-            let (heard, at) = listener.join().unwrap();
-            let took = at.duration_since(began);
-            println!(
-                "device {device} heard of the emergency after {took:?}, the operator after {answered:?}"
-            );
-            assert!(took < PATIENCE);
-            assert_eq!(heard["scans"][0]["action"], "emergency_open", "{heard}");
-        }
-        all
-    });
-    assert_eq!(all["gates"].as_array().unwrap().len(), 44);
-    assert!(all["gates"].as_array().unwrap().iter().all(|gate| gate["mode"] == "emergency_open"));
-    let heard = server.heartbeat(7);
-    assert_eq!(
-        (&heard["mode"], &heard["commands"][0]["action"]),
-        (&json!("emergency_open"), &json!("emergency_open"))
-    );
-    let is_open = |name: &str| {
-        is_problem(
-            &api.ask("POST", &format!("/api/v1/gates/ENTRANCE_01/{name}"), &[], why.to_string().as_bytes()),
-            409,
-            "conflict",
-        )
-    };
-    is_open("close");
-    is_open("open");
+    api.post("/api/v1/gates/emergency-open", &why);
+    for ends_it in ["close", "open"] {
+        let path = format!("/api/v1/gates/ENTRANCE_01/{ends_it}");
+        is_problem(&api.ask("POST", &path, &[], why.to_string().as_bytes()), 409, "conflict");
+    }
     // Open and count: people go on being counted, and a scan still gets its real answer.
     let turns = r#"{"device_id":"KQT300_001","api_key":"demo-key-001","people":5}"#;
     assert_eq!(server.post("/api/access/turns", turns).status, 200);
     assert_eq!(server.scan(1, "DEMO-BLOCKED", "e1")["reason"], "blocked");
     let counted = api.get("/api/v1/counts");
-    let gate =
-        counted["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == "ENTRANCE_01").unwrap();
-    assert_eq!(gate["turns"], 5);
+    let mut gates = counted["gates"].as_array().unwrap().iter();
+    assert_eq!(gates.find(|gate| gate["gate"] == "ENTRANCE_01").unwrap()["turns"], 5);
     server.kill();
     let server = site.start();
     let api = Api::with(&server, &token);
-    assert_eq!(api.get("/api/v1/gates/ENTRANCE_02")["mode"], "emergency_open");
+    let mode = |gate: &str| api.get(&format!("/api/v1/gates/{gate}"))["mode"].clone();
+    assert_eq!(mode("ENTRANCE_02"), "emergency_open");
     let ended = api.post("/api/v1/gates/release", &json!({"reason": "false alarm", "event": "demo-match"}));
     assert_eq!(ended["gates"].as_array().unwrap().len(), 44);
-    assert_eq!(api.get("/api/v1/gates/ENTRANCE_02")["mode"], "closed", "as it was before");
-    assert_eq!(api.get("/api/v1/gates/ENTRANCE_01")["mode"], "open");
-    assert_eq!(
-        (&server.heartbeat(2)["mode"], &server.heartbeat(7)["mode"]),
-        (&json!("locked"), &json!("normal"))
-    );
+    assert_eq!((mode("ENTRANCE_01"), mode("ENTRANCE_02")), (json!("open"), json!("closed")), "as before");
+    let stands = |device| server.heartbeat(device)["mode"].clone();
+    assert_eq!((stands(2), stands(7)), (json!("locked"), json!("normal")));
     assert_eq!(api.post("/api/v1/gates/release", &why)["gates"], json!([]), "there is none any more");
     assert_eq!(api.post("/api/v1/gates/ENTRANCE_02/open", &why)["mode"], "open");
     server.projected();
-    let manager = operator(&site, "mona@venue.example", "manager");
-    let lines =
-        Api::with(&server, &manager).all("/api/v1/audit?subject=ENTRANCE_02&operator=sue%40venue.example");
-    let told = |line: &Value| {
-        (line["action"].clone(), line["details"]["reason"].clone(), line["after"]["mode"].clone())
-    };
-    let acts: Vec<_> = lines.iter().rev().filter(|line| line["action"] != "put_gate").map(told).collect();
+    let expected = [
+        ("gate_close", "queue is full", "closed"),
+        ("gate_emergency_open", "fire alarm", "emergency_open"),
+        ("gate_release", "false alarm", "closed"),
+        ("gate_open", "fire alarm", "open"),
+    ];
     assert_eq!(
-        acts,
-        [
-            (json!("gate_close"), json!("queue is full"), json!("closed")),
-            (json!("gate_emergency_open"), json!("fire alarm"), json!("emergency_open")),
-            (json!("gate_release"), json!("false alarm"), json!("closed")),
-            (json!("gate_open"), json!("fire alarm"), json!("open")),
-        ]
+        acts_of(&site, &server, "ENTRANCE_02"),
+        expected.map(|(did, why, mode)| json!([did, why, mode]))
     );
+}
+
+/// What a supervisor did to a gate, why, and how it stood afterwards, as the audit tells it.
+fn acts_of(site: &Site, server: &Server, gate: &str) -> Vec<Value> {
+    let manager = operator(site, "mona@venue.example", "manager");
+    let lines = Api::with(server, &manager)
+        .all(&format!("/api/v1/audit?subject={gate}&operator=sue%40venue.example"));
+    let acts = lines.iter().rev().filter(|line| line["action"] != "put_gate");
+    acts.map(|line| json!([line["action"], line["details"]["reason"], line["after"]["mode"]])).collect()
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn a_good_ticket_is_simply_admitted_and_its_device_opens_once() {
         (json!({"id": id, "code": optical("A"), "gate": "ENTRANCE_01", "reason": "x"}), "id"),
         (json!({"id": id, "gate": "NOWHERE", "reason": "x"}), "gate"),
         (json!({"id": id, "gate": "ENTRANCE_01", "device": "KQT300_002", "reason": "x"}), "device"),
-        (json!({"id": id, "gate": "ENTRANCE_01", "reason": " "}), "reason"),
+        (json!({"id": id, "gate": "ENTRANCE_01", "reason": ""}), "reason"),
         (json!({"id": id, "gate": "ENTRANCE_01", "reason": "x", "people": 0}), "people"),
         (json!({"id": id, "gate": "ENTRANCE_01", "reason": "x", "scan_id": "a b"}), "scan_id"),
         (json!({"id": 4_000_000_000_u32, "gate": "ENTRANCE_01", "reason": "x"}), "id"),
@@ -229,18 +229,10 @@ fn the_access_log_is_filtered_by_names_and_hides_codes_from_who_could_use_them()
     let newest = api.all("/api/v1/scans?limit=3");
     assert!(oldest.iter().eq(newest.iter().rev()));
     assert_eq!(oldest[3]["code"]["code"], "JUNK");
-    let wrong = [
-        "gate=X",
-        "device=X",
-        "reason=x",
-        "event=x",
-        "type=VIP",
-        "kind=x",
-        "since=yesterday",
-        "order=up",
-        "code=a&card=00",
-    ];
-    for wrong in wrong {
+    for wrong in ["gate=X", "device=X", "reason=x", "event=x", "type=VIP", "code=a&card=00"] {
+        is_problem(&api.ask("GET", &format!("/api/v1/scans?{wrong}"), &[], b""), 422, "invalid");
+    }
+    for wrong in ["kind=x", "since=yesterday", "order=up", "ticket=x"] {
         is_problem(&api.ask("GET", &format!("/api/v1/scans?{wrong}"), &[], b""), 400, "malformed_request");
     }
     is_problem(&api.ask("GET", "/api/v1/scans/1", &[], b""), 404, "not_found");

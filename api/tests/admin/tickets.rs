@@ -83,9 +83,7 @@ fn every_action_in_every_status_does_what_fits_and_says_why_it_does_no_more() {
                 assert_eq!(actions(&api, id).len(), told, "{case}");
             } else {
                 assert_eq!(after["status"], expected, "{case}");
-                let own = if action == "reissue" { ["reissue_ticket", "ticket_replaced"] } else { ["", ""] };
-                let told_more = actions(&api, id).len() - told;
-                assert_eq!(told_more, 1, "{case}: {:?} {own:?}", actions(&api, id));
+                assert_eq!(actions(&api, id).len(), told + 1, "{case}: {:?}", actions(&api, id));
             }
         }
     }
@@ -122,14 +120,14 @@ fn a_reissue_never_lets_two_in() {
     let old = made(&api, "STANDARD", "active");
     let old_code = code_of(&api, old);
     assert_eq!(server.scan(900, &old_code, "r4")["access_granted"], true);
-    let inside = server.metric("gatehouse_zone_inside{zone=\"BOWL\"}");
+    let inside = server.metric("gatehouse_zone_people{zone=\"BOWL\"}");
     let codes =
         json!([{"kind": "optical", "code": "WRISTBAND-1"}, {"kind": "card", "code": "04B1B2C3D4E5F6"}]);
     let done = act(&api, old, "reissue", &json!({"reason": "wristband", "codes": codes}));
     assert_eq!(done["ticket"]["uses"], json!({"used": 1, "left": 0}));
     assert_eq!(done["ticket"]["presence"], json!({"zone": "BOWL", "people": 1}));
     assert_eq!(done["replaced"]["presence"], json!({"zone": "outside", "people": 0}));
-    assert_eq!(server.metric("gatehouse_zone_inside{zone=\"BOWL\"}"), inside, "nobody moved");
+    assert_eq!(server.metric("gatehouse_zone_people{zone=\"BOWL\"}"), inside, "nobody moved");
     assert_eq!(server.scan(900, "WRISTBAND-1", "r5")["reason"], "already_used");
     assert_eq!(server.scan(900, &old_code, "r6")["reason"], "superseded");
     assert_eq!(server.scan(41, "WRISTBAND-1", "r7")["access_granted"], true, "out with the new one");
@@ -256,17 +254,11 @@ fn a_list_has_each_ticket_that_fits_once() {
     server.projected();
     assert_eq!(only("used=true&type=VIP&event=demo-match"), ["DEMO-VIP-0003"]);
     assert_eq!(only("q=doe%20jo"), ["DEMO-VIP-0001"]);
-    for wrong in [
-        "event=nowhere",
-        "type=VIP",
-        "event=demo-match&type=X",
-        "status=lost",
-        "q=a&code=b",
-        "card=0g",
-        "fields=x",
-    ] {
-        is_problem(&api.ask("GET", &format!("/api/v1/tickets?{wrong}"), &[], b""), 400, "malformed_request");
+    for wrong in ["event=nowhere", "type=VIP", "event=demo-match&type=X", "q=a&code=b", "card=0g", "fields=x"]
+    {
+        is_problem(&api.ask("GET", &format!("/api/v1/tickets?{wrong}"), &[], b""), 422, "invalid");
     }
+    is_problem(&api.ask("GET", "/api/v1/tickets?status=lost", &[], b""), 400, "malformed_request");
     is_problem(&api.ask("GET", "/api/v1/tickets/4000000000", &[], b""), 404, "not_found");
     is_problem(
         &api.ask("POST", "/api/v1/tickets/4000000000/block", &[], because().to_string().as_bytes()),
@@ -413,7 +405,7 @@ fn what_looks_like_commands_is_only_text() {
         let answer = api.ask("POST", "/api/v1/events/demo-match/tickets", &[], new.as_bytes());
         assert_eq!(is_problem(&answer, 422, "invalid")["errors"][0]["field"], "holder");
         let query = format!("/api/v1/tickets?q={}", form_urlencoded(text));
-        is_problem(&api.ask("GET", &query, &[], b""), 400, "malformed_request");
+        is_problem(&api.ask("GET", &query, &[], b""), 422, "invalid");
     }
     let long = "x".repeat(1 << 20);
     let body = json!({"type": "STANDARD", "holder": long}).to_string();
@@ -423,7 +415,7 @@ fn what_looks_like_commands_is_only_text() {
     let answer = api.ask("POST", "/api/v1/events/demo-match/tickets", &[], body.as_bytes());
     is_problem(&answer, 422, "invalid");
     let answer = api.ask("GET", &format!("/api/v1/tickets?q={}", &long[..10_000]), &[], b"");
-    is_problem(&answer, 400, "malformed_request");
+    is_problem(&answer, 422, "invalid");
     assert_eq!(
         api.all("/api/v1/tickets?event=demo-match&type=STAFF").len(),
         100,

@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct NewCheck {
     /// The ticket's number; or else a code.
     #[serde(default)]
+    #[schema(maximum = 4294967295_u32)]
     id: Option<u32>,
     /// What the guest shows; or else the ticket's number.
     #[serde(default)]

@@ -4,7 +4,8 @@
 mod checks;
 mod place;
 
-use super::scans::{self, Way, Why};
+use super::names;
+use super::scans::{Way, Why};
 use super::texts::{self, Code};
 use crate::app::App;
 use crate::extract::{Json, Who};
@@ -28,8 +29,6 @@ use utoipa_axum::routes;
 
 /// Ids of admissions by hand begin so: an id that a device gave to its own scan is never meant by accident.
 const ID_PREFIX: &str = "hand-";
-/// An unlock that the device does not fetch within this time is dropped, as one by its own port.
-const UNLOCK_LIVES_MS: i64 = 10_000;
 /// Longest id of an admission, in bytes; with its prefix it is a scan's id.
 const ID_BYTES_MAX: usize = 100;
 
@@ -43,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct NewAdmission {
     /// The ticket's number; or else a code.
     #[serde(default)]
+    #[schema(maximum = 4294967295_u32)]
     id: Option<u32>,
     /// What the guest shows; or else the ticket's number.
     #[serde(default)]
@@ -62,7 +62,7 @@ struct NewAdmission {
     #[schema(minimum = 1, maximum = 1000)]
     people: Option<u16>,
     /// Why, in words: kept with the scan.
-    #[schema(example = "gate was told the wrong event", min_length = 1, max_length = 500)]
+    #[schema(example = "gate was told the wrong event", min_length = 1, max_length = 300)]
     reason: String,
     /// Sent again with the same id at the same device, the answer is the same and nobody else is let in.
     #[serde(default)]
@@ -166,7 +166,7 @@ fn note(app: &App, operator: OperatorId, answered: &Answered, reason: &str) -> R
         "reason": reason,
         "overrode": overrode.code(),
         "ticket": answered.answer.ticket.as_ref().map(|facts| facts.ticket.0),
-        "gate": scans::gate_name(&app.engine.catalog(), answered.answer.gate),
+        "gate": names::gate(&app.engine.catalog(), answered.answer.gate),
     });
     let (action, subject) = ("admit_by_hand".to_owned(), answered.lsn.to_string());
     let act = Act { action, subject, details: details.to_string(), entries: Vec::new() };
@@ -178,7 +178,7 @@ async fn unlock(app: &App, operator: OperatorId, device: DeviceId, seen: Seen) -
     if seen != Seen::New {
         return Ok(true);
     }
-    match app.engine.command(Some(operator), device, Command::Unlock, UNLOCK_LIVES_MS) {
+    match app.engine.command(Some(operator), device, Command::Unlock, Command::Unlock.lives_ms()) {
         Ok(lsn) => app.safe(lsn).await.map(|()| true),
         // The guest is in, whoever opens: the answer says that the device does not.
         Err(EngineError::CommandsWait) => Ok(false),
@@ -196,8 +196,8 @@ fn told(catalog: &Catalog, place: &Place, answered: &Answered, unlock: bool) -> 
         ticket: facts.map(|facts| facts.ticket.0),
         reference: facts.map(|facts| facts.label.reference().to_owned()),
         left: facts.and_then(|facts| facts.remaining),
-        gate: scans::gate_name(catalog, answer.gate).unwrap_or_default(),
-        device: catalog.device(place.device).map(|device| device.name.clone()).unwrap_or_default(),
+        gate: names::gate(catalog, answer.gate).unwrap_or_default(),
+        device: names::device(catalog, place.device).unwrap_or_default(),
         direction: Way::of(answer.direction),
         people: answer.people,
         unlock,

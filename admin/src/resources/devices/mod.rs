@@ -4,38 +4,34 @@
 mod commands;
 mod life;
 mod provisioning;
+mod schemas;
 mod settings_code;
+mod state;
 
-use super::catalog::{self, NamedParams, Seen, Sort, Thing, choice};
+use super::catalog::{self, NamedParams, Seen, Sort, Thing};
 use crate::app::App;
 use crate::etag::{self, IfMatch};
 use crate::extract::{Json, Params, Path, Who};
 use crate::mistakes::Mistakes;
-use crate::moment::Moment;
 use crate::page::Page;
 use crate::problem::{Kind, Problem};
-use axum::Json as Answer;
 use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use engine::catalog::{CardFormat, Catalog, Device as Own, DeviceStatus, Direction, Entity, GateMode};
-use engine::limits::{
-    DEVICE_RATE_PER_MINUTE, DEVICE_SETTING_BYTES_MAX, DEVICE_SETTINGS_MAX, NAME_BYTES_MAX, REPEAT_WINDOW_MS,
-};
-use engine::state::DeviceMode;
+use engine::catalog::{CardFormat, Catalog, Device as Own, DeviceStatus, Direction, Entity};
+use engine::limits::{DEVICE_RATE_PER_MINUTE, REPEAT_WINDOW_MS};
+pub(super) use schemas::statuses;
+use schemas::{SOURCES_MAX, addresses, card_formats, directions, settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Longest number of the readers' own format and longest text of a heartbeat, in characters.
 const WORD_CHARS_MAX: usize = 64;
-/// Addresses a device may speak from.
-const SOURCES_MAX: usize = 16;
 /// Longest time in which the same code is one scan, in milliseconds.
 const REPEAT_WINDOW_MS_MAX: u32 = 600_000;
 /// Most requests a minute that may be set; more is unlimited.
@@ -45,7 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(get, replace))
-        .routes(routes!(state))
+        .merge(state::routes())
         .merge(life::routes())
         .merge(commands::routes())
         .merge(provisioning::routes())
@@ -125,34 +121,6 @@ struct DeviceWithKey {
     key: String,
 }
 
-/// How a device stands.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-struct DeviceState {
-    /// The device.
-    #[schema(example = "KQT300_001")]
-    device: String,
-    /// Where it stands in its life.
-    #[schema(schema_with = statuses)]
-    status: DeviceStatus,
-    /// Was it heard of within the last 90 seconds?
-    online: bool,
-    /// When it was last heard of; `null`: not since the start of this node.
-    last_seen: Option<Moment>,
-    /// What operators set it to.
-    #[schema(schema_with = device_modes)]
-    mode: DeviceMode,
-    /// Commands it has not fetched yet.
-    commands_waiting: usize,
-    /// Rises with every change the device should fetch.
-    config_version: u32,
-    /// The gate it stands at.
-    #[schema(example = "ENTRANCE_01")]
-    gate: Option<String>,
-    /// How that gate stands.
-    #[schema(schema_with = gate_modes)]
-    gate_mode: Option<GateMode>,
-}
-
 /// Which devices.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -193,73 +161,6 @@ fn yes() -> bool {
 
 fn repeat_window() -> u32 {
     REPEAT_WINDOW_MS as u32
-}
-
-pub(super) fn statuses() -> Schema {
-    use DeviceStatus::{Active, Pending, Revoked, Suspended};
-    let words = "Where a device stands in its life: `pending` waits for approval, `active` works, `suspended` is off for \
-                 now, `revoked` never comes back.";
-    choice(&[Pending, Active, Suspended, Revoked], words, None)
-}
-
-fn device_modes() -> Schema {
-    let all = [DeviceMode::Normal, DeviceMode::Locked, DeviceMode::EmergencyOpen];
-    choice(
-        &all,
-        "What operators set a device to: scans decide, it stays shut, or it turns free and counts.",
-        None,
-    )
-}
-
-fn card_formats() -> Schema {
-    use CardFormat::{DecBe, DecLe, HexBe, HexLe};
-    let words = "How card numbers are written: hexadecimal or decimal, first or last byte first.";
-    or_null(choice(&[HexBe, HexLe, DecBe, DecLe], words, None))
-}
-
-fn directions() -> Schema {
-    or_null(choice(&[Direction::Entry, Direction::Exit], "The way a device looks.", None))
-}
-
-fn gate_modes() -> Schema {
-    or_null(choice(
-        &[GateMode::Open, GateMode::Closed, GateMode::EmergencyOpen],
-        "How the gate stands.",
-        None,
-    ))
-}
-
-fn or_null(schema: Schema) -> Schema {
-    OneOfBuilder::new().item(ObjectBuilder::new().schema_type(Type::Null)).item(schema).into()
-}
-
-fn addresses() -> Schema {
-    let address = |format| {
-        ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
-    };
-    let either = OneOfBuilder::new().item(address(KnownFormat::Ipv4)).item(address(KnownFormat::Ipv6));
-    utoipa::openapi::schema::ArrayBuilder::new()
-        .items(either)
-        .max_items(Some(SOURCES_MAX))
-        .description(Some("Addresses it may speak from; none: any."))
-        .into()
-}
-
-fn settings() -> Schema {
-    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(DEVICE_SETTING_BYTES_MAX));
-    let name = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(NAME_BYTES_MAX))
-        .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]+$"));
-    ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .additional_properties(Some(Schema::from(text)))
-        .property_names(Some(Schema::from(name)))
-        .max_properties(Some(DEVICE_SETTINGS_MAX))
-        .description(Some("Settings the device fetches, name to text."))
-        .examples([serde_json::json!({"volume": "3"})])
-        .into()
 }
 
 impl Thing for Device {
@@ -467,32 +368,4 @@ async fn replace(
     Json(new): Json<Device>,
 ) -> Result<Response, Problem> {
     catalog::replace(&app, by.operator, &if_match, ((), &name), &new).await
-}
-
-/// Shows how a device stands now.
-#[utoipa::path(
-    get, path = "/api/v1/devices/{name}/state", tag = "devices", operation_id = "getDeviceState",
-    params(("name" = String, Path, description = "The device's name")),
-    responses((status = 200, description = "How it stands", body = DeviceState)),
-    extensions(("x-permission" = json!("devices.read")))
-)]
-async fn state(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Answer<DeviceState>, Problem> {
-    let catalog = app.engine.catalog();
-    let (id, device) = commands::device(&catalog, &name)?;
-    let (mode, commands_waiting) = app.engine.device_state(id);
-    let gate = device.gate.and_then(|id| catalog.gate(id));
-    Ok(Answer(DeviceState {
-        device: device.name.clone(),
-        status: device.status,
-        online: app.is_online(id),
-        last_seen: (app.last_seen)(id).map(Moment),
-        mode,
-        commands_waiting,
-        config_version: device.config_version,
-        gate: gate.map(|gate| gate.name.clone()),
-        gate_mode: gate.map(|gate| gate.mode),
-    }))
 }

@@ -3,8 +3,9 @@
 
 mod shape;
 
-pub(super) use shape::{Scan, Way, Why, gate_name, operator_name};
+pub(super) use shape::{Scan, Way, Why};
 
+use super::names;
 use super::texts::{self, Code, Medium};
 use crate::app::App;
 use crate::extract::{Json, Params, Path, Who};
@@ -56,6 +57,7 @@ struct ScanParams {
     #[param(inline)]
     kind: Option<How>,
     /// Of the ticket of this number.
+    #[param(maximum = 4294967295_u32)]
     ticket: Option<u32>,
     /// Of this code.
     #[param(min_length = 1, max_length = 255)]
@@ -88,7 +90,7 @@ enum Sort {
 #[serde(deny_unknown_fields)]
 struct Annul {
     /// Why, in words, for the audit.
-    #[schema(example = "turned back at the barrier", min_length = 1, max_length = 500)]
+    #[schema(example = "turned back at the barrier", min_length = 1, max_length = 300)]
     reason: String,
 }
 
@@ -114,7 +116,7 @@ struct Annulled {
 
 impl ScanParams {
     fn filter(&self, catalog: &Catalog) -> Result<ScanFilter, Problem> {
-        let unknown = |field: &str, what: &str| Problem::malformed(field, format!("there is no such {what}"));
+        let unknown = |field: &str, what: &str| Problem::invalid(field, format!("there is no such {what}"));
         let event =
             named(&self.event, |name| catalog.event_named(name)).map_err(|()| unknown("event", "event"))?;
         Ok(ScanFilter {
@@ -142,10 +144,10 @@ impl ScanParams {
             (None, None) => return Ok(None),
             (Some(code), None) => ("code", Medium::Optical, code),
             (None, Some(card)) => ("card", Medium::Card, card),
-            (Some(_), Some(_)) => return Err(Problem::malformed("card", "either a code or a card is meant")),
+            (Some(_), Some(_)) => return Err(Problem::invalid("card", "either a code or a card is meant")),
         };
         let code = Code { kind, code: code.clone() };
-        code.bytes(field).map(|(_, bytes)| Some(bytes)).map_err(Problem::in_the_query)
+        code.bytes(field).map(|(_, bytes)| Some(bytes))
     }
 }
 
@@ -164,16 +166,17 @@ pub(super) fn type_of(
     name: Option<&str>,
 ) -> Result<Option<TypeId>, Problem> {
     let Some(name) = name else { return Ok(None) };
-    let event =
-        event.ok_or_else(|| Problem::malformed("type", "name its event too: types are an event's"))?;
-    let wrong = || Problem::malformed("type", format!("this event has {}", catalog.type_names(event)));
+    let event = event.ok_or_else(|| Problem::invalid("type", "name its event too: types are an event's"))?;
+    let wrong = || Problem::invalid("type", format!("this event has {}", catalog.type_names(event)));
     catalog.type_named(event, name).map(Some).ok_or_else(wrong)
 }
 
 /// Lists scans: the access log.
 #[utoipa::path(
     get, path = "/api/v1/scans", tag = "scans", operation_id = "listScans", params(ScanParams),
-    responses((status = 200, description = "A page of the access log", body = Page<Scan>)),
+    responses((status = 200, description = "A page of the access log", body = Page<Scan>),
+        (status = 422, description = "A filter names nothing, or two contradict each other",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json")),
     extensions(("x-permission" = json!("scans.read")))
 )]
 async fn list(
@@ -238,6 +241,6 @@ async fn annul(
         passage: Became::Annulled,
         people: answer.people,
         ticket: answer.ticket.map(|facts| facts.ticket.0),
-        gate: gate_name(&app.engine.catalog(), answer.gate),
+        gate: names::gate(&app.engine.catalog(), answer.gate),
     }))
 }

@@ -2,8 +2,9 @@
 
 use crate::access::{Permission, Principal};
 use crate::moment::Moment;
+use crate::resources::names;
 use crate::resources::texts::Code;
-use engine::catalog::{Catalog, Direction, GateId, OperatorId};
+use engine::catalog::{Catalog, Direction};
 use engine::decision::{Reason, ScanKind, Verdict};
 use engine::record::PassageOutcome;
 use serde::{Deserialize, Serialize};
@@ -196,16 +197,6 @@ impl Became {
     }
 }
 
-/// A gate's name.
-pub(in crate::resources) fn gate_name(catalog: &Catalog, id: GateId) -> Option<String> {
-    catalog.gate(id).map(|gate| gate.name.clone())
-}
-
-/// An operator's name.
-pub(in crate::resources) fn operator_name(catalog: &Catalog, id: OperatorId) -> Option<String> {
-    catalog.operator(id).map(|operator| operator.name.clone())
-}
-
 impl Scan {
     /// A line of the access log, with its code for who may see it.
     pub fn of(catalog: &Catalog, row: &ScanRow, by: &Principal) -> Scan {
@@ -225,16 +216,16 @@ impl Scan {
             reason: why(row.verdict.denial()),
             attention: why(attention),
             overrode: why(row.overridden),
-            operator: row.operator.and_then(|id| operator_name(catalog, id)),
+            operator: names::operator(catalog, row.operator),
             note: row.note.clone(),
             conflict: why(row.conflict),
             direction: Way::of(row.direction),
             people: row.people,
-            gate: gate_name(catalog, row.gate),
-            device: catalog.device(row.device).map(|device| device.name.clone()),
-            event: row.event.and_then(|id| catalog.event(id)).map(|event| event.name.clone()),
+            gate: names::gate(catalog, row.gate),
+            device: names::device(catalog, row.device),
+            event: names::event(catalog, row.event),
             ticket: row.ticket.map(|id| id.0),
-            type_name: row.type_id.and_then(|id| catalog.ticket_type(id)).map(|kind| kind.name.clone()),
+            type_name: names::ticket_type(catalog, row.type_id),
             specimen: row.specimen,
             code: shows_code.then(|| Code::shown(row.code_kind, &row.code)),
             left: row.remaining,

@@ -40,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[schema(as = TicketReason)]
 struct Because {
     /// Why, in words, for the audit.
-    #[schema(example = "reported stolen", min_length = 1, max_length = 500)]
+    #[schema(example = "reported stolen", min_length = 1, max_length = 300)]
     reason: String,
 }
 
@@ -49,7 +49,7 @@ struct Because {
 #[serde(deny_unknown_fields)]
 struct Reissue {
     /// Why, in words, for the audit.
-    #[schema(example = "paper got wet", min_length = 1, max_length = 500)]
+    #[schema(example = "paper got wet", min_length = 1, max_length = 300)]
     reason: String,
     /// Codes of the new ticket; left out, one is made.
     #[serde(default)]
@@ -62,7 +62,7 @@ struct Reissue {
 #[serde(deny_unknown_fields)]
 struct ChangeHolder {
     /// Why, in words, for the audit.
-    #[schema(example = "given to a friend", min_length = 1, max_length = 500)]
+    #[schema(example = "given to a friend", min_length = 1, max_length = 300)]
     reason: String,
     /// The new holder; empty: nobody is named.
     #[schema(example = "Jane Doe", max_length = 255)]
@@ -82,7 +82,7 @@ struct ChangeHolder {
 #[serde(deny_unknown_fields)]
 struct GiveBack {
     /// Why, in words, for the audit.
-    #[schema(example = "sent home by mistake", min_length = 1, max_length = 500)]
+    #[schema(example = "sent home by mistake", min_length = 1, max_length = 300)]
     reason: String,
     /// How many; never more than were used.
     #[schema(minimum = 0, maximum = 65535, example = 1)]
@@ -116,6 +116,7 @@ enum Word {
 struct Action {
     /// The ticket's number; or else its code.
     #[serde(default)]
+    #[schema(maximum = 4294967295_u32)]
     id: Option<u32>,
     /// One of its codes; or else its number.
     #[serde(default)]
@@ -123,7 +124,7 @@ struct Action {
     /// What to do.
     action: Word,
     /// Why, in words, for the audit.
-    #[schema(example = "reported stolen", min_length = 1, max_length = 500)]
+    #[schema(example = "reported stolen", min_length = 1, max_length = 300)]
     reason: String,
 }
 
@@ -184,7 +185,7 @@ pub(super) fn codes_or_new(codes: Option<&[Code]>) -> Result<Vec<(CodeKind, Vec<
 /// Blocks a ticket: it admits nobody until it is unblocked.
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/block", tag = "tickets", operation_id = "blockTicket",
-    request_body = Because, params(("id" = u32, Path, description = "The ticket's number")),
+    request_body = Because, params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number")),
     responses((status = 200, description = "The ticket, blocked", body = Outcome)),
     extensions(("x-permission" = json!("tickets.write")))
 )]
@@ -200,7 +201,7 @@ async fn block(
 /// Unblocks a ticket.
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/unblock", tag = "tickets", operation_id = "unblockTicket",
-    request_body = Because, params(("id" = u32, Path, description = "The ticket's number")),
+    request_body = Because, params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number")),
     responses((status = 200, description = "The ticket, good again", body = Outcome)),
     extensions(("x-permission" = json!("tickets.write")))
 )]
@@ -216,7 +217,7 @@ async fn unblock(
 /// Activates a ticket that was sold and not yet good.
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/activate", tag = "tickets", operation_id = "activateTicket",
-    request_body = Because, params(("id" = u32, Path, description = "The ticket's number")),
+    request_body = Because, params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number")),
     responses((status = 200, description = "The ticket, good from now on", body = Outcome)),
     extensions(("x-permission" = json!("tickets.write")))
 )]
@@ -232,7 +233,7 @@ async fn activate(
 /// Cancels a ticket for good.
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/cancel", tag = "tickets", operation_id = "cancelTicket",
-    request_body = Because, params(("id" = u32, Path, description = "The ticket's number")),
+    request_body = Because, params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number")),
     responses((status = 200, description = "The ticket, cancelled", body = Outcome)),
     extensions(("x-permission" = json!("tickets.write")))
 )]
@@ -252,7 +253,7 @@ async fn cancel(
 /// guest enter once more, give uses back.
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/reissue", tag = "tickets", operation_id = "reissueTicket",
-    request_body = Reissue, params(("id" = u32, Path, description = "The ticket's number")),
+    request_body = Reissue, params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number")),
     responses((status = 200, description = "The new ticket and the one it replaces", body = Outcome)),
     extensions(("x-permission" = json!("tickets.write")))
 )]
@@ -269,7 +270,7 @@ async fn reissue(
 /// Gives a ticket to somebody else. Its codes stay; reissue it where the old holder could still have them.
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/change-holder", tag = "tickets", operation_id = "changeTicketHolder",
-    request_body = ChangeHolder, params(("id" = u32, Path, description = "The ticket's number")),
+    request_body = ChangeHolder, params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number")),
     responses((status = 200, description = "The ticket with its new holder", body = Outcome)),
     extensions(("x-permission" = json!("tickets.write")))
 )]
@@ -289,7 +290,7 @@ async fn change_holder(
 /// Gives uses of a ticket back, never more than were used. Entries that were counted stay counted: they happened.
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/give-back", tag = "tickets", operation_id = "giveBackTicketUses",
-    request_body = GiveBack, params(("id" = u32, Path, description = "The ticket's number")),
+    request_body = GiveBack, params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number")),
     responses((status = 200, description = "The ticket with its uses", body = Outcome)),
     extensions(("x-permission" = json!("tickets.write")))
 )]

@@ -71,7 +71,7 @@ pub(super) async fn carry_out(
                     app.settle(lsn).await?;
                     return Ok(Done { changed: true, ticket: changed, replaced: None });
                 };
-                app.settle(note_places(app, by, found.id, new.0)?).await?;
+                app.settle(note_places(app, by, (found.id, new.0), reason)?).await?;
                 return Ok(Done { changed: true, ticket: new, replaced: Some(changed) });
             }
             Err(EngineError::MaybeCold) if asked.is_none() => {
@@ -87,15 +87,20 @@ pub(super) async fn carry_out(
 }
 
 /// The amendment is one line of the audit about two tickets. Each gets a line of its own, by which its story finds the other.
-fn note_places(app: &App, by: &Principal, old: TicketId, new: TicketId) -> Result<Lsn, Problem> {
+fn note_places(
+    app: &App,
+    by: &Principal,
+    (old, new): (TicketId, TicketId),
+    reason: &str,
+) -> Result<Lsn, Problem> {
     let note = |ticket: TicketId, action: &str, details: Value| {
         let subject = ticket.0.to_string();
         let act =
             Act { action: action.to_owned(), subject, details: details.to_string(), entries: Vec::new() };
         app.engine.act(by.operator, act)
     };
-    note(old, "ticket_replaced", json!({"by": new.0}))?;
-    Ok(note(new, "ticket_replaces", json!({"ticket": old.0}))?)
+    note(old, "ticket_replaced", json!({"by": new.0, "reason": reason}))?;
+    Ok(note(new, "ticket_replaces", json!({"ticket": old.0, "reason": reason}))?)
 }
 
 /// Makes a ticket.

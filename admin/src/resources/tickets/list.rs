@@ -78,11 +78,11 @@ enum Source {
 
 impl TicketParams {
     fn filter(&self, catalog: &Catalog) -> Result<TicketFilter, Problem> {
-        let unknown = || Problem::malformed("event", "there is no such event");
+        let unknown = || Problem::invalid("event", "there is no such event");
         let event =
             self.event.as_deref().map(|name| catalog.event_named(name).ok_or_else(unknown)).transpose()?;
         if let Some(order) = &self.order {
-            texts::check("order", order, TEXT_BYTES_MAX).map_err(Problem::in_the_query)?;
+            texts::check("order", order, TEXT_BYTES_MAX)?;
         }
         Ok(TicketFilter {
             event,
@@ -98,15 +98,15 @@ impl TicketParams {
         match (&self.q, &self.code, &self.card) {
             (None, None, None) => Ok(Source::Filter),
             (Some(q), None, None) => {
-                texts::check("q", q, TEXT_BYTES_MAX).map_err(Problem::in_the_query)?;
+                texts::check("q", q, TEXT_BYTES_MAX)?;
                 if q.trim().is_empty() {
-                    return Err(Problem::malformed("q", "the beginning of a word or of a code is meant"));
+                    return Err(Problem::invalid("q", "the beginning of a word or of a code is meant"));
                 }
                 Ok(Source::Words(q.clone()))
             }
             (None, Some(code), None) => Source::code("code", Medium::Optical, code),
             (None, None, Some(card)) => Source::code("card", Medium::Card, card),
-            _ => Err(Problem::malformed("q", "one of q, code and card is meant")),
+            _ => Err(Problem::invalid("q", "one of q, code and card is meant")),
         }
     }
 }
@@ -114,7 +114,7 @@ impl TicketParams {
 impl Source {
     fn code(field: &str, kind: Medium, code: &str) -> Result<Source, Problem> {
         let code = Code { kind, code: code.to_owned() };
-        let (kind, bytes) = code.bytes(field).map_err(Problem::in_the_query)?;
+        let (kind, bytes) = code.bytes(field)?;
         Ok(Source::Code(Which::Code(kind, bytes)))
     }
 }
@@ -124,7 +124,9 @@ impl Source {
 /// Holder, order and seat are `null` and `redacted` is true without `tickets.personal`.
 #[utoipa::path(
     get, path = "/api/v1/tickets", tag = "tickets", operation_id = "listTickets", params(TicketParams),
-    responses((status = 200, description = "A page of tickets", body = Page<Shown>)),
+    responses((status = 200, description = "A page of tickets", body = Page<Shown>),
+        (status = 422, description = "A filter names nothing, or two contradict each other",
+            body = crate::problem::ProblemBody, content_type = "application/problem+json")),
     extensions(("x-permission" = json!("tickets.read")))
 )]
 async fn list(

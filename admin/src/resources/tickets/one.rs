@@ -96,8 +96,10 @@ enum Begins {
 /// Holder, order and seat are `null` and `redacted` is true without `tickets.personal`; whoever sees them is noted in the audit.
 #[utoipa::path(
     get, path = "/api/v1/tickets/{id}", tag = "tickets", operation_id = "getTicket",
-    params(("id" = u32, Path, description = "The ticket's number"), FieldParams),
-    responses((status = 200, description = "The ticket", body = Shown, headers(("ETag", description = "Its version")))),
+    params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number"), FieldParams),
+    responses((status = 200, description = "The ticket", body = Shown, headers(("ETag", description = "Its version"))),
+        (status = 422, description = "There is no such field", body = crate::problem::ProblemBody,
+            content_type = "application/problem+json")),
     extensions(("x-permission" = json!("tickets.read")))
 )]
 async fn get(

@@ -3,6 +3,7 @@
 
 use crate::moment::Moment;
 use crate::problem::Problem;
+use crate::resources::names;
 use crate::resources::texts::Code;
 
 use engine::Time;
@@ -240,7 +241,7 @@ fn set(at: Time) -> Option<Moment> {
 }
 
 fn passage(catalog: &Catalog, gate: GateId, at: Time) -> Passage {
-    Passage { gate: catalog.gate(gate).map(|gate| gate.name.clone()), at: Moment(at) }
+    Passage { gate: names::gate(catalog, gate), at: Moment(at) }
 }
 
 // === impl Fields ===
@@ -254,7 +255,7 @@ impl Fields {
         let Some(text) = text else { return Ok(Fields(None)) };
         let known = |name: &str| FIELDS.iter().copied().find(|field| *field == name);
         let wanted: Option<Vec<&str>> = text.split(',').map(known).collect();
-        let wrong = || Problem::malformed("fields", format!("some of these are meant: {}", FIELDS.join(",")));
+        let wrong = || Problem::invalid("fields", format!("some of these are meant: {}", FIELDS.join(",")));
         wanted.map(|wanted| Fields(Some(wanted))).ok_or_else(wrong)
     }
 

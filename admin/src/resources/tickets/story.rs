@@ -9,7 +9,8 @@ use crate::extract::{Params, Path, Who};
 use crate::moment::Moment;
 use crate::page::{Page, PageParams};
 use crate::problem::Problem;
-use crate::resources::scans::{Scan, operator_name};
+use crate::resources::names;
+use crate::resources::scans::Scan;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use engine::catalog::Catalog;
@@ -64,7 +65,7 @@ impl Happening {
         if !personal {
             redact(&mut details);
         }
-        let operator = row.operator.and_then(|id| operator_name(catalog, id));
+        let operator = names::operator(catalog, row.operator);
         let change = Change { action: row.action.clone(), operator, details };
         Happening { lsn: row.lsn.0, at: Moment(row.at), scan: None, change: Some(change) }
     }
@@ -80,10 +81,10 @@ fn redact(details: &mut Value) {
 /// Tells the whole story of a ticket, newest first.
 ///
 /// Scans come with what became of them and with how often they were repeated; annulments by people stand beside them, and so do
-/// the changes of the ticket with who, why, before and after.
+/// the changes of the ticket with who, why, before and after, and who looked at whose it is.
 #[utoipa::path(
     get, path = "/api/v1/tickets/{id}/story", tag = "tickets", operation_id = "getTicketStory",
-    params(("id" = u32, Path, description = "The ticket's number"), PageParams),
+    params(("id" = u32, Path, maximum = 4294967295_u32, description = "The ticket's number"), PageParams),
     responses((status = 200, description = "A page of what happened", body = Page<Happening>)),
     extensions(("x-permission" = json!("tickets.read")))
 )]
