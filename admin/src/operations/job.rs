@@ -74,7 +74,7 @@ pub fn run(app: &Arc<App>, runtime: &Handle, entry: &Arc<Entry>) {
         let kept = job.save();
         done.and(kept)?;
         let rows = job.rows_done;
-        entry.change(|saved| saved.operation.progress.rows_total.get_or_insert(rows).to_owned());
+        entry.change(|saved| saved.operation.progress.rows_total = Some(rows));
         job.shown()
     }));
     let (state, problem) = match done {
