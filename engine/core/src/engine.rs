@@ -49,6 +49,8 @@ pub struct Engine {
     checkpointed: AtomicU64,
     /// The last record that has to do with tickets in the store only, or may have. Written under the state's lock.
     cold_changed: AtomicU64,
+    /// Of these, the last by which a person amended some.
+    cold_amended: AtomicU64,
     /// Keeps two checkpoints apart; held over I/O, never by a gate.
     checkpointing: Mutex<()>,
 }
@@ -242,6 +244,7 @@ impl Engine {
             settled: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
             cold_changed: AtomicU64::new(opened_at),
+            cold_amended: AtomicU64::new(opened_at),
             checkpointing: Mutex::new(()),
         };
         engine.be_born().map_err(OpenError::Begin)?;

@@ -363,8 +363,8 @@ fn before_and_after(before: &str, after: &str) -> String {
     format!(r#"{{"before":{before},"after":{after}}}"#)
 }
 
-/// Details that somebody else wrote: what is no JSON is said as a text, for a column takes nothing else and one such record
-/// would hold up every one behind it.
+/// Details that somebody else wrote: what is no JSON is said as a text, for a column takes nothing else and one such
+/// record would hold up every one behind it.
 fn as_json(details: &str) -> Cow<'_, str> {
     let is_json = serde_json::from_str::<serde_json::Value>(details).is_ok();
     if is_json { Cow::Borrowed(details) } else { Cow::Owned(json(&details)) }

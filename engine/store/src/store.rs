@@ -166,8 +166,8 @@ pub trait Queries: Send {
         limit: usize,
     ) -> StoreResult<Vec<(TicketId, Ticket)>>;
 
-    /// Tickets that fit, those after `after`, at most `limit`. Looks at some thousand tickets at the most, then says where to
-    /// go on: a page of some milliseconds, whatever the filter.
+    /// Tickets that fit, those after `after`, at most `limit`. Looks at some thousand tickets at the most, then says
+    /// where to go on: a page of some milliseconds, whatever the filter.
     ///
     /// # Errors
     /// As `find_code`.
@@ -193,8 +193,8 @@ pub trait Queries: Send {
     ) -> StoreResult<Vec<(TicketId, Ticket)>>;
 
     /// The access log: scans that fit, those after `after` in the filter's order, at most `limit`. With a code,
-    /// ticket, device, gate or reason an index is used; with times alone all scans between them are sorted; with a type, a
-    /// kind or admitted alone the log is read until so many were found.
+    /// ticket, device, gate or reason an index is used; with times alone all scans between them are sorted; with a
+    /// type, a kind or admitted alone the log is read until so many were found.
     ///
     /// # Errors
     /// The database is away, or a row cannot be read back.
@@ -242,8 +242,8 @@ pub trait Queries: Send {
     /// The database is away.
     fn audit(&self, filter: &AuditFilter, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>>;
 
-    /// The conflicts, oldest first, those after `after`, at most `limit`; with `resolved` those that somebody looked into,
-    /// or nobody yet.
+    /// The conflicts, oldest first, those after `after`, at most `limit`; with `resolved` those that somebody looked
+    /// into, or nobody yet.
     ///
     /// # Errors
     /// As `find_code`.

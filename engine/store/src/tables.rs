@@ -74,8 +74,8 @@ pub(crate) trait Tables {
     /// Writes what a ticket that is cold has done.
     fn set_cold_use(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) -> StoreResult<()>;
 
-    /// Writes a ticket that is otherwise, hot or cold, with its codes and words: all of it but its event and what it has
-    /// done.
+    /// Writes a ticket that is otherwise, hot or cold, with its codes and words: all of it but its event and what it
+    /// has done.
     fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()>;
 
     /// Writes what came of a row of the inbox, where there is one.

@@ -206,7 +206,8 @@ pub(super) fn change(connection: &Connection, lsn: Lsn, id: TicketId, ticket: &T
     execute(
         connection,
         "UPDATE tickets SET lsn = ?2, type_id = ?3, status = ?4, status_at = ?5, specimen = ?6, valid_from = ?7, \
-         valid_until = ?8, holder = ?9, order_ref = ?10, seat = ?11, reference = ?12, codes = ?13 WHERE id = ?1 AND lsn < ?2",
+         valid_until = ?8, holder = ?9, order_ref = ?10, seat = ?11, reference = ?12, codes = ?13 \
+         WHERE id = ?1 AND lsn < ?2",
         params![
             id.0,
             lsn.0 as i64,
