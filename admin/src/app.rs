@@ -5,16 +5,16 @@ use crate::access::{Permissions, Principal, Proof};
 use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
 use crate::exports::Exports;
-use crate::live::{Live, LiveParts};
+use crate::live::{LastSeen, Live, LiveParts};
 use crate::operations::Operations;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
+use engine::Engine;
 use engine::catalog::DeviceId;
 use engine::journal::Lsn;
 use engine::limits::DEVICE_CONNECTED_MS;
-use engine::{Engine, Time};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrets::Vault;
@@ -71,7 +71,7 @@ pub struct Parts {
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
-    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
+    pub last_seen: LastSeen,
     /// The program's settings as they were resolved.
     pub settings: Vec<NodeSetting>,
     /// What the live feed watches.
@@ -114,7 +114,7 @@ pub struct App {
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
-    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
+    pub last_seen: LastSeen,
     /// The program's settings as they were resolved.
     pub settings: Vec<NodeSetting>,
     /// The live feed.
@@ -143,7 +143,7 @@ impl App {
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
         let projector = Arc::clone(&parts.live.projector);
-        let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
+        let live = Live::start(&parts.engine, parts.live, Arc::clone(&parts.last_seen), stopping.clone())?;
         Ok(App {
             operations: Operations::open(parts.data_dir)?,
             exports: Exports::default(),
