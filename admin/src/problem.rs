@@ -208,8 +208,7 @@ impl From<EngineError> for Problem {
             EngineError::Registry(RegistryError::Full) => Kind::Conflict,
             EngineError::Catalog(_) | EngineError::Registry(_) => Kind::Invalid,
             EngineError::TicketNotFound | EngineError::ScanNotFound => Kind::NotFound,
-            EngineError::Changed
-            | EngineError::NotAdmitted
+            EngineError::NotAdmitted
             | EngineError::PassageDecided(_)
             | EngineError::TooLateToAnnul
             | EngineError::CommandsWait

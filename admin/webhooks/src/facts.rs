@@ -1,5 +1,5 @@
 //! Records of the journal as messages: which types a record stands for, and what is said. Texts of people (holder, order,
-//! seat) are kept apart from the rest; codes are never told, they open gates. Knows no webhook and no queue.
+//! seat) are kept apart from the rest; codes are never told, they open gates, and a reference that is one is left out. Knows no webhook and no queue.
 
 use crate::kinds::Kind;
 use engine::catalog::{Catalog, Direction, Entity, EventId, GateId, TypeId, ZoneId};
@@ -7,6 +7,7 @@ use engine::clock::Time;
 use engine::decision::{Answer, ScanKind, TicketFacts, Verdict};
 use engine::inbox::InboxOutcome;
 use engine::record::{PassageOutcome, PassageRecord, Record, ScanRecord};
+use engine::state::State;
 use engine::ticket::{Ticket, TicketId};
 use engine::{Engine, Lsn};
 use serde_json::{Map, Value, json};
@@ -107,7 +108,7 @@ impl Teller<'_> {
             Verdict::Admit { attention } => attention,
             Verdict::Deny(_) => None,
         };
-        let mut told = self.answer(answer);
+        let mut told = self.answer(answer, |reference| reference.as_bytes() == scan.code);
         told.data = merged(
             told.data,
             json!({
@@ -142,9 +143,15 @@ impl Teller<'_> {
         if !wanted.contains(&kind) {
             return None;
         }
-        let kept = |state: &engine::state::State| Some(state.scans.at_lsn(passage.scan)?.answer.clone());
+        let kept = |state: &State| {
+            let answer = state.scans.at_lsn(passage.scan)?.answer.clone();
+            let ticket = answer.ticket.as_ref().and_then(|facts| state.tickets.get(facts.ticket).cloned());
+            Some((answer, ticket))
+        };
         let mut told = match self.engine.with_state(kept) {
-            Some(answer) => self.answer(&answer),
+            Some((answer, ticket)) => {
+                self.answer(&answer, |reference| ticket.as_ref().is_none_or(|own| is_code(own, reference)))
+            }
             None => message(kind, json!({})),
         };
         let device = self.catalog.device(passage.device).map(|device| &device.name);
@@ -153,7 +160,7 @@ impl Teller<'_> {
     }
 
     /// What an answer says of place and ticket.
-    fn answer(&self, answer: &Answer) -> Message {
+    fn answer(&self, answer: &Answer, is_code: impl Fn(&str) -> bool) -> Message {
         let ticket = answer.ticket.as_ref();
         let kind = ticket.and_then(|ticket| self.catalog.ticket_type(ticket.type_id));
         let gate = self.catalog.gate(answer.gate);
@@ -161,7 +168,7 @@ impl Teller<'_> {
         let (event, gate) = (self.event_name(event), self.gate_name(answer.gate));
         let told = |ticket: &TicketFacts| {
             json!({
-                "number": ticket.ticket.0, "reference": ticket.label.reference(), "type": self.type_name(ticket.type_id),
+                "number": ticket.ticket.0, "reference": Some(ticket.label.reference()).filter(|reference| !is_code(reference)), "type": self.type_name(ticket.type_id),
                 "specimen": ticket.specimen, "remaining": ticket.remaining,
             })
         };
@@ -173,7 +180,7 @@ impl Teller<'_> {
     fn ticket(&self, id: TicketId, ticket: Option<&Ticket>, action: &str) -> Message {
         let told = json!({
             "number": id.0,
-            "reference": ticket.map(|ticket| ticket.details.reference()),
+            "reference": ticket.map(|own| own.details.reference()).filter(|text| !ticket.is_some_and(|own| is_code(own, text))),
             "type": ticket.and_then(|ticket| self.type_name(ticket.type_id)),
         });
         let event = ticket.and_then(|ticket| self.event_of(ticket.type_id));
@@ -273,6 +280,10 @@ fn map(value: Option<Value>) -> Map<String, Value> {
         Some(Value::Object(map)) => map,
         _ => Map::new(),
     }
+}
+
+fn is_code(ticket: &Ticket, text: &str) -> bool {
+    ticket.details.codes().any(|(_, code)| code == text.as_bytes())
 }
 
 fn direction(direction: Direction) -> &'static str {
