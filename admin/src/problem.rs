@@ -206,9 +206,15 @@ impl From<EngineError> for Problem {
         }
         let kind = match &error {
             EngineError::Registry(RegistryError::Full) => Kind::Conflict,
-            EngineError::Catalog(_) | EngineError::Registry(_) => Kind::Invalid,
-            EngineError::TicketNotFound | EngineError::ScanNotFound => Kind::NotFound,
+            EngineError::Catalog(_) | EngineError::Registry(_) | EngineError::AmendmentSize(_) => {
+                Kind::Invalid
+            }
+            EngineError::TicketNotFound | EngineError::ScanNotFound | EngineError::EventNotFound => {
+                Kind::NotFound
+            }
             EngineError::NotAdmitted
+            | EngineError::EventGoesOn
+            | EngineError::Ticket(_)
             | EngineError::PassageDecided(_)
             | EngineError::TooLateToAnnul
             | EngineError::CommandsWait
