@@ -5,16 +5,16 @@ use crate::access::{Permissions, Principal, Proof};
 use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
 use crate::exports::Exports;
-use crate::live::{Live, LiveParts};
+use crate::live::{LastSeen, Live, LiveParts};
 use crate::operations::Operations;
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
+use engine::Engine;
 use engine::catalog::DeviceId;
 use engine::journal::Lsn;
 use engine::limits::DEVICE_CONNECTED_MS;
-use engine::{Engine, Time};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrets::Vault;
@@ -23,7 +23,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Queries, StoreError};
+use store::{ProjectorStats, Queries, StoreError};
 use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
 use webhooks::Webhooks;
@@ -71,7 +71,7 @@ pub struct Parts {
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
-    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
+    pub last_seen: LastSeen,
     /// The program's settings as they were resolved.
     pub settings: Vec<NodeSetting>,
     /// What the live feed watches.
@@ -114,13 +114,15 @@ pub struct App {
     /// Is there a device profile of this name?
     pub has_profile: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// When a device was last heard of; `None`: not since the start.
-    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
+    pub last_seen: LastSeen,
     /// The program's settings as they were resolved.
     pub settings: Vec<NodeSetting>,
     /// The live feed.
     pub live: Live,
     /// Webhooks at work.
     pub webhooks: Arc<Webhooks>,
+    /// How far the store is, and what it is asked besides.
+    pub projector: Arc<ProjectorStats>,
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) edge: Edge,
@@ -140,7 +142,8 @@ impl App {
         let durable = Durable::new(parts.engine.journal());
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
-        let live = Live::start(&parts.engine, parts.live, stopping.clone())?;
+        let projector = Arc::clone(&parts.live.projector);
+        let live = Live::start(&parts.engine, parts.live, Arc::clone(&parts.last_seen), stopping.clone())?;
         Ok(App {
             operations: Operations::open(parts.data_dir)?,
             exports: Exports::default(),
@@ -152,6 +155,7 @@ impl App {
             settings: parts.settings,
             live,
             webhooks: parts.webhooks,
+            projector,
             stopping,
             edge: parts.edge,
             fallback,

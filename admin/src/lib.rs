@@ -18,6 +18,7 @@
 //! | `durable` | waiting for the journal |
 //! | `live` | the live feed: a hub behind the journal's tail, and its listeners |
 //! | `statistics` | intervals, arrival curves, forecasts |
+//! | `privacy` | forgetting who held an event's tickets |
 //! | `document` | the OpenAPI document, and the pages that show it |
 //! | `operations`, `imports`, `exports` | what takes longer than an answer: kept, resumed, bounded |
 //! | `resources` | one file for each kind of thing |
@@ -39,6 +40,7 @@ mod mistakes;
 mod moment;
 mod operations;
 mod page;
+mod privacy;
 mod problem;
 mod resources;
 mod serve;

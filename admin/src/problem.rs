@@ -1,7 +1,7 @@
 //! Problems: every refusal of the API, told as RFC 9457 asks (`application/problem+json`). The catalogue of kinds is
 //! here and nowhere else; the OpenAPI document and the page `/problems` are made from it.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
 use engine::catalog::CatalogError;
@@ -98,7 +98,6 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// When to try again, in seconds.
     pub retry_after_s: Option<u32>,
-    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A problem as it is sent.
@@ -133,7 +132,7 @@ impl Problem {
     /// A refusal of a kind, with words about this case.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Problem {
         let retry_after_s = (kind.status() == 503).then_some(RETRY_AFTER_S);
-        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after_s, headers: Vec::new() }
+        Problem { kind, detail: detail.into(), errors: Vec::new(), retry_after_s }
     }
 
     /// There is no thing of this kind and name.
@@ -162,12 +161,6 @@ impl Problem {
     /// Says when to try again, in seconds.
     pub fn after(mut self, seconds: u32) -> Problem {
         self.retry_after_s = Some(seconds);
-        self
-    }
-
-    /// Sends a header along.
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
-        self.headers.push((name, value));
         self
     }
 }
@@ -202,9 +195,6 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        for (name, value) in self.headers {
-            headers.insert(name, value);
-        }
         response
     }
 }
@@ -216,9 +206,15 @@ impl From<EngineError> for Problem {
         }
         let kind = match &error {
             EngineError::Registry(RegistryError::Full) => Kind::Conflict,
-            EngineError::Catalog(_) | EngineError::Registry(_) => Kind::Invalid,
-            EngineError::TicketNotFound | EngineError::ScanNotFound => Kind::NotFound,
+            EngineError::Catalog(_) | EngineError::Registry(_) | EngineError::AmendmentSize(_) => {
+                Kind::Invalid
+            }
+            EngineError::TicketNotFound | EngineError::ScanNotFound | EngineError::EventNotFound => {
+                Kind::NotFound
+            }
             EngineError::NotAdmitted
+            | EngineError::EventGoesOn
+            | EngineError::Ticket(_)
             | EngineError::PassageDecided(_)
             | EngineError::TooLateToAnnul
             | EngineError::CommandsWait

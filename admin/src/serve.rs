@@ -6,6 +6,7 @@ use crate::auth;
 use crate::document;
 use crate::layers::Cut;
 use crate::operations::Operations;
+use crate::privacy;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -58,6 +59,7 @@ pub fn start(addr: SocketAddr, parts: Parts) -> io::Result<Admin> {
     let app = runtime.block_on(async { App::new(parts, stopping.clone()) })?;
     let app = Arc::new(app);
     runtime.spawn(auth::keeping::keep(Arc::clone(&app)));
+    runtime.spawn(privacy::keep(Arc::clone(&app)));
     Operations::start(&app, runtime.handle())?;
     let router = document::router(Arc::clone(&app));
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {

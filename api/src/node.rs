@@ -506,7 +506,7 @@ fn serve_api(
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
     let port = Arc::clone(&shared);
     let profiles = core.profiles.clone();
-    let live = live_parts(config, core, &shared, sources);
+    let live = live_parts(config, core, sources);
     let sources = Arc::clone(sources);
     let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
     let parts = admin::Parts {
@@ -519,7 +519,7 @@ fn serve_api(
         edge: config.admin_edge.clone(),
         auth: admin::AuthParts { setup, give_way: system::give_way, figures },
         has_profile: Box::new(move |name| profiles.contains(name)),
-        last_seen: Box::new(move |device| port.last_seen(device)),
+        last_seen: Arc::new(move |device| port.last_seen(device)),
         settings: config.resolved.iter().map(node_setting).collect(),
         live,
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
@@ -544,11 +544,10 @@ fn node_setting(own: &Resolved) -> NodeSetting {
 }
 
 /// What the live feed watches besides the engine.
-fn live_parts(config: &Config, core: &Core, shared: &Arc<Shared>, sources: &Sources) -> admin::LiveParts {
-    let (shared, desk) = (Arc::clone(shared), sources.desk.clone());
+fn live_parts(config: &Config, core: &Core, sources: &Sources) -> admin::LiveParts {
+    let desk = sources.desk.clone();
     admin::LiveParts {
         give_way: system::give_way,
-        last_seen: Box::new(move |device| shared.last_seen(device)),
         device_silent_ms: config.device_silent_ms,
         projector: Arc::clone(&core.projector),
         figures: Arc::clone(&sources.live),

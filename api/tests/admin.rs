@@ -28,6 +28,8 @@ mod lists;
 mod live;
 #[path = "admin/permissions.rs"]
 mod permissions;
+#[path = "admin/privacy.rs"]
+mod privacy;
 #[path = "../../admin/webhooks/tests/receiver/mod.rs"]
 mod receiver;
 #[path = "admin/statistics.rs"]

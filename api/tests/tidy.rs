@@ -120,6 +120,11 @@ fn nobody_imports_what_it_must_not_know() {
             "webhooks know no HTTP server, right or store",
         ),
         ("api/src/port", &["admin::", "axum"], "the device port knows nothing of the admin API"),
+        (
+            "engine/lists/src",
+            &["tokio", "axum", "rusqlite", "std::fs", "std::net"],
+            "lists know no server, file or SQL",
+        ),
         ("engine/secrets/src", &["engine::", "tokio"], "secrets know no ticket and no network"),
         ("load-tests/src", &["engine::", "api::", "store::"], "the load program speaks HTTP only"),
     ];

@@ -1,5 +1,5 @@
--- What the administration keeps (sessions, tokens, webhooks, settings), and indexes for its questions. Measured at a million
--- tickets (`./x measure-store`).
+-- What the administration keeps (sessions, tokens, webhooks, settings), and indexes for its questions. Measured at a
+-- million tickets (`./x measure-store`).
 
 -- `value` is JSON that only the administration reads; secrets in it are hashed or sealed.
 CREATE TABLE registry (

@@ -4,7 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `sign_in` | the way in: from a password to a session, and how it goes on and ends |
-//! | `people` | operators: who there are, what may be done to them, their passwords |
+//! | `people`, `own` | operators: who there are, what is done to them, and what they do to their own account |
 //! | `sessions`, `access_token`, `api_tokens` | the three proofs, as they are kept and read |
 //! | `passwords`, `turns`, `credential`, `second_factor` | what is known or had |
 //! | `lockout`, `browsers`, `reports` | who fails: waiting, being known, being told of |
@@ -20,6 +20,7 @@ mod figures;
 pub mod keeping;
 pub mod kept;
 mod lockout;
+pub mod own;
 mod passwords;
 pub mod people;
 mod reports;

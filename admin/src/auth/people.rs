@@ -3,10 +3,9 @@
 
 use super::credential::Credential;
 use super::second_factor::SecondFactor;
-use super::sign_in::{self, ending};
-use super::visitor::Visitor;
+use super::sign_in::ending;
 use super::{act, kept, no_random, passwords};
-use crate::access::{Permissions, Principal, Proof, STATION_PREFIX, role_word};
+use crate::access::{Permissions, Principal, STATION_PREFIX, role_word};
 use crate::app::App;
 use crate::problem::{Kind, Problem, shown};
 use engine::catalog::{Catalog, Entity, Operator, OperatorId, Role};
@@ -49,7 +48,8 @@ impl Account {
             && (self.credential.hash.is_some() || !self.operator.token_hashes.is_empty())
     }
 
-    fn changed(&self, role: Role, credential: &Credential, keeps_tokens: bool) -> Entity {
+    /// The same with another role or credential.
+    pub(super) fn changed(&self, role: Role, credential: &Credential, keeps_tokens: bool) -> Entity {
         let token_hashes = if keeps_tokens { self.operator.token_hashes.clone() } else { Vec::new() };
         let password_hash = credential.text();
         Entity::Operator(Operator { name: self.operator.name.clone(), role, password_hash, token_hashes })
@@ -267,85 +267,13 @@ pub async fn remove_second_factor(app: &Arc<App>, by: &Principal, name: &str) ->
 }
 
 /// Replaces an operator; gives the record to wait for, once nobody else is kept from changing operators.
-fn put(app: &App, by: &Principal, before: &Account, after: Entity) -> Result<Lsn, Problem> {
+///
+/// # Errors
+/// Somebody else changed them meanwhile.
+pub(super) fn put(app: &App, by: &Principal, before: &Account, after: Entity) -> Result<Lsn, Problem> {
     let before = before.entity();
     if before == after {
         return Ok(Lsn(0));
     }
     Ok(app.engine.put_if(by.operator, Some(&before), after)?)
-}
-
-/// The account of whoever asks. A program's token and this machine's own command have none.
-///
-/// # Errors
-/// As said.
-pub fn own(app: &App, by: &Principal) -> Result<Account, Problem> {
-    let is_person = matches!(by.proof, Proof::Session(_) | Proof::OperatorToken);
-    Account::named(&app.engine, &by.name).filter(|_| is_person).ok_or_else(|| {
-        Problem::new(
-            Kind::NotAllowed,
-            "this is for people who have signed in: a program's token has no account",
-        )
-    })
-}
-
-/// Sets one's own password. Other sessions end.
-///
-/// # Errors
-/// The old one is wrong, or the new one cannot be one.
-pub async fn set_own_password(
-    app: &Arc<App>,
-    by: &Principal,
-    visitor: &Visitor,
-    old: Option<String>,
-    new: String,
-) -> Result<(), Problem> {
-    let account = own(app, by)?;
-    let name = account.operator.name.clone();
-    check_password("new", &new, &name)?;
-    if old.as_ref() == Some(&new) {
-        return Err(Problem::invalid("new", "this is the old password"));
-    }
-    let account = prove(app, visitor, account, old, "old").await?;
-    let hash = app.auth.passwords.hash(new).await?;
-    let turn = app.auth.changes.lock().await;
-    let session = match &by.proof {
-        Proof::Session(id) => Some(&**id),
-        _ => None,
-    };
-    // Ending sessions first: whatever happens in between, nobody stays in with the old password.
-    let ended = act("password_changed", &name, json!({}), ending(app, &name, session));
-    app.engine.act(by.operator, ended)?;
-    let credential = Credential { hash: Some(hash), ..Credential::default() };
-    let lsn = put(app, by, &account, account.changed(account.operator.role, &credential, true))?;
-    drop(turn);
-    app.settle(lsn).await
-}
-
-/// Shows that whoever asks knows the account's password, where it has one.
-///
-/// # Errors
-/// Missing, wrong, or too often wrong.
-pub async fn prove(
-    app: &Arc<App>,
-    visitor: &Visitor,
-    account: Account,
-    password: Option<String>,
-    field: &str,
-) -> Result<Account, Problem> {
-    match password {
-        None if account.credential.hash.is_none() => Ok(account),
-        None => Err(Problem::invalid(field, "the password is needed")),
-        Some(password) => {
-            let proved = sign_in::right_password(app, visitor, &account.operator.name, password).await;
-            proved.map_err(|problem| match problem.kind {
-                // A 401 would say that the session is over.
-                Kind::Unauthenticated => {
-                    Problem::new(Kind::NotAllowed, format!("{field}: this is not your password"))
-                        .with_field(field, "this is not your password")
-                }
-                _ => problem,
-            })
-        }
-    }
 }

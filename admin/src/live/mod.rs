@@ -25,7 +25,7 @@ pub use listener::{Listener, Start};
 pub use sse::answer as answer_sse;
 pub use tickets::{TICKET_LIVES, Tickets};
 pub use told::LiveMessage;
-pub use watch::{LiveParts, PeripheralNow};
+pub use watch::{LastSeen, LiveParts, PeripheralNow};
 pub use websocket::converse;
 
 use engine::Engine;
@@ -49,10 +49,11 @@ impl Live {
     pub fn start(
         engine: &Arc<Engine>,
         parts: LiveParts,
+        last_seen: LastSeen,
         stopping: channel::Receiver<bool>,
     ) -> io::Result<Live> {
         let hub = Hub::start(Arc::clone(engine), parts.give_way, Arc::clone(&parts.figures))?;
-        tokio::spawn(watch::run(Arc::clone(engine), parts, hub.clone(), stopping));
+        tokio::spawn(watch::run(Arc::clone(engine), parts, last_seen, hub.clone(), stopping));
         Ok(Live { hub, tickets: Tickets::default() })
     }
 }

@@ -27,12 +27,13 @@ const BEHIND_FROM_MS: i64 = 10_000;
 /// While something is wrong with journal or store it is told again after so long, with new figures.
 const HEALTH_AGAIN: Duration = Duration::from_secs(10);
 
+/// When a device was last heard of; `None`: not since the program started.
+pub type LastSeen = Arc<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>;
+
 /// What the feed needs of the node besides the engine.
 pub struct LiveParts {
     /// Makes the calling thread run when nobody else wants its core.
     pub give_way: fn(),
-    /// When a device was last heard of, since the program started.
-    pub last_seen: Box<dyn Fn(DeviceId) -> Option<Time> + Send + Sync>,
     /// A device that says nothing for so long is silent, in milliseconds.
     pub device_silent_ms: i64,
     /// How far the projector is.
@@ -59,10 +60,16 @@ pub struct PeripheralNow {
 }
 
 /// Looks until `stopping` says so; then ends the hub too.
-pub async fn run(engine: Arc<Engine>, parts: LiveParts, hub: Hub, mut stopping: watch::Receiver<bool>) {
+pub async fn run(
+    engine: Arc<Engine>,
+    parts: LiveParts,
+    last_seen: LastSeen,
+    hub: Hub,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watch = Watch::default();
+    let mut watch = Watch::over(last_seen);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -77,8 +84,8 @@ pub async fn run(engine: Arc<Engine>, parts: LiveParts, hub: Hub, mut stopping: 
 }
 
 /// What was told last.
-#[derive(Default)]
 struct Watch {
+    last_seen: LastSeen,
     counts: Counts,
     gates: Vec<(Window, Rates)>,
     silent: BTreeMap<DeviceId, Time>,
@@ -101,6 +108,20 @@ fn due(last: &mut Option<Instant>, every: Duration, now: Instant) -> bool {
 // === impl Watch ===
 
 impl Watch {
+    fn over(last_seen: LastSeen) -> Watch {
+        Watch {
+            last_seen,
+            counts: Counts::default(),
+            gates: Vec::new(),
+            silent: BTreeMap::new(),
+            peripherals: Vec::new(),
+            health: None,
+            sampled_at: None,
+            rates_at: None,
+            health_at: None,
+        }
+    }
+
     fn look(&mut self, engine: &Engine, parts: &LiveParts, now: Instant) -> Vec<Post> {
         let (catalog, counts, time) = (engine.catalog(), engine.counts(), engine.now());
         let mut posts = Vec::new();
@@ -108,7 +129,7 @@ impl Watch {
         if due(&mut self.sampled_at, SAMPLE_EVERY, now) {
             let rates_due = due(&mut self.rates_at, RATES_EVERY, now);
             self.rates(&catalog, &counts, time, rates_due, &mut posts);
-            self.devices(&catalog, parts, time, &mut posts);
+            self.devices(&catalog, parts.device_silent_ms, time, &mut posts);
             self.peripherals((parts.peripherals)(), &mut posts);
             self.health(engine, &parts.projector, now, &mut posts);
         }
@@ -124,10 +145,11 @@ impl Watch {
         rates_due: bool,
         posts: &mut Vec<Post>,
     ) {
-        self.gates.resize_with(self.gates.len().max(counts.gates.len()), Default::default);
-        for (n, ((window, told), tally)) in self.gates.iter_mut().zip(&counts.gates).enumerate() {
-            let id = GateId(n as u16);
-            let Some(gate) = catalog.gate(id) else { continue };
+        // Every gate from its beginning on, also before its first scan: a window tells what is new since its first sample.
+        self.gates.resize_with(catalog.gates().count(), Default::default);
+        for ((id, gate), (window, told)) in catalog.gates().zip(&mut self.gates) {
+            let n = id.index();
+            let tally = counts.gates.get(n).copied().unwrap_or_default();
             let (rates, alarm) = window.take(Sample { admitted: tally.admits, denied: tally.denials });
             if rates_due && rates != *told {
                 *told = rates;
@@ -148,14 +170,14 @@ impl Watch {
     }
 
     /// Devices that were heard of and no longer are, and those that are again.
-    fn devices(&mut self, catalog: &Catalog, parts: &LiveParts, now: Time, posts: &mut Vec<Post>) {
+    fn devices(&mut self, catalog: &Catalog, silent_ms: i64, now: Time, posts: &mut Vec<Post>) {
         for (id, device) in catalog.devices() {
-            let seen = (parts.last_seen)(id).filter(|_| device.status == DeviceStatus::Active);
+            let seen = (self.last_seen)(id).filter(|_| device.status == DeviceStatus::Active);
             let Some(seen) = seen else {
                 self.silent.remove(&id);
                 continue;
             };
-            let silent = now.since_ms(seen) >= parts.device_silent_ms;
+            let silent = now.since_ms(seen) >= silent_ms;
             let changed = match silent {
                 true => self.silent.insert(id, seen).is_none(),
                 false => self.silent.remove(&id).is_some(),

@@ -120,6 +120,11 @@ impl Files {
         remove(&self.path(id, "list"));
     }
 
+    /// Removes the errors of an operation that has ended: they may quote a row.
+    pub fn drop_errors(&self, id: &str) {
+        remove(&self.path(id, "errors"));
+    }
+
     /// Removes everything of an operation.
     pub fn remove(&self, id: &str) {
         ["list", "errors", "json"].iter().for_each(|kind| remove(&self.path(id, kind)));

@@ -3,7 +3,7 @@
 use super::files::Errors;
 use super::{Counts, Entry, RowError, Spec, State, bulk};
 use crate::app::App;
-use crate::imports;
+use crate::{imports, privacy};
 use engine::EngineError;
 use engine::journal::Lsn;
 use engine::registry::Act;
@@ -69,9 +69,12 @@ pub fn run(app: &Arc<App>, runtime: &Handle, entry: &Arc<Entry>) {
         let done = match &saved.spec {
             Spec::Import(spec) => imports::run(&mut job, spec),
             Spec::Bulk(spec) => bulk::run(&mut job, spec),
+            Spec::Shred(spec) => privacy::run(&mut job, spec),
         };
         let kept = job.save();
         done.and(kept)?;
+        let rows = job.rows_done;
+        entry.change(|saved| saved.operation.progress.rows_total = Some(rows));
         job.shown()
     }));
     let (state, problem) = match done {
@@ -91,7 +94,7 @@ fn tell(app: &App, entry: &Entry) {
     let shown = &saved.operation;
     let details = json!({"operation": shown.id, "state": shown.state, "dry_run": shown.dry_run, "counts": shown.counts});
     let act = Act {
-        action: format!("{}_ended", if matches!(saved.spec, Spec::Import(_)) { "import" } else { "bulk" }),
+        action: format!("{}_ended", word(&saved.spec)),
         subject: shown.event.clone(),
         details: details.to_string(),
         entries: Vec::new(),
@@ -100,6 +103,14 @@ fn tell(app: &App, entry: &Entry) {
         tracing::warn!(%error, id = shown.id, "the end of an operation is not in the audit");
     }
     tracing::info!(id = shown.id, state = ?shown.state, "an operation has ended");
+}
+
+fn word(spec: &Spec) -> &'static str {
+    match spec {
+        Spec::Import(_) => "import",
+        Spec::Bulk(_) => "bulk",
+        Spec::Shred(_) => "shred",
+    }
 }
 
 impl<'a> Job<'a> {

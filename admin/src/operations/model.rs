@@ -2,6 +2,7 @@
 
 use super::bulk::BulkSpec;
 use crate::imports::ImportSpec;
+use crate::privacy::ShredSpec;
 use engine::catalog::OperatorId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,6 +33,8 @@ pub enum Kind {
     Import,
     /// Changes many tickets.
     Bulk,
+    /// Forgets who held an event's tickets.
+    Shred,
 }
 
 /// How far it came.
@@ -132,6 +135,8 @@ pub enum Spec {
     Import(ImportSpec),
     /// Change many tickets.
     Bulk(BulkSpec),
+    /// Forget who held an event's tickets.
+    Shred(ShredSpec),
 }
 
 impl Saved {
@@ -146,6 +151,7 @@ impl Saved {
         let (kind, dry_run) = match &spec {
             Spec::Import(own) => (Kind::Import, own.dry_run),
             Spec::Bulk(own) => (Kind::Bulk, own.dry_run),
+            Spec::Shred(_) => (Kind::Shred, false),
         };
         let operation = Operation {
             id,

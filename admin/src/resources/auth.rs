@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::auth::sessions::Session;
 use crate::auth::sign_in::{self, SignedIn, Typed};
 use crate::auth::visitor::{BROWSER_COOKIE, REFRESH_COOKIE, Visitor};
-use crate::auth::{ACCESS_LIFE_S, act, kept, people};
+use crate::auth::{ACCESS_LIFE_S, act, kept, own, people};
 use crate::extract::{Json, Who};
 use crate::problem::Problem;
 use axum::Extension;
@@ -176,7 +176,7 @@ async fn logout_everywhere(
     Who(by): Who,
     visitor: Visitor,
 ) -> Result<Response, Problem> {
-    let account = people::own(&app, &by)?;
+    let account = own::account(&app, &by)?;
     let name = &account.operator.name;
     let entries = sign_in::ending(&app, name, None);
     let details = json!({"sessions": entries.len()});

@@ -17,12 +17,14 @@ mod me;
 mod names;
 mod operations;
 mod operators;
+mod privacy;
 mod scans;
 mod settings;
 mod statistics;
 mod texts;
 mod tickets;
 mod tokens;
+mod totp;
 mod types;
 mod webhooks;
 mod zones;
@@ -52,7 +54,9 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(statistics::routes())
         .merge(auth::routes())
         .merge(account::routes())
+        .merge(totp::routes())
         .merge(operators::routes())
+        .merge(privacy::routes())
         .merge(tokens::routes())
         .merge(operations::routes())
         .merge(imports::routes())

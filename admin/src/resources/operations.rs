@@ -119,9 +119,20 @@ async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let entry = app.operations.get(&id)?;
-    if entry.shown().kind == OperationKind::Import && !by.may(Permission::TicketsImport) {
-        return Err(Problem::new(Kind::NotAllowed, "ending an import takes the permission tickets.import"));
+    let needed = match entry.shown().kind {
+        OperationKind::Import => Permission::TicketsImport,
+        OperationKind::Bulk => Permission::TicketsWrite,
+        OperationKind::Shred => Permission::PrivacyWrite,
+    };
+    if !by.may(needed) {
+        return Err(Problem::new(
+            Kind::NotAllowed,
+            format!("ending it takes the permission {}", needed.word()),
+        ));
     }
+    let (own, cancelled) = (Arc::clone(&app), Arc::clone(&entry));
+    let done = tokio::task::spawn_blocking(move || own.operations.cancel(&cancelled, own.engine.now())).await;
+    done.map_err(|_| Problem::new(Kind::Internal, "the operation could not be ended"))?;
     let act = Act {
         action: "operation_cancel".to_owned(),
         subject: id,
@@ -130,9 +141,6 @@ async fn cancel(
     };
     let lsn = app.engine.act(by.operator, act)?;
     app.settle(lsn).await?;
-    let (own, cancelled) = (Arc::clone(&app), Arc::clone(&entry));
-    let done = tokio::task::spawn_blocking(move || own.operations.cancel(&cancelled, own.engine.now())).await;
-    done.map_err(|_| Problem::new(Kind::Internal, "the operation could not be ended"))?;
     Ok(accepted(&entry.shown()))
 }
 

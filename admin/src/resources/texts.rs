@@ -26,7 +26,7 @@ pub(super) struct Code {
     /// What it came from.
     pub kind: Medium,
     /// The text of a barcode, or a card's number in hexadecimal.
-    #[schema(example = "DEMO-VIP-0001", min_length = 1, max_length = 510)]
+    #[schema(example = "DEMO-VIP-0001", min_length = 1, max_length = 255)]
     pub code: String,
 }
 
@@ -35,15 +35,11 @@ pub(super) struct Code {
 impl Code {
     /// As it is shown.
     pub fn shown(kind: CodeKind, code: &[u8]) -> Code {
-        match kind {
-            CodeKind::Optical => {
-                Code { kind: Medium::Optical, code: String::from_utf8_lossy(code).into_owned() }
-            }
-            CodeKind::Card => {
-                let digits = code.iter().map(|byte| format!("{byte:02X}")).collect();
-                Code { kind: Medium::Card, code: digits }
-            }
-        }
+        let medium = match kind {
+            CodeKind::Optical => Medium::Optical,
+            CodeKind::Card => Medium::Card,
+        };
+        Code { kind: medium, code: lists::code_text(kind, code) }
     }
 
     /// As the engine has it.
@@ -53,23 +49,18 @@ impl Code {
     pub fn bytes(&self, field: &str) -> Result<(CodeKind, Vec<u8>), Problem> {
         let (kind, bytes) = match self.kind {
             Medium::Optical => (CodeKind::Optical, self.code.as_bytes().to_vec()),
-            Medium::Card => (CodeKind::Card, card(field, &self.code)?),
+            Medium::Card => {
+                let wrong =
+                    "a card's number of 1 to 10 bytes in hexadecimal is meant, such as 04A1B2C3D4E5F6";
+                let bytes = lists::card_bytes(&self.code).map_err(|_| Problem::invalid(field, wrong))?;
+                (CodeKind::Card, bytes)
+            }
         };
         if bytes.is_empty() || bytes.len() > CODE_BYTES_MAX {
             return Err(Problem::invalid(field, format!("a code has 1 to {CODE_BYTES_MAX} bytes")));
         }
         Ok((kind, bytes))
     }
-}
-
-/// The bytes of a card's number in hexadecimal.
-fn card(field: &str, digits: &str) -> Result<Vec<u8>, Problem> {
-    let pairs = digits.as_bytes().chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
-        pair.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u8::from_str_radix(pair, 16).ok())?
-    });
-    let wrong = || Problem::invalid(field, "a card's number in hexadecimal is meant, such as 04A1B2C3D4E5F6");
-    pairs.collect::<Option<Vec<u8>>>().ok_or_else(wrong)
 }
 
 /// A text of so many bytes at the most, without control characters.
@@ -107,7 +98,7 @@ mod tests {
         assert_eq!(card.bytes("code").unwrap(), (CodeKind::Card, vec![4, 0xa1, 0xff]));
         let optical = Code::shown(CodeKind::Optical, b"A-1");
         assert_eq!(optical.bytes("code").unwrap(), (CodeKind::Optical, b"A-1".to_vec()));
-        for wrong in ["", "0", "0G", "+1", "é1", &"00".repeat(256)] {
+        for wrong in ["", "0", "0G", "+1", "é1", &"00".repeat(11)] {
             let code = Code { kind: Medium::Card, code: wrong.to_owned() };
             assert!(code.bytes("code").is_err(), "{wrong}");
         }

@@ -71,8 +71,9 @@ pub struct TakingIn {
 }
 
 /// What is known while a page of rows is taken in.
-#[derive(Default)]
 struct Page {
+    /// The last record about such tickets when it began.
+    as_of: Lsn,
     /// Tickets that are in the store only, as the rows of this page have left them.
     cold: HashMap<(CodeKind, Vec<u8>), (TicketId, Ticket)>,
     /// Does the store know every such ticket from before this page?
@@ -192,7 +193,7 @@ impl TakingIn {
         let entries = entries.map_err(|error| error.to_string())?;
         let longest = entries.iter().map(|entry| entry.waited).max();
         *self.stats.oldest.lock() = longest.and_then(|waited| Instant::now().checked_sub(waited));
-        let mut page = Page::default();
+        let mut page = self.page();
         let taken = self.take_all(&mut page, &entries);
         if page.refused > 0 {
             warn!(rows = page.refused, "rows of the box office's inbox were refused; each says why");
@@ -268,12 +269,33 @@ impl TakingIn {
     fn judge(&self, page: &mut Page, entry: &InboxEntry, wish: &Wish) -> Result<(Lsn, InboxOutcome), String> {
         let judged = match self.engine.take_in(entry.row, wish, Stored::NotAsked) {
             Err(EngineError::MaybeCold) => {
-                let found = self.look_up(page, wish)?;
-                self.engine.take_in(entry.row, wish, Stored::Asked(found.as_ref()))
+                match self.take_in_as_stored(page, entry, wish)? {
+                    // A person amended one of these tickets since: what the page knows of them may be old.
+                    Err(EngineError::StoreBehind) => {
+                        *page = Page { refused: page.refused, ..self.page() };
+                        self.take_in_as_stored(page, entry, wish)?
+                    }
+                    other => other,
+                }
             }
             other => other,
         };
         judged.map_err(|error| error.to_string())
+    }
+
+    fn take_in_as_stored(
+        &self,
+        page: &mut Page,
+        entry: &InboxEntry,
+        wish: &Wish,
+    ) -> Result<Result<(Lsn, InboxOutcome), EngineError>, String> {
+        let found = self.look_up(page, wish)?;
+        Ok(self.engine.take_in(entry.row, wish, Stored::Asked(found.as_ref(), page.as_of)))
+    }
+
+    /// A page that nothing is known of yet.
+    fn page(&self) -> Page {
+        Page { as_of: self.engine.cold_changed(), cold: HashMap::new(), store_asked: false, refused: 0 }
     }
 
     /// The ticket of a wish that is in the store only, as this page has left it.
@@ -312,7 +334,7 @@ impl TakingIn {
         let entries = entries.map_err(|error| error.to_string())?;
         let is_last = entries.len() < EARLY_PER_LOOK;
         self.early_after = entries.last().filter(|_| !is_last).map_or(0, |entry| entry.row.id);
-        let (catalog, mut page, mut found) = (self.engine.catalog(), Page::default(), Vec::new());
+        let (catalog, mut page, mut found) = (self.engine.catalog(), self.page(), Vec::new());
         for entry in entries {
             let Ok(wish) = wish(&catalog, &entry, self.engine.now()) else { continue };
             let is_hot = wish.codes().iter().any(|(kind, code)| self.engine.ticket(*kind, code).is_some());

@@ -110,7 +110,7 @@ fn every_layout_and_encoding_becomes_tickets() {
     let checked = b"ORG;;5012;\nL-2;2026-11-01T08:00:00;\n";
     let gate = api_gate(&server);
     assert_eq!(done(&format!("?format=secutix-checked&gate={gate}"), csv, checked), "succeeded +0 ~1 =0 !0");
-    assert_eq!(server.scan(1, "L-9", "s-1")["reason"], "ticket_blocked");
+    assert_eq!(server.scan(1, "L-9", "s-1")["reason"], "blocked");
     assert_eq!(server.scan(1, "L-2", "s-2")["reason"], "already_used");
     let tickets = exported(&server, "/api/v1/exports/tickets?personal=true&event=demo-match");
     assert_eq!(tickets.matches(",Zoë,").count(), 3, "{tickets}");
@@ -149,10 +149,13 @@ fn a_preview_tells_what_the_import_then_does() {
     let mapping = "mapping=%7B%22Remark%22:null%7D&encoding=windows-1252";
     let dry = import(&api, &format!("?{mapping}&dry_run=true"), "text/csv", list);
     assert_eq!(came_to(&dry), "succeeded +1 ~0 =1 !2");
-    assert!(!exported(&server, "/api/v1/exports/tickets").contains("P-1"), "a dry run changes nothing");
+    assert!(!exported(&server, "/api/v1/exports/tickets").contains("\nP-1,"), "a dry run changes nothing");
     let whole = import(&api, &format!("?{mapping}&all_or_nothing=true"), "text/csv", list);
     assert_eq!(came_to(&whole), "failed +0 ~0 =0 !2");
-    assert!(!exported(&server, "/api/v1/exports/tickets").contains("P-1"), "nothing is kept of a bad list");
+    assert!(
+        !exported(&server, "/api/v1/exports/tickets").contains("\nP-1,"),
+        "nothing is kept of a bad list"
+    );
     let real = import(&api, &format!("?{mapping}"), "text/csv", list);
     assert_eq!(came_to(&real), came_to(&dry));
     let told = errors(&api, &real);
@@ -207,8 +210,8 @@ fn many_tickets_are_blocked_and_unblocked_at_once() {
     assert_eq!(server.scan(1, "B-3", "b-0")["access_granted"], true);
     assert_eq!(came_to(&bulk(block.clone())), "succeeded +0 ~350 =0 !0");
     assert_eq!(came_to(&bulk(block)), "succeeded +0 ~0 =350 !0");
-    assert_eq!(server.scan(1, "B-1", "b-1")["reason"], "ticket_blocked");
-    let back = json!({"action": "unblock", "filter": {"codes": ["B-1", "B-404", "B-1"]}, "reason": "found"});
+    assert_eq!(server.scan(1, "B-1", "b-1")["reason"], "blocked");
+    let back = json!({"action": "unblock", "filter": {"codes": ["B-1", "B-9999", "B-1"]}, "reason": "found"});
     let back = bulk(back);
     assert_eq!(came_to(&back), "succeeded +0 ~1 =1 !1");
     assert_eq!(errors(&api, &back), ["2 no ticket has this code"]);
@@ -350,11 +353,11 @@ fn what_is_exported_is_imported_elsewhere_as_it_was() {
         }
         let query = if form == "csv" { "" } else { "?mapping=%7B%7D" };
         let taken = import(&Api::demo(&other), query, kind, sheet.as_bytes());
-        assert_eq!(
-            (&taken["state"], &taken["counts"]["failed"]),
-            (&json!("succeeded"), &json!(0)),
-            "{taken}"
-        );
+        assert_eq!(taken["state"], "succeeded", "{taken}");
+        // Two tickets of the demo have times that each demo makes anew.
+        let only_theirs = |told: &String| told.contains("'DEMO-EARLY'") || told.contains("'DEMO-LATE'");
+        let told = errors(&Api::demo(&other), &taken);
+        assert!(told.len() == 2 && told.iter().all(only_theirs), "{told:?}");
     }
     let told = |server: &Server| {
         let sheet = exported(server, "/api/v1/exports/tickets?personal=true&event=demo-match&format=ndjson");
@@ -379,6 +382,8 @@ fn exports_are_for_those_who_may_and_are_in_the_audit() {
         let sheet = exported(&server, &format!("/api/v1/exports/{what}"));
         assert!(sheet.lines().last().unwrap().starts_with("#end,"), "{sheet}");
     }
+    let audit = api.get("/api/v1/audit?limit=50");
+    assert!(audit.to_string().contains("\"export\""), "{audit}");
     is_problem(&api.ask("GET", "/api/v1/exports/secrets", &[], b""), 404, "not_found");
     is_problem(&api.ask("GET", "/api/v1/exports/scans?since=x", &[], b""), 400, "malformed_request");
     is_problem(&api.ask("GET", "/api/v1/exports/scans?interval=0", &[], b""), 400, "malformed_request");

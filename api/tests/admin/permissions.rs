@@ -69,7 +69,7 @@ fn every_operation_is_open_to_the_roles_that_have_its_permission_and_to_nobody_e
         ROLES.iter().map(|role| operator(&site, &format!("{role}@venue.example"), role)).collect();
     let mut tried = 0;
     for (method, path, permission) in operations(&document) {
-        let path = filled(&path);
+        let path = filled(&path) + if path == "/api/v1/live" { "?topics=none" } else { "" };
         let ask = |token: &str| Api::with(&server, token).ask(&method, &path, &[], b"");
         if permission == "public" {
             let answer = ask("");

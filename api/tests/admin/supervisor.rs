@@ -110,6 +110,7 @@ fn every_refusal_is_told_in_words_and_overridden_by_a_person_with_a_reason() {
         assert_eq!(admitted["overrode"]["code"], reason, "{admitted}");
         assert_eq!((&admitted["people"], &admitted["gate"]), (&json!(1), &json!(gate)), "{admitted}");
         let at = api.header("Location");
+        server.projected();
         let scan = api.get(&at);
         assert_eq!((&scan["admitted"], &scan["overrode"]["code"]), (&json!(true), &json!(reason)), "{scan}");
         assert_eq!(scan["operator"], "admin@demo.local");
@@ -181,6 +182,7 @@ fn what_was_annulled_is_given_back_and_stays_in_the_history() {
     assert_eq!(first.status, 200, "{}", first.text());
     assert_eq!(first.json()["passage"], "annulled");
     assert_eq!(annul(good).json(), first.json(), "twice changes nothing");
+    server.projected();
     assert_eq!(api.get(&format!("/api/v1/scans/{good}"))["passage"], "annulled");
     server.kill();
     let server = site.start();

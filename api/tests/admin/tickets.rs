@@ -26,7 +26,8 @@ fn because() -> Value {
 }
 
 /// Actions in the audit of a ticket, oldest first, but for looks at who has it.
-fn actions(api: &Api<'_>, id: u64) -> Vec<String> {
+fn actions(server: &Server, api: &Api<'_>, id: u64) -> Vec<String> {
+    server.projected();
     let story = api.all(&format!("/api/v1/tickets/{id}/story?limit=3"));
     let actions = story.iter().rev().filter_map(|happening| happening["change"]["action"].as_str());
     actions.filter(|action| *action != "personal_read").map(str::to_owned).collect()
@@ -69,7 +70,7 @@ fn every_action_in_every_status_does_what_fits_and_says_why_it_does_no_more() {
             let case = format!("{action} of {status}");
             let id = in_status(&api, status);
             let path = format!("/api/v1/tickets/{id}");
-            let (before, told) = (api.get(&path), actions(&api, id).len());
+            let (before, told) = (api.get(&path), actions(&server, &api, id).len());
             let answer = api.ask("POST", &format!("{path}/{action}"), &[], body.to_string().as_bytes());
             if expected == "!" {
                 is_problem(&answer, 409, "conflict");
@@ -80,10 +81,15 @@ fn every_action_in_every_status_does_what_fits_and_says_why_it_does_no_more() {
             let after = api.get(&path);
             if ["=", "!"].contains(&expected) {
                 assert_eq!(after, before, "{case}");
-                assert_eq!(actions(&api, id).len(), told, "{case}");
+                assert_eq!(actions(&server, &api, id).len(), told, "{case}");
             } else {
                 assert_eq!(after["status"], expected, "{case}");
-                assert_eq!(actions(&api, id).len(), told + 1, "{case}: {:?}", actions(&api, id));
+                assert_eq!(
+                    actions(&server, &api, id).len(),
+                    told + 1,
+                    "{case}: {:?}",
+                    actions(&server, &api, id)
+                );
             }
         }
     }
@@ -140,6 +146,7 @@ fn a_reissue_never_lets_two_in() {
     assert_eq!(api.get(&format!("/api/v1/tickets/{third}"))["status"], "active");
     // Each finds the other in its story.
     let new = done["ticket"]["id"].as_u64().unwrap();
+    server.projected();
     let story = api.get(&format!("/api/v1/tickets/{new}/story"));
     let replaces =
         story["items"].as_array().unwrap().iter().find(|it| it["change"]["action"] == "ticket_replaces");
@@ -169,6 +176,7 @@ fn uses_are_given_back_exactly() {
         409,
         "conflict",
     );
+    server.projected();
     let story = api.get(&format!("/api/v1/tickets/{id}/story"));
     let given =
         story["items"].as_array().unwrap().iter().find(|it| it["change"]["action"] == "give_back_uses");
@@ -220,9 +228,11 @@ fn who_has_a_ticket_is_shown_to_who_may_see_it_and_the_look_is_noted() {
     for query in ["q=ann", "order=O-1"] {
         is_problem(&steward.ask("GET", &format!("/api/v1/tickets?{query}"), &[], b""), 403, "not_allowed");
     }
+    server.projected();
     let found = supervisor.all("/api/v1/tickets?q=exam%20ann&event=demo-match");
     assert_eq!(found.iter().map(|it| it["id"].as_u64().unwrap()).collect::<Vec<_>>(), [id]);
     act(&api, id, "change-holder", &json!({"reason": "sold", "holder": "Bob Buyer"}));
+    server.projected();
     let told = steward.get(&format!("{path}/story")).to_string();
     assert!(told.contains("change_holder") && !told.contains("Bob") && !told.contains("Ann"), "{told}");
     assert!(api.get(&format!("{path}/story")).to_string().contains("Bob Buyer"));
@@ -235,6 +245,7 @@ fn a_list_has_each_ticket_that_fits_once() {
     let site = Site::demo();
     let server = site.start();
     let api = Api::demo(&server);
+    server.projected();
     let staff = api.all("/api/v1/tickets?event=demo-match&type=STAFF&limit=7&fields=id,reference");
     let references: BTreeSet<&str> = staff.iter().map(|it| it["reference"].as_str().unwrap()).collect();
     assert_eq!((staff.len(), references.len()), (100, 100));
@@ -296,7 +307,7 @@ fn what_was_answered_stays_after_a_kill() {
         }
     }
     server.projected();
-    let told = actions(&Api::demo(&server), id);
+    let told = actions(&server, &Api::demo(&server), id);
     let expected = [
         "create_ticket",
         "activate_ticket",
@@ -330,7 +341,7 @@ fn fifty_at_once_end_with_each_answered_change_in_the_audit_and_no_entry_too_man
     let now = api.get(&format!("/api/v1/tickets/{id}"));
     assert_eq!(now["uses"]["used"], admitted);
     assert!(admitted <= 2, "{admitted} entries of a ticket for two");
-    let told = actions(&api, id);
+    let told = actions(&server, &api, id);
     for (action, word) in
         [("block", "block_ticket"), ("unblock", "unblock_ticket"), ("change-holder", "change_holder")]
     {
@@ -391,11 +402,13 @@ fn what_looks_like_commands_is_only_text() {
         let encoded: String = form_urlencoded(text);
         let by_code = api.all(&format!("/api/v1/tickets?code={encoded}"));
         assert_eq!(by_code.iter().map(|it| it["id"].as_u64().unwrap()).collect::<Vec<_>>(), [id], "{text}");
+        server.projected();
         let by_order = api.all(&format!("/api/v1/tickets?order={encoded}"));
         assert_eq!(by_order.len(), 1, "{text}");
         let found = api.all(&format!("/api/v1/tickets?q={encoded}"));
         assert!(found.iter().any(|it| it["id"] == id) && found.len() < 40, "{text}: {}", found.len());
         act(&api, id, "block", &json!({"reason": text}));
+        server.projected();
         let story = api.get(&format!("/api/v1/tickets/{id}/story"));
         assert_eq!(story["items"][0]["change"]["details"]["reason"], text);
     }

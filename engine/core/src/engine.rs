@@ -6,6 +6,7 @@ mod acts;
 mod amendments;
 mod changes;
 mod far;
+mod shred;
 
 use crate::catalog::{Catalog, CatalogError, DeviceId, GateId};
 use crate::checkpoint::{self, CheckpointError, Step};
@@ -25,6 +26,7 @@ use crate::ticket::{CodeKind, Ticket, TicketId, TicketUse};
 pub use amendments::Amendment;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+pub use shred::Forgotten;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,6 +51,8 @@ pub struct Engine {
     checkpointed: AtomicU64,
     /// The last record that has to do with tickets in the store only, or may have. Written under the state's lock.
     cold_changed: AtomicU64,
+    /// Of these, the last by which a person amended some.
+    cold_amended: AtomicU64,
     /// Keeps two checkpoints apart; held over I/O, never by a gate.
     checkpointing: Mutex<()>,
 }
@@ -134,6 +138,12 @@ pub enum EngineError {
     /// A ticket cannot be so.
     #[error(transparent)]
     Ticket(#[from] TicketError),
+    /// No such event.
+    #[error("no such event")]
+    EventNotFound,
+    /// Who holds tickets is needed until the event has ended.
+    #[error("the event has not ended yet; who holds its tickets is needed until then")]
+    EventGoesOn,
     /// An amendment of no ticket, or of too many.
     #[error("an amendment has 1 to {TICKETS_PER_RECORD_MAX} tickets, this one {0}")]
     AmendmentSize(usize),
@@ -242,6 +252,7 @@ impl Engine {
             settled: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
             cold_changed: AtomicU64::new(opened_at),
+            cold_amended: AtomicU64::new(opened_at),
             checkpointing: Mutex::new(()),
         };
         engine.be_born().map_err(OpenError::Begin)?;

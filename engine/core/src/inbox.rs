@@ -3,6 +3,7 @@
 
 use crate::catalog::{Catalog, EventId};
 use crate::clock::Time;
+use crate::journal::Lsn;
 use crate::limits::INBOX_REASON_BYTES_MAX;
 use crate::state::State;
 use crate::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus};
@@ -86,8 +87,9 @@ pub enum InboxOutcome {
 pub enum Stored<'a> {
     /// Not yet.
     NotAsked,
-    /// It was, for a ticket that has one of the codes and is not in memory.
-    Asked(Option<&'a (TicketId, Ticket)>),
+    /// It was, for a ticket that has one of the codes and is not in memory; at this record or later, and whoever takes
+    /// rows in knows of every row since.
+    Asked(Option<&'a (TicketId, Ticket)>, Lsn),
 }
 
 // === impl Wish ===

@@ -160,6 +160,23 @@ pub enum Record<'a> {
         /// The tickets as they are afterwards, whole. Numbers that were not given yet are new, one after the other.
         tickets: Vec<(TicketId, Ticket)>,
     },
+    /// Who held an event's tickets is forgotten: in a run of tickets, and in the answers that a run of records kept.
+    Shredded {
+        /// When.
+        at: Time,
+        /// By whom.
+        operator: Option<OperatorId>,
+        /// Which event.
+        event: crate::catalog::EventId,
+        /// First number of the run of tickets; those of other events are left alone.
+        first: TicketId,
+        /// Numbers in the run.
+        count: u32,
+        /// Answers that were kept from this LSN on …
+        answers_from: u64,
+        /// … and before this one.
+        answers_until: u64,
+    },
 }
 
 /// A decided scan.
@@ -287,7 +304,8 @@ impl<'a> Record<'a> {
             | Record::Born { at, .. }
             | Record::Inbox { at, .. }
             | Record::Act { at, .. }
-            | Record::Amended { at, .. } => *at,
+            | Record::Amended { at, .. }
+            | Record::Shredded { at, .. } => *at,
         }
     }
 }

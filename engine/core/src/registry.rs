@@ -1,5 +1,5 @@
-//! The registry: what the administration keeps by kind and name (sessions, tokens, webhooks, settings) as texts, and the
-//! acts that change it. Bounds them; never reads what the texts say.
+//! The registry: what the administration keeps by kind and name (sessions, tokens, webhooks, settings) as texts, and
+//! the acts that change it. Bounds them; never reads what the texts say.
 
 use crate::limits::{
     ACT_BYTES_MAX, REGISTRY_CHANGES_PER_ACT_MAX, REGISTRY_ENTRIES_MAX, REGISTRY_NAME_BYTES_MAX,
@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// Something a person did: a line of the audit, and what it changed in the registry. Without entries it is that line alone.
+/// Something a person did: a line of the audit, and what it changed in the registry. Without entries it is that line
+/// alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
     /// What was done, such as `sign_in`.

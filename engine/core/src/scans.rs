@@ -2,7 +2,7 @@
 //! Part of the state: filled and emptied by `apply` only. Knows no rule.
 
 use crate::capture::Capture;
-use crate::catalog::DeviceId;
+use crate::catalog::{DeviceId, TypeId};
 use crate::clock::Time;
 use crate::decision::Answer;
 use crate::hash_index::{HashIndex, NUMBER_MAX};
@@ -58,6 +58,21 @@ const NUMBERS: u64 = 1 << 31;
 
 const _: () = assert!(NUMBERS > SCANS_KEPT_MAX + SCANS_FORGOTTEN_PER_SCAN as u64);
 const _: () = assert!(NUMBERS <= NUMBER_MAX as u64);
+
+impl KeptScan {
+    /// Does the answer name the holder of a ticket of a type that `concerns`?
+    pub fn names_holder_of(&self, concerns: impl Fn(TypeId) -> bool) -> bool {
+        let facts = self.answer.ticket.as_ref();
+        facts.is_some_and(|facts| concerns(facts.type_id) && facts.label.has_person())
+    }
+
+    /// Forgets the holder.
+    pub fn shred(&mut self) {
+        if let Some(facts) = &mut self.answer.ticket {
+            facts.label = facts.label.without_person();
+        }
+    }
+}
 
 impl ScanTable {
     /// Scans kept.
@@ -175,6 +190,41 @@ impl ScanTable {
         let (chunk, offset) = self.place(seq);
         if let Some(scan) = self.chunks.get_mut(chunk).and_then(|chunk| chunk.get_mut(offset)) {
             scan.outcome = outcome;
+        }
+    }
+
+    /// Sequence number of the first kept scan at this LSN or later. A binary search.
+    fn seq_from_lsn(&self, lsn: u64) -> u64 {
+        let (mut low, mut high) = (self.first, self.next);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(|scan| scan.lsn < lsn) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// The LSN behind the run of at most `count` kept scans that begins at this LSN or later; `None`: there are none.
+    pub fn run_from(&self, lsn: u64, count: u64) -> Option<u64> {
+        let first = self.seq_from_lsn(lsn);
+        let last = first.saturating_add(count).min(self.next).checked_sub(1).filter(|last| *last >= first)?;
+        self.get(last).map(|scan| scan.lsn + 1)
+    }
+
+    /// Kept scans from an LSN on and before another, oldest first.
+    pub fn between(&self, from: u64, until: u64) -> impl Iterator<Item = &KeptScan> {
+        (self.seq_from_lsn(from)..self.seq_from_lsn(until)).filter_map(|seq| self.get(seq))
+    }
+
+    /// Forgets the holder in kept answers from an LSN on and before another, where the ticket is of a type that `concerns`.
+    pub fn shred(&mut self, from: u64, until: u64, concerns: impl Fn(TypeId) -> bool) {
+        for seq in self.seq_from_lsn(from)..self.seq_from_lsn(until) {
+            if self.get(seq).is_some_and(|scan| scan.names_holder_of(&concerns)) {
+                self.before_change(seq);
+                let (chunk, offset) = self.place(seq);
+                if let Some(scan) = self.chunks.get_mut(chunk).and_then(|chunk| chunk.get_mut(offset)) {
+                    scan.shred();
+                }
+            }
         }
     }
 

@@ -210,6 +210,9 @@ impl State {
                     .filter(|own| own.lsn == *conflict)
                     .for_each(|own| own.resolved = true);
             }
+            Record::Shredded { event, first, count, answers_from, answers_until, .. } => {
+                self.apply_shredded(*event, *first, *count, (*answers_from, *answers_until));
+            }
             Record::Born { salt, .. } => self.salt = *salt,
             Record::Inbox { outcome, .. } => self.apply_inbox(outcome),
             Record::Act { act, .. } => self.apply_act(act),
@@ -390,6 +393,19 @@ impl State {
                 self.tickets.put(*id, ticket.clone());
             }
         }
+    }
+
+    fn apply_shredded(&mut self, event: EventId, first: TicketId, count: u32, answers: (u64, u64)) {
+        let catalog = Arc::clone(&self.catalog);
+        let of_event = |kind: TypeId| catalog.ticket_type(kind).is_some_and(|kind| kind.event == event);
+        let end = first.0.saturating_add(count).min(self.tickets.next_id().0);
+        for id in (first.0..end).map(TicketId) {
+            let names = |ticket: &Ticket| of_event(ticket.type_id) && ticket.details.has_person();
+            if self.tickets.get(id).is_some_and(names) {
+                self.tickets.shred(id);
+            }
+        }
+        self.scans.shred(answers.0, answers.1, of_event);
     }
 
     /// Notes whether an event's tickets live in the store only.

@@ -209,6 +209,18 @@ impl Details {
         })
     }
 
+    /// The same without who holds it: holder, order and seat are empty. Reference and codes stay.
+    #[must_use]
+    pub fn without_person(&self) -> Details {
+        let codes: Vec<(CodeKind, &[u8])> = self.codes().collect();
+        Details::new(self.reference(), "", "", "", &codes)
+    }
+
+    /// Does it say anything about who holds it?
+    pub fn has_person(&self) -> bool {
+        self.0[2..5].iter().any(|len| *len > 0)
+    }
+
     /// Only what an answer shows: reference and holder.
     pub fn label(reference: &str, holder: &str) -> Details {
         Details::new(reference, holder, "", "", &[])
@@ -387,6 +399,14 @@ impl TicketTable {
         if let Some(ticket) = self.slot(id) {
             assert!(ticket.details.codes().eq(to.details.codes()), "a ticket keeps its codes");
             *ticket = Ticket { usage: ticket.usage, ..to.clone() };
+        }
+    }
+
+    /// Forgets who holds a ticket.
+    pub fn shred(&mut self, id: TicketId) {
+        self.before_change(id);
+        if let Some(ticket) = self.slot(id) {
+            ticket.details = ticket.details.without_person();
         }
     }
 

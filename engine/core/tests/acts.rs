@@ -1,4 +1,5 @@
-//! What people do from outside of the gates: the registry, changes that expect what they saw, annulments of others' scans.
+//! What people do from outside of the gates: the registry, changes that expect what they saw, annulments of others'
+//! scans.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 

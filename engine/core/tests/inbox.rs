@@ -9,7 +9,7 @@ use engine::clock::ManualClock;
 use engine::inbox::{Change, InboxOutcome, InboxRow, Stored, Wish};
 use engine::sim_disk::SimDisk;
 use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus};
-use engine::{Engine, EngineError, Lsn, Time};
+use engine::{Amendment, Engine, EngineError, Lsn, Time};
 use std::sync::Arc;
 use support::build;
 
@@ -155,9 +155,13 @@ fn a_ticket_in_the_store_only_is_asked_for_and_comes_back_as_it_was_left() {
     engine.cool(CUP).unwrap();
     let wish = Wish::Change(Change { status: Some(TicketStatus::Cancelled), ..change("T0") });
     assert!(matches!(engine.take_in(ROW, &wish, Stored::NotAsked), Err(EngineError::MaybeCold)));
-    assert_eq!(engine.take_in(ROW, &wish, Stored::Asked(None)).unwrap().1, InboxOutcome::Early);
+    assert_eq!(
+        engine.take_in(ROW, &wish, Stored::Asked(None, engine.cold_changed())).unwrap().1,
+        InboxOutcome::Early
+    );
     let before = engine.journal().positions().next;
-    let (lsn, outcome) = engine.take_in(ROW, &wish, Stored::Asked(Some(&stored))).unwrap();
+    let (lsn, outcome) =
+        engine.take_in(ROW, &wish, Stored::Asked(Some(&stored), engine.cold_changed())).unwrap();
     let InboxOutcome::Changed { ticket, .. } = outcome else { panic!("{outcome:?}") };
     assert!(engine.ticket(CodeKind::Optical, b"T0").is_none(), "it is still far away");
     assert_eq!(engine.cold_changed(), lsn);
@@ -165,6 +169,29 @@ fn a_ticket_in_the_store_only_is_asked_for_and_comes_back_as_it_was_left() {
     assert!(matches!(engine.warm(before, vec![stored]), Err(EngineError::StoreBehind)));
     engine.warm(lsn, vec![(TicketId(0), ticket)]).unwrap();
     assert_eq!(now(&engine).status, TicketStatus::Cancelled);
+}
+
+// The box office's row was judged by the ticket as it was before, and wrote it back: the new code was lost.
+#[test]
+fn a_row_does_not_take_back_what_a_person_amended_meanwhile() {
+    let engine = venue();
+    let stored = (TicketId(0), now(&engine));
+    engine.cool(CUP).unwrap();
+    let read_at = engine.cold_changed();
+    let after = Ticket { details: ticket("T0-2").details, ..stored.1.clone() };
+    let amendment = Amendment {
+        action: "amend".to_owned(),
+        details: "{}".to_owned(),
+        changed: vec![(TicketId(0), stored.1.clone(), after)],
+        added: Vec::new(),
+        as_of: Some(read_at),
+    };
+    engine.amend(None, amendment).unwrap();
+    let wish = Wish::Change(Change { status: Some(TicketStatus::Blocked), ..change("T0") });
+    let stale = engine.take_in(ROW, &wish, Stored::Asked(Some(&stored), read_at));
+    assert!(matches!(stale, Err(EngineError::StoreBehind)), "{stale:?}");
+    let (_, outcome) = engine.take_in(ROW, &wish, Stored::Asked(None, engine.cold_changed())).unwrap();
+    assert_eq!(outcome, InboxOutcome::Early, "the code is no longer its own");
 }
 
 #[test]

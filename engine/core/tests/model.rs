@@ -631,7 +631,10 @@ impl Acts {
             .find(|(_, own)| own.details.codes().any(|(kind, own)| (kind, own) == (code.0, &code.1[..])))
             .cloned();
         let (_, outcome) = match engine.take_in(row, &wish, Stored::NotAsked) {
-            Err(EngineError::MaybeCold) => engine.take_in(row, &wish, Stored::Asked(found.as_ref())).unwrap(),
+            Err(EngineError::MaybeCold) => {
+                let as_of = engine.journal().positions().next;
+                engine.take_in(row, &wish, Stored::Asked(found.as_ref(), as_of)).unwrap()
+            }
             other => other.unwrap(),
         };
         let now = self.model.now;

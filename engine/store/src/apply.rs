@@ -5,6 +5,7 @@ use crate::error::{StoreError, StoreResult};
 use crate::figures::Figures;
 use crate::retention::PAGE;
 use crate::shadow::Shadow;
+use crate::shred;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use engine::Lsn;
 use engine::catalog::{DeviceId, Entity, EventId, OperatorId};
@@ -77,6 +78,15 @@ impl<T: Tables> Writer<'_, T> {
             Record::Cooled { event, first, count, .. } => self.cooled(lsn, *event, *first, *count)?,
             Record::Warmed { tickets, .. } => self.warmed(lsn, tickets)?,
             Record::Inbox { at, row, outcome } => self.inbox(lsn, *at, *row, outcome)?,
+            Record::Shredded { event, first, count, answers_from, answers_until, .. } => {
+                if *count > 0 {
+                    shred::tickets(self.tables, lsn, *event, *first, *count)?;
+                }
+                let catalog = std::sync::Arc::clone(&self.shadow.state.catalog);
+                let concerns = |kind| catalog.ticket_type(kind).is_some_and(|kind| kind.event == *event);
+                shred::answers(self.tables, *answers_from, *answers_until, &concerns)?;
+                self.shadow.recent.clear();
+            }
             Record::Act { at, operator, act } => self.act(lsn, *at, *operator, act)?,
             Record::Amended { at, operator, action, details, tickets } => {
                 self.amended(lsn, tickets)?;
@@ -363,8 +373,8 @@ fn before_and_after(before: &str, after: &str) -> String {
     format!(r#"{{"before":{before},"after":{after}}}"#)
 }
 
-/// Details that somebody else wrote: what is no JSON is said as a text, for a column takes nothing else and one such record
-/// would hold up every one behind it.
+/// Details that somebody else wrote: what is no JSON is said as a text, for a column takes nothing else and one such
+/// record would hold up every one behind it.
 fn as_json(details: &str) -> Cow<'_, str> {
     let is_json = serde_json::from_str::<serde_json::Value>(details).is_ok();
     if is_json { Cow::Borrowed(details) } else { Cow::Owned(json(&details)) }

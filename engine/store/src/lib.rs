@@ -26,6 +26,7 @@ mod rows;
 mod search;
 mod seed;
 mod shadow;
+mod shred;
 mod sqlite;
 mod store;
 mod tables;

@@ -29,6 +29,9 @@ pub struct ProjectorStats {
     errors: AtomicU64,
     failing: AtomicBool,
     last_error: Mutex<Option<String>>,
+    /// How often somebody asked for the store to be scrubbed, and up to which asking it was.
+    scrubs_asked: AtomicU64,
+    scrubs_done: AtomicU64,
     /// When the oldest record that the store does not have was made, as far as it was read.
     oldest_at: AtomicI64,
     /// When it looked and found nothing that the store does not have.
@@ -76,6 +79,8 @@ impl Default for ProjectorStats {
             errors: zero(),
             failing: AtomicBool::new(false),
             last_error: Mutex::new(None),
+            scrubs_asked: zero(),
+            scrubs_done: zero(),
             oldest_at: AtomicI64::new(UNKNOWN),
             nothing_at: AtomicI64::new(UNKNOWN),
         }
@@ -98,6 +103,26 @@ impl ProjectorStats {
             failing: self.is_failing(),
             last_error: self.last_error.lock().clone(),
         }
+    }
+
+    /// Asks for the store to be scrubbed once it has what is durable now; gives the number of the asking.
+    pub fn ask_scrub(&self) -> u64 {
+        self.scrubs_asked.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Was the store scrubbed since this asking?
+    pub fn is_scrubbed(&self, asking: u64) -> bool {
+        self.scrubs_done.load(Ordering::SeqCst) >= asking
+    }
+
+    /// The newest asking that was not done yet.
+    pub(crate) fn scrub_due(&self) -> Option<u64> {
+        let asked = self.scrubs_asked.load(Ordering::SeqCst);
+        (asked > self.scrubs_done.load(Ordering::SeqCst)).then_some(asked)
+    }
+
+    pub(crate) fn scrubbed(&self, asking: u64) {
+        self.scrubs_done.fetch_max(asking, Ordering::SeqCst);
     }
 
     /// Did the last try fail? One atomic load.

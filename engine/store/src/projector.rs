@@ -414,6 +414,11 @@ impl Projector {
         self.settle_if_due(drained)?;
         if records <= CALM_RECORDS {
             self.store.tidy()?;
+            if let Some(asking) = self.stats.scrub_due() {
+                self.settle()?;
+                self.store.scrub()?;
+                self.stats.scrubbed(asking);
+            }
         }
         Ok(records)
     }

@@ -83,7 +83,8 @@ pub(crate) fn words_moved(before: &[String; 3], now: &Details) -> (Vec<String>, 
     (only(&before, &now), only(&now, &before))
 }
 
-/// Of a ticket whose packed codes were `before`: codes it has no longer, and those that are new. `None`: they do not add up.
+/// Of a ticket whose packed codes were `before`: codes it has no longer, and those that are new. `None`: they do not
+/// add up.
 pub(crate) fn codes_moved<'d>(before: &'d [u8], now: &'d Details) -> Option<(Vec<Code<'d>>, Vec<Code<'d>>)> {
     let (before, now): (Vec<Code<'_>>, Vec<Code<'_>>) = (unpack(before)?, now.codes().collect());
     let only = |these: &[Code<'d>], those: &[Code<'d>]| {

@@ -63,6 +63,14 @@ pub trait Store: Send {
         Ok(())
     }
 
+    /// Makes what was removed or written anew unreadable in the store's own files, as far as the store can: no dead rows, no
+    /// free pages, no log. Rewrites tables, so it costs what reading and writing them costs; questions go on but for
+    /// moments, and batches wait. Backups and logs shipped elsewhere are out of its reach.
+    ///
+    /// # Errors
+    /// The database is away, or somebody reads for too long: to be asked again.
+    fn scrub(&mut self) -> StoreResult<()>;
+
     /// The state of a node at [`Store::cursor`], for one that has neither journal nor checkpoint: byte for byte what
     /// `engine::checkpoint::image` gives of the engine at that record. Reads every hot ticket and kept scan.
     ///
@@ -166,8 +174,8 @@ pub trait Queries: Send {
         limit: usize,
     ) -> StoreResult<Vec<(TicketId, Ticket)>>;
 
-    /// Tickets that fit, those after `after`, at most `limit`. Looks at some thousand tickets at the most, then says where to
-    /// go on: a page of some milliseconds, whatever the filter.
+    /// Tickets that fit, those after `after`, at most `limit`. Looks at some thousand tickets at the most, then says
+    /// where to go on: a page of some milliseconds, whatever the filter.
     ///
     /// # Errors
     /// As `find_code`.
@@ -193,8 +201,8 @@ pub trait Queries: Send {
     ) -> StoreResult<Vec<(TicketId, Ticket)>>;
 
     /// The access log: scans that fit, those after `after` in the filter's order, at most `limit`. With a code,
-    /// ticket, device, gate or reason an index is used; with times alone all scans between them are sorted; with a type, a
-    /// kind or admitted alone the log is read until so many were found.
+    /// ticket, device, gate or reason an index is used; with times alone all scans between them are sorted; with a
+    /// type, a kind or admitted alone the log is read until so many were found.
     ///
     /// # Errors
     /// The database is away, or a row cannot be read back.
@@ -242,8 +250,8 @@ pub trait Queries: Send {
     /// The database is away.
     fn audit(&self, filter: &AuditFilter, before: Option<Lsn>, limit: usize) -> StoreResult<Vec<AuditRow>>;
 
-    /// The conflicts, oldest first, those after `after`, at most `limit`; with `resolved` those that somebody looked into,
-    /// or nobody yet.
+    /// The conflicts, oldest first, those after `after`, at most `limit`; with `resolved` those that somebody looked
+    /// into, or nobody yet.
     ///
     /// # Errors
     /// As `find_code`.

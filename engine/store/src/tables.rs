@@ -3,7 +3,9 @@
 
 use crate::error::StoreResult;
 use crate::figures::Figures;
+use crate::kept::KeptRow;
 use crate::retention::Retention;
+use crate::shred::Lines;
 use engine::Lsn;
 use engine::catalog::{Catalog, DeviceId, Entity, EventId, GateId, OperatorId};
 use engine::clock::Time;
@@ -74,9 +76,32 @@ pub(crate) trait Tables {
     /// Writes what a ticket that is cold has done.
     fn set_cold_use(&mut self, lsn: Lsn, id: TicketId, usage: TicketUse) -> StoreResult<()>;
 
-    /// Writes a ticket that is otherwise, hot or cold, with its codes and words: all of it but its event and what it has
-    /// done.
+    /// Writes a ticket that is otherwise, hot or cold, with its codes and words: all of it but its event and what it
+    /// has done.
     fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()>;
+
+    /// The tickets of an event in a run of numbers, hot or cold, as they are now.
+    fn tickets_of(
+        &mut self,
+        event: EventId,
+        first: TicketId,
+        count: u32,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>>;
+
+    /// Rows of kept answers that have one from an LSN on and before another, each with the LSN of its first.
+    fn kept_rows(&mut self, from: u64, until: u64) -> StoreResult<Vec<(u64, KeptRow)>>;
+
+    /// Writes a row of kept answers anew: the same scans.
+    fn put_kept_row(&mut self, first: u64, row: &KeptRow) -> StoreResult<()>;
+
+    /// Lines of the audit and their details.
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>>;
+
+    /// Writes the details of a line of the audit anew.
+    fn set_audit_details(&mut self, line: Lsn, details: &str) -> StoreResult<()>;
+
+    /// Removes what supervisors wrote about scans of an event. Reads every scan of the log that has a note.
+    fn forget_notes(&mut self, event: EventId) -> StoreResult<()>;
 
     /// Writes what came of a row of the inbox, where there is one.
     fn inbox(&mut self, lsn: Lsn, at: Time, row: InboxRow, outcome: &InboxOutcome) -> StoreResult<()>;

@@ -1,11 +1,11 @@
-//! Lists of tickets: which of a filter's conditions an index serves, and where the next page begins. Knows columns and their
-//! indexes; knows neither database.
+//! Lists of tickets: which of a filter's conditions an index serves, and where the next page begins. Knows columns and
+//! their indexes; knows neither database.
 
 use crate::rows::{TicketFilter, TicketPage};
 use engine::ticket::{Ticket, TicketId};
 
 /// Tickets one question looks at, at the most: no filter, however little fits it, makes it look through a million.
-pub(crate) const TICKETS_LOOKED_AT_MAX: usize = 4_096;
+pub(crate) const TICKETS_LOOKED_AT_MAX: usize = 2_048;
 
 /// Conditions with their values, those that are set.
 pub(crate) type Conditions<V> = Vec<(&'static str, Option<V>)>;
@@ -78,12 +78,12 @@ impl<V> List<V> {
     }
 }
 
-/// The question: `chosen` are conditions, `fits` is what those that were chosen are looked at for, `looked_at` the mark of its
-/// value, `is_of_page` that a number is among the first of those that fit. There is one row at least: after a ticket's columns,
-/// how many were looked at, and the last of them.
+/// The question: `chosen` are conditions, `fits` is what those that were chosen are looked at for, `looked_at` the mark
+/// of its value, `is_of_page` that a number is among the first of those that fit. There is one row at least: after a
+/// ticket's columns, how many were looked at, and the last of them.
 ///
-/// What is only looked at stands beside the numbers and not among the conditions: there a planner took it for the better index,
-/// and read every ticket of an event (170 ms at a million).
+/// What is only looked at stands beside the numbers and not among the conditions: there a planner took it for the
+/// better index, and read every ticket of an event (170 ms at a million).
 pub(crate) fn question(columns: &str, chosen: &str, fits: &str, looked_at: &str, is_of_page: &str) -> String {
     format!(
         "WITH chosen AS MATERIALIZED \

@@ -4,7 +4,7 @@ use crate::resources::catalog::choice;
 use engine::catalog::{CardFormat, DeviceStatus, Direction};
 use engine::limits::{DEVICE_SETTING_BYTES_MAX, DEVICE_SETTINGS_MAX, NAME_BYTES_MAX};
 use utoipa::openapi::schema::{
-    ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
+    AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
 };
 
 /// Addresses a device may speak from.
@@ -35,7 +35,7 @@ pub(super) fn addresses() -> Schema {
     let address = |format| {
         ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
     };
-    let either = OneOfBuilder::new().item(address(KnownFormat::Ipv4)).item(address(KnownFormat::Ipv6));
+    let either = AnyOfBuilder::new().item(address(KnownFormat::Ipv4)).item(address(KnownFormat::Ipv6));
     ArrayBuilder::new()
         .items(either)
         .max_items(Some(SOURCES_MAX))

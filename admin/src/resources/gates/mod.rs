@@ -137,10 +137,8 @@ impl Thing for Gate {
     fn own(&self, seen: &Seen<'_, Gate>, mistakes: &mut Mistakes) -> Option<Own> {
         let free = !NAMES_TAKEN.contains(&self.name.as_str());
         mistakes.rule(free, "name", "this word is a path of the API; choose another name");
-        let event = match &self.event {
-            Some(name) => Some(mistakes.known("event", "event", name, seen.catalog.event_named(name))),
-            None => None,
-        };
+        let event = self.event.as_ref();
+        let event = event.map(|name| mistakes.known("event", "event", name, seen.catalog.event_named(name)));
         let from = mistakes.known("from", "zone", &self.from, seen.catalog.zone_named(&self.from));
         let to = mistakes.known("to", "zone", &self.to, seen.catalog.zone_named(&self.to));
         Some(Own {

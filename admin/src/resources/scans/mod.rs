@@ -63,7 +63,7 @@ struct ScanParams {
     #[param(min_length = 1, max_length = 255)]
     code: Option<String>,
     /// Of the card of this number, in hexadecimal.
-    #[param(min_length = 2, max_length = 510, pattern = "^([0-9A-Fa-f]{2})+$")]
+    #[param(min_length = 2, max_length = 20, pattern = "^([0-9A-Fa-f]{2}){1,10}$")]
     card: Option<String>,
     /// Decided at this moment or later.
     since: Option<Moment>,

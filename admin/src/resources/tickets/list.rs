@@ -62,7 +62,7 @@ struct TicketParams {
     #[param(min_length = 1, max_length = 255)]
     code: Option<String>,
     /// The ticket that has the card of this number, in hexadecimal.
-    #[param(min_length = 2, max_length = 510, pattern = "^([0-9A-Fa-f]{2})+$")]
+    #[param(min_length = 2, max_length = 20, pattern = "^([0-9A-Fa-f]{2}){1,10}$")]
     card: Option<String>,
     /// Only these fields, separated by commas.
     #[param(example = "id,status,uses")]

@@ -1,5 +1,5 @@
-//! Acts of people: what they change in the registry, and admissions they annul; each leaves its line for the audit. Knows no
-//! sessions and no rights.
+//! Acts of people: what they change in the registry, and admissions they annul; each leaves its line for the audit.
+//! Knows no sessions and no rights.
 
 use super::{Engine, EngineError, passage_of};
 use crate::catalog::OperatorId;
@@ -47,8 +47,8 @@ impl Engine {
         self.state.lock().registry.get(kind, name).cloned()
     }
 
-    /// The registry's entries of a kind, in the order of their names. Gates go on in between: what changes meanwhile may be
-    /// in it or not.
+    /// The registry's entries of a kind, in the order of their names. Gates go on in between: what changes meanwhile
+    /// may be in it or not.
     pub fn registry(&self, kind: &str) -> Vec<(String, Arc<str>)> {
         let mut found: Vec<(String, Arc<str>)> = Vec::new();
         loop {

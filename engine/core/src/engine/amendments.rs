@@ -1,5 +1,5 @@
-//! Tickets that a person amends: changed, taken back, reissued, wherever they are. Knows what must hold of them; what is
-//! sensible is for whoever asks.
+//! Tickets that a person amends: changed, taken back, reissued, wherever they are. Knows what must hold of them; what
+//! is sensible is for whoever asks.
 
 use super::changes::Code;
 use super::{Engine, EngineError, TicketError};
@@ -23,20 +23,20 @@ pub struct Amendment {
     pub changed: Vec<(TicketId, Ticket, Ticket)>,
     /// Tickets that shall be new.
     pub added: Vec<Ticket>,
-    /// The store's cursor when tickets that are not in memory were read from it, and new codes looked for in it; `None`: it
-    /// was not asked.
+    /// The store's cursor when tickets that are not in memory were read from it, and new codes looked for in it;
+    /// `None`: it was not asked.
     pub as_of: Option<Lsn>,
 }
 
 impl Engine {
     /// Amends tickets: one record, in which they are whole. People inside follow at once, tallies stay: what happened,
-    /// happened. Entries that are given back here are given by a person; annulling the scan that took them gives them again.
-    /// Gives the numbers of the tickets that were added.
+    /// happened. Entries that are given back here are given by a person; annulling the scan that took them gives them
+    /// again. Gives the numbers of the tickets that were added.
     ///
     /// # Errors
-    /// `Changed` where a ticket is not as it was read, `Ticket` where one cannot be so, `AmendmentSize`, `TicketNotFound`.
-    /// `MaybeCold` where the store has to be asked, `StoreBehind` where it did not know everything: ask it again.
-    /// `Unavailable`.
+    /// `Changed` where a ticket is not as it was read, `Ticket` where one cannot be so, `AmendmentSize`,
+    /// `TicketNotFound`. `MaybeCold` where the store has to be asked, `StoreBehind` where it did not know everything:
+    /// ask it again. `Unavailable`.
     pub fn amend(
         &self,
         operator: Option<OperatorId>,
@@ -58,7 +58,7 @@ impl Engine {
         let tickets = changed.chain(ids.iter().copied().zip(added)).collect();
         let record = Record::Amended { at: self.clock.now(), operator, action, details, tickets };
         let lsn = self.commit(&mut state, &record)?;
-        self.note_cold(lsn, !far.is_empty());
+        self.note_cold_amended(lsn, !far.is_empty());
         Ok((lsn, ids))
     }
 

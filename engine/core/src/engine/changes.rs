@@ -168,7 +168,8 @@ impl Engine {
     /// in gives no row twice: the store is to tell them which are done.
     ///
     /// # Errors
-    /// `MaybeCold`: look the ticket up, then ask again. `Unavailable`.
+    /// `MaybeCold`: look the ticket up, then ask again. `StoreBehind`: a person amended such a ticket since; look it up
+    /// again. `Unavailable`.
     pub fn take_in(
         &self,
         row: InboxRow,
@@ -178,7 +179,8 @@ impl Engine {
         let mut state = self.state.lock();
         let mut codes = wish.codes().into_iter();
         let found = match stored {
-            Stored::Asked(found) => found,
+            Stored::Asked(_, as_of) if as_of < self.cold_amended() => return Err(EngineError::StoreBehind),
+            Stored::Asked(found, _) => found,
             Stored::NotAsked => {
                 let unseen =
                     |(kind, code)| state.tickets.find(kind, code).is_none() && self.cold.maybe(kind, code);

@@ -49,6 +49,19 @@ impl Engine {
         Lsn(self.cold_changed.load(Ordering::SeqCst))
     }
 
+    /// The last record by which a person amended tickets in the store only: who takes rows in has not heard of it.
+    pub(super) fn cold_amended(&self) -> Lsn {
+        Lsn(self.cold_amended.load(Ordering::SeqCst))
+    }
+
+    /// To be called under the state's lock, after an amendment.
+    pub(super) fn note_cold_amended(&self, lsn: Lsn, far: bool) {
+        if far {
+            self.cold_amended.store(lsn.0, Ordering::SeqCst);
+        }
+        self.note_cold(lsn, far);
+    }
+
     /// To be called under the state's lock.
     pub(super) fn note_cold(&self, lsn: Lsn, far: bool) {
         if far {

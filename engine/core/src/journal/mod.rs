@@ -380,6 +380,15 @@ impl Journal {
         self.inner.sync()
     }
 
+    /// Closes the active segment, so that it can be deleted once nobody needs it; nothing where it has no record. Costs a
+    /// sync, and a segment that is mostly empty: for what has to go soon, not for every day.
+    ///
+    /// # Errors
+    /// As `commit`.
+    pub fn roll(&self) -> Result<(), JournalError> {
+        self.inner.roll_now()
+    }
+
     /// The writer thread's body: commits whenever there is something, returns after [`Journal::stop_writer`]
     /// when all is drained and synced, or when the journal is poisoned.
     pub fn run_writer(&self) {

@@ -91,6 +91,22 @@ impl Inner {
         Ok(last)
     }
 
+    pub(super) fn roll_now(&self) -> Result<(), JournalError> {
+        let mut writer = self.writer.lock();
+        let records = self.or_poison(|| {
+            let records = self.commit_pending(&mut writer)?;
+            if writer.has_records() {
+                self.roll(&mut writer)?;
+            }
+            Ok(records)
+        })?;
+        drop(writer);
+        if records > 0 {
+            self.announce();
+        }
+        Ok(())
+    }
+
     /// Runs a step of the writer; an error or panic poisons before the writer's lock is released, so that
     /// nobody ever goes on with a writer that failed.
     fn or_poison<T>(&self, step: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {

@@ -25,6 +25,7 @@ mod partitions;
 mod queries;
 mod registry_rows;
 mod scan_rows;
+mod shred_rows;
 mod tables;
 mod ticket_rows;
 mod tls;
@@ -44,10 +45,13 @@ pub use options::{PostgresOptions, TlsMode};
 use partitions::Partitions;
 use queries::PostgresQueries;
 use std::sync::Arc;
+use std::time::Duration;
 use tables::PostgresTables;
 
 /// Form of the columns that are not plain SQL.
 const FORMAT: i64 = 1;
+/// Rewriting the tables that name people may take so long.
+const SCRUB_MAX: Duration = Duration::from_secs(30 * 60);
 /// Names the right to write: "gatewrt1" in ASCII. Advisory locks belong to a database.
 const WRITER_LOCK: i64 = 0x6761_7465_7772_7431;
 
@@ -229,6 +233,26 @@ impl Store for PostgresStore {
 
     fn sync(&mut self) -> StoreResult<Lsn> {
         self.cursor()
+    }
+
+    fn scrub(&mut self) -> StoreResult<()> {
+        let session = self.link.connect()?;
+        // Of the log of scans only notes go; rewriting all of it would hold questions up for as long as it is large.
+        let statements = [
+            "SET lock_timeout = '10s'",
+            "SET statement_timeout = 0",
+            "VACUUM (FULL) tickets",
+            "VACUUM (FULL) ticket_words",
+            "VACUUM (FULL) kept_answers",
+            "VACUUM (FULL) audit",
+            "VACUUM scans",
+        ];
+        self.link.wait_for(SCRUB_MAX, "rewrite tables", async {
+            for statement in statements {
+                session.batch_execute(statement).await.while_doing("rewrite tables")?;
+            }
+            Ok(())
+        })
     }
 
     fn unsynced_bytes(&self) -> StoreResult<u64> {

@@ -26,7 +26,8 @@ const COLD_PER_PAGE: i64 = 50_000;
 /// Scans of a code: those of the tickets that have it or had it, and those where nobody had it. Small indexes. Arrays,
 /// which are made once and first: with IN the log was read from its end, until so many were found.
 const OF_CODE: &str = "lsn = ANY (ARRAY(SELECT lsn FROM scans WHERE ticket = ANY (ARRAY(\
-     SELECT ticket FROM codes WHERE code = ? UNION SELECT ticket FROM former_codes WHERE code = ?)) AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?))";
+     SELECT ticket FROM codes WHERE code = ? UNION SELECT ticket FROM former_codes WHERE code = ?)) AND code = ? \
+     UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?))";
 
 /// A value of a question whose text is made as it is asked.
 pub(super) type Value = Box<dyn ToSql + Sync + Send>;

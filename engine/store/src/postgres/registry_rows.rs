@@ -1,5 +1,5 @@
-//! Rows of the registry: one per entry, gathered and written many at once. Knows how an entry is written and read back; never
-//! reads what it says.
+//! Rows of the registry: one per entry, gathered and written many at once. Knows how an entry is written and read back;
+//! never reads what it says.
 
 use super::connect::Link;
 use super::values::{Text, get};

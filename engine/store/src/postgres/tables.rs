@@ -8,10 +8,12 @@ use super::kept_rows::{self, Keeping};
 use super::registry_rows::Entries;
 use super::ticket_rows::{self, Puts, Uses};
 use super::values::{Json, Moment, Text};
-use super::{catalog_rows, count_rows, figure_rows, scan_rows};
+use super::{catalog_rows, count_rows, figure_rows, scan_rows, shred_rows};
 use crate::error::{StoreResult, WhileDoing};
 use crate::figures::Figures;
+use crate::kept::KeptRow;
 use crate::shadow::Shadow;
+use crate::shred::Lines;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
@@ -300,6 +302,42 @@ impl Tables for PostgresTables<'_> {
         self.changes.insert(id, (lsn, ticket.clone()));
         self.known_statuses.insert(id, ticket.status);
         Ok(())
+    }
+
+    fn tickets_of(
+        &mut self,
+        event: EventId,
+        first: TicketId,
+        count: u32,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        self.flush()?;
+        let read = shred_rows::tickets(self.session, event, first, count);
+        self.link.wait("read the tickets of an event", read)
+    }
+
+    fn kept_rows(&mut self, from: u64, until: u64) -> StoreResult<Vec<(u64, KeptRow)>> {
+        self.flush()?;
+        self.link.wait("read kept answers", shred_rows::kept_rows(self.session, from, until))
+    }
+
+    fn put_kept_row(&mut self, first: u64, row: &KeptRow) -> StoreResult<()> {
+        let put = shred_rows::put_kept_row(self.session, first, row);
+        self.link.wait("write kept answers anew", put)
+    }
+
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>> {
+        self.flush()?;
+        self.link.wait("look up the audit", shred_rows::audit_lines(self.session, lines))
+    }
+
+    fn set_audit_details(&mut self, line: Lsn, details: &str) -> StoreResult<()> {
+        let set = shred_rows::set_audit_details(self.session, line, details);
+        self.link.wait("write a line of the audit anew", set)
+    }
+
+    fn forget_notes(&mut self, event: EventId) -> StoreResult<()> {
+        self.flush()?;
+        self.link.wait("forget notes", shred_rows::forget_notes(self.session, event))
     }
 
     fn inbox(&mut self, lsn: Lsn, at: Time, row: InboxRow, outcome: &InboxOutcome) -> StoreResult<()> {

@@ -96,6 +96,21 @@ pub(super) fn kept(connection: &Connection, lsn: u64) -> StoreResult<Option<Kept
     answer.map(|answer| decode(lsn, &answer)).transpose()
 }
 
+/// Rows that have an answer from an LSN on and before another, each with the LSN of its first.
+pub(super) fn between(connection: &Connection, from: u64, until: u64) -> StoreResult<Vec<(u64, KeptRow)>> {
+    let doing = "read kept answers";
+    let sql =
+        "SELECT first, entries, answers FROM kept_answers WHERE first < ?2 AND last >= ?1 ORDER BY first";
+    let mut statement = connection.prepare_cached(sql).while_doing(doing)?;
+    let columns = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, row.get(2)?));
+    let rows = statement.query_map([from as i64, until as i64], columns).while_doing(doing)?;
+    rows.map(|row| {
+        let (first, entries, answers): (u64, String, Vec<u8>) = row.while_doing(doing)?;
+        Ok((first, KeptRow::of_columns(&entries, answers)?))
+    })
+    .collect()
+}
+
 /// Gives every kept scan from an LSN on to `each`, oldest first.
 pub(super) fn each_kept(
     connection: &Connection,

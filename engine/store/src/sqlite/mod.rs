@@ -174,6 +174,19 @@ impl Store for SqliteStore {
         Ok(())
     }
 
+    fn scrub(&mut self) -> StoreResult<()> {
+        self.sync()?;
+        // Writes every page that is left anew; the pages it had are cut off or written over.
+        self.connection
+            .execute_batch("VACUUM")
+            .while_doing("rewrite the database")
+            .map_err(|error| self.note(error))?;
+        if self.move_log("TRUNCATE")? {
+            return Ok(());
+        }
+        Err(StoreError::HeldUp { bytes: self.log.used()?.bytes })
+    }
+
     fn unsynced_bytes(&self) -> StoreResult<u64> {
         self.log.bytes_unsynced()
     }

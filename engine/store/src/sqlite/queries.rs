@@ -22,7 +22,8 @@ use std::sync::Arc;
 
 /// Scans of a code: those of the tickets that have it or had it, and those where nobody had it. Small indexes.
 const OF_CODE: &str = "lsn IN (SELECT lsn FROM scans WHERE ticket IN (SELECT ticket FROM codes WHERE code = ? \
-     UNION SELECT ticket FROM former_codes WHERE code = ?) AND code = ? UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?)";
+     UNION SELECT ticket FROM former_codes WHERE code = ?) AND code = ? \
+     UNION ALL SELECT lsn FROM scans WHERE ticket IS NULL AND code = ?)";
 
 /// Questions on one connection.
 pub(super) struct SqliteQueries {

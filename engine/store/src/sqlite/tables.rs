@@ -7,6 +7,8 @@ use super::ticket_rows::{self, Uses};
 use super::{catalog_rows, count_rows, figure_rows, registry_rows, scan_rows};
 use crate::error::{StoreResult, WhileDoing};
 use crate::figures::Figures;
+use crate::kept::KeptRow;
+use crate::shred::Lines;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
 use engine::Lsn;
@@ -80,6 +82,54 @@ impl Tables for SqliteTables<'_> {
 
     fn change_ticket(&mut self, lsn: Lsn, id: TicketId, ticket: &Ticket) -> StoreResult<()> {
         ticket_rows::change(self.transaction, lsn, id, ticket)
+    }
+
+    fn tickets_of(
+        &mut self,
+        event: EventId,
+        first: TicketId,
+        count: u32,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        self.uses.flush()?;
+        ticket_rows::of_event(self.transaction, event, first, count)
+    }
+
+    fn kept_rows(&mut self, from: u64, until: u64) -> StoreResult<Vec<(u64, KeptRow)>> {
+        self.kept.flush()?;
+        kept_rows::between(self.transaction, from, until)
+    }
+
+    fn put_kept_row(&mut self, first: u64, row: &KeptRow) -> StoreResult<()> {
+        let values = params![first as i64, row.entries(), row.answers];
+        let sql = "UPDATE kept_answers SET entries = ?2, answers = ?3 WHERE first = ?1";
+        self.write("write kept answers anew", sql, values)
+    }
+
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>> {
+        let (sql, values) = match lines {
+            Lines::About(subjects) => ("SELECT lsn, details FROM audit WHERE subject = ?1", subjects),
+            Lines::Of(action) => {
+                ("SELECT lsn, details FROM audit WHERE action = ?1", &[action.to_owned()][..])
+            }
+        };
+        let mut found = Vec::new();
+        let mut statement = self.transaction.prepare_cached(sql).while_doing("look up the audit")?;
+        for value in values {
+            let line = |row: &rusqlite::Row<'_>| Ok((Lsn(row.get::<_, i64>(0)? as u64), row.get(1)?));
+            let rows = statement.query_map([value], line).while_doing("look up the audit")?;
+            found.extend(rows.collect::<Result<Vec<_>, _>>().while_doing("read the audit")?);
+        }
+        Ok(found)
+    }
+
+    fn set_audit_details(&mut self, line: Lsn, details: &str) -> StoreResult<()> {
+        let sql = "UPDATE audit SET details = ?2 WHERE lsn = ?1";
+        self.write("write a line of the audit anew", sql, params![line.0 as i64, details])
+    }
+
+    fn forget_notes(&mut self, event: EventId) -> StoreResult<()> {
+        let sql = "UPDATE scans SET note = '' WHERE note IS NOT NULL AND note <> '' AND event = ?1";
+        self.write("forget notes", sql, [event.0])
     }
 
     fn inbox(&mut self, _: Lsn, _: Time, _: InboxRow, _: &InboxOutcome) -> StoreResult<()> {

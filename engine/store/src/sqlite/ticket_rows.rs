@@ -206,7 +206,8 @@ pub(super) fn change(connection: &Connection, lsn: Lsn, id: TicketId, ticket: &T
     execute(
         connection,
         "UPDATE tickets SET lsn = ?2, type_id = ?3, status = ?4, status_at = ?5, specimen = ?6, valid_from = ?7, \
-         valid_until = ?8, holder = ?9, order_ref = ?10, seat = ?11, reference = ?12, codes = ?13 WHERE id = ?1 AND lsn < ?2",
+         valid_until = ?8, holder = ?9, order_ref = ?10, seat = ?11, reference = ?12, codes = ?13 \
+         WHERE id = ?1 AND lsn < ?2",
         params![
             id.0,
             lsn.0 as i64,
@@ -277,6 +278,25 @@ pub(super) fn cool(
             rows.collect()
         })
         .while_doing("mark tickets as cold")
+}
+
+/// The tickets of an event in a run of numbers.
+pub(super) fn of_event(
+    connection: &Connection,
+    event: EventId,
+    first: TicketId,
+    count: u32,
+) -> StoreResult<Vec<(TicketId, Ticket)>> {
+    let doing = "read the tickets of an event";
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE event = ?1 AND id >= ?2 AND id < ?3 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql).while_doing(doing)?;
+    let end = i64::from(first.0) + i64::from(count);
+    let mut rows = statement.query(params![event.0, first.0, end]).while_doing(doing)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().while_doing(doing)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
 }
 
 /// Reads a ticket from a row of [`COLUMNS`].

@@ -90,6 +90,10 @@ impl Store for Flaky {
         }
         self.store.sync()
     }
+    fn scrub(&mut self) -> Result<(), StoreError> {
+        self.here(Ok(()))?;
+        self.store.scrub()
+    }
     fn unsynced_bytes(&self) -> Result<u64, StoreError> {
         self.here(self.store.unsynced_bytes())
     }

@@ -409,7 +409,10 @@ impl Day {
             .iter()
             .find(|(_, own)| wish.codes().iter().any(|code| own.details.codes().any(|own| own == *code)));
         let (_, outcome) = match node.engine.take_in(row, &wish, Stored::NotAsked) {
-            Err(EngineError::MaybeCold) => node.engine.take_in(row, &wish, Stored::Asked(found)).unwrap(),
+            Err(EngineError::MaybeCold) => {
+                let as_of = node.engine.journal().positions().next;
+                node.engine.take_in(row, &wish, Stored::Asked(found, as_of)).unwrap()
+            }
             other => other.unwrap(),
         };
         if let InboxOutcome::Changed { id, ticket } = outcome

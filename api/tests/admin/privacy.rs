@@ -1,0 +1,167 @@
+//! Forgetting who held tickets: after it no file of the data directory has a name of the event, and everything else is as it
+//! was. Knows the document and bytes.
+
+use crate::api::{Api, is_problem};
+use crate::support::{Server, Site, holds, until};
+use serde_json::{Value, json};
+
+/// What people wrote about the old event's tickets, all of which has to go.
+const OLD: [&str; 9] = [
+    "Adelheid Altmann",
+    "ORDER-OLD-77",
+    "Block-Q-Seat-17",
+    "Berthold Bruckner",
+    "Caroline Cold",
+    "ORDER-OLD-78",
+    "Block-Q-Seat-18",
+    "Adelheid wept at the gate",
+    "sold to her neighbour Berthold",
+];
+/// And about the other one, all of which has to stay.
+const OTHER: [&str; 3] = ["Dorothea Dauer", "ORDER-NEW-11", "Block-Z-Seat-99"];
+
+/// An event with a type and a ticket; gives the ticket.
+fn event(api: &Api<'_>, name: &str, year: u32, ticket: &Value) -> u64 {
+    let event = json!({
+        "name": name, "title": name, "time_zone": "Europe/Zurich",
+        "doors_open_at": format!("{year}-05-01T16:00:00Z"), "starts_at": format!("{year}-05-01T18:00:00Z"),
+        "ends_at": format!("{year}-05-01T22:00:00Z"),
+    });
+    api.create("/api/v1/events", &event);
+    let kind = json!({"name": "STANDARD", "entries": 1, "reentry": "none"});
+    api.create(&format!("/api/v1/events/{name}/ticket-types"), &kind);
+    let made = api.create(&format!("/api/v1/events/{name}/tickets"), ticket);
+    made["id"].as_u64().unwrap()
+}
+
+fn shred(api: &Api<'_>, event: &str) -> Value {
+    let body = json!({"confirm": event, "reason": "its time is over"}).to_string();
+    let answer = api.ask("POST", &format!("/api/v1/events/{event}/shred"), &[], body.as_bytes());
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let at = answer.header("Location").unwrap().to_owned();
+    let ended = until("the end of the shredding", || {
+        let operation = api.get(&at);
+        (!operation["ended_at"].is_null()).then_some(operation)
+    });
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    api.get(&format!("/api/v1/privacy/proofs/{}", ended["id"].as_str().unwrap()))
+}
+
+/// Two events, one long over, with people in every place that may hold a name.
+fn planted(server: &Server) -> u64 {
+    let api = Api::demo(server);
+    let ticket = json!({
+        "type": "STANDARD", "codes": [{"code": "OLD-CODE-1"}], "reference": "OLD-1", "holder": OLD[0],
+        "order": OLD[1], "seat": OLD[2],
+    });
+    let old = event(&api, "old-match", 2020, &ticket);
+    let cold = json!({
+        "type": "STANDARD", "codes": [{"code": "OLD-CODE-2"}], "reference": "OLD-2", "holder": OLD[4],
+        "order": OLD[5], "seat": OLD[6],
+    });
+    api.create("/api/v1/events/old-match/tickets", &cold);
+    let ticket = json!({
+        "type": "STANDARD", "codes": [{"code": "NEW-CODE-1"}], "reference": "NEW-1", "holder": OTHER[0],
+        "order": OTHER[1], "seat": OTHER[2],
+    });
+    event(&api, "new-match", 2040, &ticket);
+    // In kept answers, notes, the audit, and as what was searched for.
+    server.scan(1, "OLD-CODE-1", "names-the-holder");
+    let by_hand =
+        json!({"code": "OLD-CODE-1", "gate": "ENTRANCE_01", "reason": OLD[7], "scan_id": "by-hand"});
+    let admitted = api.ask("POST", "/api/v1/admissions", &[], by_hand.to_string().as_bytes());
+    assert!([200, 201, 409].contains(&admitted.status), "{}", admitted.text());
+    let holder = json!({"holder": OLD[3], "reason": OLD[8]});
+    api.post(&format!("/api/v1/tickets/{old}/change-holder"), &holder);
+    api.get(&format!("/api/v1/tickets/{old}"));
+    assert_eq!(api.all("/api/v1/tickets?q=Berthold%20Bruckner").len(), 1);
+    server.projected();
+    old
+}
+
+#[test]
+fn no_file_has_a_name_of_a_shredded_event_and_everything_else_is_as_it_was() {
+    let site = Site::demo();
+    let server = site.start();
+    let old = planted(&server);
+    let api = Api::demo(&server);
+    for name in OLD.iter().chain(&OTHER) {
+        assert!(holds(&site.data(), name.as_bytes()).is_some(), "{name} was never written");
+    }
+    let counts = api.get("/api/v1/counts");
+    let proof = shred(&api, "old-match");
+    assert_eq!((&proof["complete"], &proof["found_in"]), (&json!(true), &json!([])), "{proof}");
+    assert!(proof["searched_for"].as_u64().unwrap() >= 6, "{proof}");
+    assert!(proof["journal_begins_at"].as_u64() > proof["forgotten_at"].as_u64(), "{proof}");
+    for name in OLD {
+        assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} is still there");
+    }
+    for name in OTHER {
+        assert!(holds(&site.data(), name.as_bytes()).is_some(), "{name} has gone with the others");
+    }
+    assert_eq!(api.get("/api/v1/counts"), counts, "nothing that was counted has changed");
+    let ticket = api.get(&format!("/api/v1/tickets/{old}"));
+    assert_eq!((&ticket["reference"], &ticket["holder"]), (&json!("OLD-1"), &json!("")), "{ticket}");
+    assert_eq!(api.all("/api/v1/tickets?q=Berthold").len(), 0);
+    // The same scan is still known; it only names nobody any more.
+    assert_eq!(server.scan(1, "OLD-CODE-1", "names-the-holder")["scan_id"], "names-the-holder");
+    let actions: Vec<Value> = api.all("/api/v1/audit").iter().map(|line| line["action"].clone()).collect();
+    for action in ["shred_asked", "shred", "shred_proof", "shred_ended", "personal_read"] {
+        assert!(actions.contains(&json!(action)), "{action} is not in {actions:?}");
+    }
+    server.kill();
+    let server = site.start();
+    let api = Api::demo(&server);
+    assert_eq!(api.get(&format!("/api/v1/tickets/{old}"))["holder"], "");
+    assert_eq!(shred(&api, "old-match")["tickets"], 0, "a second time there is nothing to forget");
+    assert_eq!(server.scan(1, "DEMO-STD-000001", "goes-on")["access_granted"], true);
+    server.stop();
+    // A node that has lost its own files begins with what the store has: no names either.
+    std::fs::remove_dir_all(site.journal()).unwrap();
+    let server = site.start();
+    assert_eq!(Api::demo(&server).get(&format!("/api/v1/tickets/{old}"))["holder"], "");
+    for name in OLD {
+        assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} has come back");
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_of_a_shredding_only_has_it_done_again() {
+    let site = Site::demo();
+    let server = site.start();
+    let old = planted(&server);
+    let body = json!({"confirm": "old-match", "reason": "its time is over"}).to_string();
+    let answer = Api::demo(&server).ask("POST", "/api/v1/events/old-match/shred", &[], body.as_bytes());
+    let at = answer.header("Location").unwrap().to_owned();
+    let mut server = server;
+    for wait_ms in [0, 20, 60, 150] {
+        std::thread::sleep(std::time::Duration::from_millis(wait_ms));
+        server.kill();
+        server = site.start();
+    }
+    let api = Api::demo(&server);
+    let ended = until("the end of the shredding", || {
+        let operation = api.get(&at);
+        (!operation["ended_at"].is_null()).then_some(operation)
+    });
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    assert_eq!(api.get(&format!("/api/v1/tickets/{old}"))["holder"], "");
+    for name in OLD {
+        assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} is still there");
+    }
+}
+
+#[test]
+fn only_what_is_over_is_shredded_and_only_by_who_says_its_name() {
+    let site = Site::demo();
+    let server = site.start();
+    let api = Api::demo(&server);
+    let ask = |event: &str, confirm: &str| {
+        let body = json!({"confirm": confirm, "reason": "a test"}).to_string();
+        api.ask("POST", &format!("/api/v1/events/{event}/shred"), &[], body.as_bytes())
+    };
+    is_problem(&ask("demo-match", "demo-match"), 409, "conflict");
+    is_problem(&ask("demo-match", "demo-other"), 422, "invalid");
+    is_problem(&ask("nothing", "nothing"), 404, "not_found");
+    assert!(api.all("/api/v1/privacy/proofs").is_empty());
+}
