@@ -205,7 +205,7 @@ fn no_function_is_longer_than_seventy_lines() {
             let is_fn = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(crate) fn ", "pub(super) fn "]
                 .iter()
                 .any(|word| code.starts_with(word));
-            if !is_fn || code.ends_with(';') {
+            if !is_fn || code.ends_with([';', '}']) {
                 continue;
             }
             let close = format!("{}}}", " ".repeat(indent));

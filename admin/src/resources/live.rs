@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::extract::{Params, Who};
 use crate::layers::{Cut, Token};
-use crate::live::{self, Filter, Listener, LiveMessage, Start};
+use crate::live::{self, Filter, Listener, Start};
 use crate::problem::Problem;
 use axum::Extension;
 use axum::Json;
@@ -61,6 +61,20 @@ struct LiveTicket {
     expires_in_s: u64,
 }
 
+/// One event of the stream, by its fields.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "shown in the document; the stream is written as text")]
+struct LiveEvent {
+    /// Its cursor, where it is a record of the journal.
+    #[schema(example = "4711")]
+    id: Option<String>,
+    /// The message's type.
+    #[schema(example = "scan")]
+    event: String,
+    /// The message as JSON: a `LiveMessage`.
+    data: String,
+}
+
 /// Listens to what happens (server-sent events).
 ///
 /// First comes how things stand (counts, alarms, silent devices, health), then what happens. The `id` of an event is its
@@ -70,7 +84,7 @@ struct LiveTicket {
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "live", operation_id = "listen",
     params(LiveParams, ("Last-Event-ID" = Option<String>, Header, description = "The cursor of the last message you have")),
-    responses((status = 200, description = "The stream", content_type = "text/event-stream", body = LiveMessage)),
+    responses((status = 200, description = "The stream", content_type = "text/event-stream", body = LiveEvent)),
     extensions(("x-permission" = json!("scans.read")))
 )]
 async fn stream(
