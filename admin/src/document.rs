@@ -30,7 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
     ),
     servers((url = "/", description = "this node")),
-    components(schemas(ProblemBody, crate::live::LiveMessage, crate::problem::FieldError)),
+    components(schemas(ProblemBody, crate::problem::FieldError)),
     tags(
         (name = "venue", description = "Events, zones, gates and ticket types"),
         (name = "operations", description = "Lists in and out, bulk changes, and how far they are"),

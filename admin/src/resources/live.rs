@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::extract::{Params, Who};
 use crate::layers::{Cut, Token};
-use crate::live::{self, Filter, Listener, Start};
+use crate::live::{self, Filter, Listener, LiveMessage, Start};
 use crate::problem::Problem;
 use axum::Extension;
 use axum::Json;
@@ -106,7 +106,7 @@ async fn stream(
 /// 1011 the journal cannot be read, 1013 you were too slow: come back with your cursor.
 #[utoipa::path(
     get, path = "/api/v1/live/ws", tag = "live", operation_id = "listenByWebSocket", params(LiveParams),
-    responses((status = 101, description = "The connection is a WebSocket from now on")),
+    responses((status = 101, description = "The connection is a WebSocket from now on; each text is a message", body = LiveMessage)),
     extensions(("x-permission" = json!("scans.read")))
 )]
 async fn websocket(
