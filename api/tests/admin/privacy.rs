@@ -80,7 +80,7 @@ fn planted(server: &Server) -> u64 {
 
 #[test]
 fn no_file_has_a_name_of_a_shredded_event_and_everything_else_is_as_it_was() {
-    let site = Site::demo();
+    let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "100000");
     let server = site.start();
     let old = planted(&server);
     let api = Api::demo(&server);
@@ -131,7 +131,7 @@ fn no_file_has_a_name_of_a_shredded_event_and_everything_else_is_as_it_was() {
 
 #[test]
 fn a_kill_at_any_moment_of_a_shredding_only_has_it_done_again() {
-    let site = Site::demo();
+    let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "100000");
     let server = site.start();
     let old = planted(&server);
     let body = json!({"confirm": "old-match", "reason": "its time is over"}).to_string();
@@ -157,7 +157,7 @@ fn a_kill_at_any_moment_of_a_shredding_only_has_it_done_again() {
 
 #[test]
 fn only_what_is_over_is_shredded_and_only_by_who_says_its_name() {
-    let site = Site::demo();
+    let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "100000");
     let server = site.start();
     let api = Api::demo(&server);
     let ask = |event: &str, confirm: &str| {

@@ -20,7 +20,11 @@ fn one_lsn_per_ticket(rows: Vec<String>) -> Vec<String> {
         }
         _ => row,
     };
-    rows.into_iter().map(without).collect()
+    // Figures are filled anew from the log, which does not know all they knew: the tests of figures say what it does.
+    let figure = |row: &String| {
+        ["arrivals: ", "denials: ", "presented_again: "].iter().any(|table| row.starts_with(table))
+    };
+    rows.into_iter().filter(|row| !figure(row)).map(without).collect()
 }
 
 #[test]
