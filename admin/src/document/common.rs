@@ -5,16 +5,19 @@ use crate::layers::idempotency;
 use crate::layers::{self, Takes};
 use crate::problem::{Kind, PROBLEM_JSON, ProblemBody};
 use axum::http::Method;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::ArrayItems;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, ObjectBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder, Schema, Type,
+    Components, ContentBuilder, Object, ObjectBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder,
+    Schema, Type,
 };
 
+/// Parameters that every list has; others may name what is not there.
+const PAGING: [&str; 3] = ["limit", "after", "sort"];
 /// How the schema of a list of something begins.
 const PAGE_OF: &str = "Page_";
 
@@ -46,6 +49,40 @@ pub(super) fn complete(document: &mut Document) {
     // A kind that only some operations tell of, in their own words, is no part of the others.
     components.responses.retain(|code, _| told.contains(code.as_str()));
     name_items(components);
+    merge(components);
+}
+
+/// A thing with more fields beside it is shown as one thing: a part that forbids other fields would forbid those beside it.
+fn merge(components: &mut Components) {
+    let whole = components.schemas.clone();
+    for schema in components.schemas.values_mut() {
+        let RefOr::T(Schema::AllOf(parts)) = schema else { continue };
+        let objects: Vec<&Object> = parts.items.iter().filter_map(|part| object(&whole, part)).collect();
+        if objects.len() < parts.items.len()
+            || objects.iter().all(|part| part.additional_properties.is_none())
+        {
+            continue;
+        }
+        let mut one = objects[0].clone();
+        one.description.clone_from(&parts.description);
+        for part in &objects[1..] {
+            one.properties.extend(part.properties.clone());
+            one.required.extend(part.required.iter().cloned());
+        }
+        *schema = RefOr::T(Schema::Object(one));
+    }
+}
+
+/// What a part of a schema stands for, if it is an object.
+fn object<'s>(schemas: &'s BTreeMap<String, RefOr<Schema>>, part: &'s RefOr<Schema>) -> Option<&'s Object> {
+    let found = match part {
+        RefOr::Ref(at) => schemas.get(at.ref_location.rsplit('/').next()?)?,
+        own @ RefOr::T(_) => own,
+    };
+    match found {
+        RefOr::T(Schema::Object(object)) => Some(object),
+        _ => None,
+    }
 }
 
 /// A list's items are a thing of its own name: without this each list describes them anew.
@@ -97,6 +134,13 @@ fn complete_operation(
     }
     if has_name {
         kinds.push(Kind::NotFound);
+    }
+    let narrows = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(own) => own.parameter_in == ParameterIn::Query && !PAGING.contains(&own.name.as_str()),
+        RefOr::Ref(_) => false,
+    };
+    if operation.parameters.iter().flatten().any(narrows) {
+        kinds.push(Kind::Invalid);
     }
     if operation.request_body.is_some() {
         kinds.extend([Kind::TooLarge, Kind::UnsupportedMediaType, Kind::Invalid]);

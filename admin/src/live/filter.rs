@@ -79,7 +79,7 @@ impl Filter {
 fn topic(word: &str, who: &Principal) -> Result<Topic, Problem> {
     let Some((topic, _, takes)) = TOPICS.iter().find(|(_, own, _)| *own == word) else {
         let known = TOPICS.map(|(_, word, _)| word).join(", ");
-        return Err(Problem::malformed("topics", format!("there are {known}")));
+        return Err(Problem::invalid("topics", format!("there are {known}")));
     };
     if who.may(*takes) {
         return Ok(*topic);
@@ -90,13 +90,13 @@ fn topic(word: &str, who: &Principal) -> Result<Topic, Problem> {
 fn names<'l>(field: &str, list: &'l str) -> Result<impl Iterator<Item = &'l str>, Problem> {
     let names = || list.split(',').filter(|name| !name.is_empty());
     if names().count() > NAMES_MAX {
-        return Err(Problem::malformed(field, format!("at most {NAMES_MAX} names, with commas between")));
+        return Err(Problem::invalid(field, format!("at most {NAMES_MAX} names, with commas between")));
     }
     Ok(names())
 }
 
 fn unknown(field: &str, what: &str, name: &str) -> Problem {
-    Problem::malformed(field, format!("there is no {what} '{}'", crate::problem::shown(name)))
+    Problem::invalid(field, format!("there is no {what} '{}'", crate::problem::shown(name)))
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ async fn export(
     let (event, id) = match &params.event {
         Some(name) => {
             let id = app.engine.catalog().event_named(name);
-            (name.as_str(), Some(id.ok_or_else(|| Problem::malformed("event", "there is no such event"))?))
+            (name.as_str(), Some(id.ok_or_else(|| Problem::invalid("event", "there is no such event"))?))
         }
         None => ("all", None),
     };

@@ -184,13 +184,13 @@ impl ImportParams {
                 "'{}' is not known; use for example utf-8, utf-16le or windows-1252",
                 shown(encoding)
             );
-            return Err(Problem::malformed("encoding", words));
+            return Err(Problem::invalid("encoding", words));
         }
         if let Some(mapping) = &self.mapping {
             let short = mapping.len() <= MAPPING_BYTES_MAX;
             let parsed =
                 if short { Mapping::parse(mapping).map(drop) } else { Err("it is too long".to_owned()) };
-            parsed.map_err(|problem| Problem::malformed("mapping", problem))?;
+            parsed.map_err(|problem| Problem::invalid("mapping", problem))?;
         }
         if let Some(kind) = self.r#type.as_deref().filter(|kind| catalog.type_named(id, kind).is_none()) {
             let words = format!(
@@ -198,14 +198,14 @@ impl ImportParams {
                 shown(kind),
                 catalog.type_names(id)
             );
-            return Err(Problem::malformed("type", words));
+            return Err(Problem::invalid("type", words));
         }
         match self.gate.as_deref() {
             Some(gate) if catalog.gate_named(gate).is_none() => {
-                return Err(Problem::malformed("gate", format!("there is no gate '{}'", shown(gate))));
+                return Err(Problem::invalid("gate", format!("there is no gate '{}'", shown(gate))));
             }
             None if action == ImportAction::Checked => {
-                return Err(Problem::malformed("gate", "name the gate at which they count as checked"));
+                return Err(Problem::invalid("gate", "name the gate at which they count as checked"));
             }
             _ => {}
         }

@@ -29,7 +29,7 @@ impl Interval {
             return Ok(Interval { seconds });
         }
         let known = INTERVALS_S.map(|own| own.to_string()).join(", ");
-        Err(Problem::malformed("interval", format!("one of {known} seconds is meant")))
+        Err(Problem::invalid("interval", format!("one of {known} seconds is meant")))
     }
 
     /// Its length in seconds.

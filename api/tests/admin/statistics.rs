@@ -189,15 +189,12 @@ fn a_summary_says_how_an_event_stands_and_an_empty_one_is_no_mistake() {
     }
     let forecast = api.get("/api/v1/statistics/forecast?event=empty");
     assert_eq!((&forecast["expected"], &forecast["shares"][0]["at"]), (&json!(0), &Value::Null));
-    for path in [
-        "summary",
-        "summary?event=none",
-        "arrivals?event=cup&interval=61",
-        "arrivals?event=cup&since=x",
-        "repeats?event=cup&limit=0",
-    ] {
-        let answer = api.ask("GET", &format!("/api/v1/statistics/{path}"), &[], b"");
-        is_problem(&answer, 400, "malformed_request");
+    let ask = |path: &str| api.ask("GET", &format!("/api/v1/statistics/{path}"), &[], b"");
+    for path in ["summary", "arrivals?event=cup&since=x", "repeats?event=cup&limit=0"] {
+        is_problem(&ask(path), 400, "malformed_request");
+    }
+    for path in ["summary?event=none", "arrivals?event=cup&interval=61"] {
+        is_problem(&ask(path), 422, "invalid");
     }
 }
 

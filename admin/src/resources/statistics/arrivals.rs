@@ -124,7 +124,7 @@ pub async fn arrivals(
             "{} items are more than {ITEMS_MAX}; ask for longer ones, or a shorter period",
             flows.len()
         );
-        return Err(Problem::malformed("interval", detail));
+        return Err(Problem::invalid("interval", detail));
     }
     let items = flows.iter().map(|((from, number), flow)| Arrival {
         from: Moment(*from).to_string(),

@@ -103,7 +103,7 @@ pub async fn compare(
     let others = aligned(&minutes(&app, other).await?, with.starts_at, interval);
     let offsets: BTreeSet<i64> = own.keys().chain(others.keys()).copied().collect();
     if offsets.len() > ITEMS_MAX {
-        return Err(Problem::malformed(
+        return Err(Problem::invalid(
             "interval",
             format!("ask for longer ones: these are more than {ITEMS_MAX}"),
         ));

@@ -39,8 +39,8 @@ pub struct DenialsParams {
     /// The event's name.
     #[param(example = "demo-match")]
     event: String,
-    /// What to tell apart.
-    #[param(inline, default = "reason")]
+    /// What to tell apart; left out: reasons.
+    #[param(inline)]
     by: Option<By>,
 }
 

@@ -34,7 +34,7 @@ const EVER: Period = Period { since: Time(0), until: Time::MAX };
 fn event_of<'c>(catalog: &'c Catalog, field: &str, name: &str) -> Result<(EventId, &'c Event), Problem> {
     let found = catalog.event_named(name).and_then(|id| Some((id, catalog.event(id)?)));
     found.ok_or_else(|| {
-        Problem::malformed(field, format!("there is no event '{}'", crate::problem::shown(name)))
+        Problem::invalid(field, format!("there is no event '{}'", crate::problem::shown(name)))
     })
 }
 
