@@ -1,6 +1,6 @@
 //! What people and metrics are shown of the queue: attempts, dead letters, figures.
 
-use super::Queue;
+use super::{PENDING, Queue};
 use crate::error::Error;
 use rusqlite::params;
 
@@ -105,7 +105,7 @@ impl Queue {
         let (lsn, n) = after.unwrap_or_default();
         self.read(|connection| {
             let mut query = connection.prepare_cached(
-                "SELECT lsn, n, id, type, attempts, dead_ms, error FROM message
+                "SELECT lsn, n, id, type, attempts, dead_ms, error FROM message INDEXED BY message_dead
                  WHERE webhook = ?1 AND dead_ms IS NOT NULL AND (?5 OR (lsn, n) > (?2, ?3))
                  ORDER BY lsn, n LIMIT ?4",
             )?;
@@ -130,9 +130,10 @@ impl Queue {
     pub fn figures(&self) -> Result<Vec<Figures>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(
-                "SELECT webhook, cursor_lsn, delivered, failed, dead, dropped, failing_since_ms,
-                 (SELECT COUNT(*) FROM message WHERE message.webhook = line.webhook AND dead_ms IS NULL), dead_letters
-                 FROM line ORDER BY webhook",
+                &format!(
+                    "SELECT webhook, cursor_lsn, delivered, failed, dead, dropped, failing_since_ms, {PENDING}, dead_letters
+                     FROM line ORDER BY webhook"
+                ),
             )?;
             let rows = query.query_map([], |row| {
                 Ok(Figures {

@@ -30,6 +30,13 @@ const ERROR_CHARS_MAX: usize = 300;
 
 const _: () = assert!(ASIDE_AFTER == 3, "the indexes of the schema say so too");
 
+/// Counts what waits for a line.
+const PENDING: &str = "
+    (SELECT COUNT(*) FROM message INDEXED BY message_fresh
+     WHERE message.webhook = line.webhook AND dead_ms IS NULL AND attempts < 3)
+  + (SELECT COUNT(*) FROM message INDEXED BY message_aside
+     WHERE message.webhook = line.webhook AND dead_ms IS NULL AND attempts >= 3)";
+
 /// The queue.
 pub struct Queue {
     inner: Mutex<Inner>,
@@ -136,10 +143,8 @@ impl Queue {
     /// The file.
     pub fn lines(&self) -> Result<Vec<LineRow>, Error> {
         self.read(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT webhook, cursor_lsn, (SELECT COUNT(*) FROM message
-                 WHERE message.webhook = line.webhook AND dead_ms IS NULL) FROM line",
-            )?;
+            let mut query =
+                connection.prepare_cached(&format!("SELECT webhook, cursor_lsn, {PENDING} FROM line"))?;
             let rows = query.query_map([], |row| {
                 Ok(LineRow { webhook: row.get(0)?, cursor: row.get(1)?, pending: row.get(2)? })
             })?;
@@ -224,14 +229,19 @@ impl Queue {
     /// # Errors
     /// The file.
     pub fn next(&self, webhook: &str, now_ms: i64) -> Result<Next, Error> {
-        const COLUMNS: &str = "SELECT lsn, n, id, type, body, attempts, next_ms FROM message";
+        // The indexes are named: by the primary key the search would walk over all dead letters.
+        const COLUMNS: &str = "SELECT lsn, n, id, type, body, attempts, next_ms FROM message INDEXED BY";
         self.read(|connection| {
             let first = |rest: &str| {
                 let mut query = connection.prepare_cached(&format!("{COLUMNS} {rest} LIMIT 1"))?;
                 query.query_row([webhook], due).optional()
             };
-            let aside = first("WHERE webhook = ?1 AND dead_ms IS NULL AND attempts >= 3 ORDER BY next_ms")?;
-            let fresh = first("WHERE webhook = ?1 AND dead_ms IS NULL AND attempts < 3 ORDER BY lsn, n")?;
+            let aside = first(
+                "message_aside WHERE webhook = ?1 AND dead_ms IS NULL AND attempts >= 3 ORDER BY next_ms",
+            )?;
+            let fresh = first(
+                "message_fresh WHERE webhook = ?1 AND dead_ms IS NULL AND attempts < 3 ORDER BY lsn, n",
+            )?;
             let moment = [&aside, &fresh].into_iter().flatten().map(|(_, next_ms)| *next_ms).min();
             let now = [aside, fresh].into_iter().flatten().find(|(_, next_ms)| *next_ms <= now_ms);
             Ok(match (now, moment) {
@@ -432,7 +442,7 @@ fn drop_oldest_dead(tx: &Transaction<'_>, webhook: &str) -> rusqlite::Result<()>
     let more: u32 = query.query_row(params![webhook, DEAD_MAX], |row| row.get(0)).optional()?.unwrap_or(0);
     let dropped = tx
         .prepare_cached(
-            "DELETE FROM message WHERE webhook = ?1 AND (lsn, n) IN (SELECT lsn, n FROM message
+            "DELETE FROM message WHERE webhook = ?1 AND (lsn, n) IN (SELECT lsn, n FROM message INDEXED BY message_dead
              WHERE webhook = ?1 AND dead_ms IS NOT NULL ORDER BY lsn, n LIMIT ?2)",
         )?
         .execute(params![webhook, more])?;
