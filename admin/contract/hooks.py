@@ -2,6 +2,7 @@
 
 import json
 import os
+from urllib.parse import unquote
 
 import jsonschema_rs
 import schemathesis
@@ -15,7 +16,7 @@ TESTER = os.environ.get("GATEHOUSE_TESTER", "")
 @schemathesis.hook
 def filter_case(context, case):
     """Nobody ends the tester's own account."""
-    return TESTER == "" or TESTER not in str(case.path_parameters)
+    return TESTER == "" or TESTER not in unquote(str(case.path_parameters)).lower()
 
 
 @schemathesis.hook

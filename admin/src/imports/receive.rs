@@ -61,7 +61,7 @@ async fn written(app: &Arc<App>, mut file: File, body: Body) -> Result<u64, Prob
             file = blocking(move || write(&own, file, &part, ended)).await?;
         }
         if ended {
-            return if bytes > 0 { Ok(bytes) } else { Err(Problem::malformed("body", "the list is empty")) };
+            return if bytes > 0 { Ok(bytes) } else { Err(Problem::invalid("body", "the list is empty")) };
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One's own second factor: codes of a telephone (RFC 6238), and recovery codes.
 
+use super::auth::{CODE_CHARS_MAX, length};
 use crate::app::App;
 use crate::auth::kept::{self, Found, Kept};
 use crate::auth::people::Account;
@@ -194,6 +195,7 @@ async fn remove_totp(
     visitor: Visitor,
     Json(ProvedTwice { password, code }): Json<ProvedTwice>,
 ) -> Result<StatusCode, Problem> {
+    length("code", &code, CODE_CHARS_MAX)?;
     let account = own::account(&app, &by)?;
     let account = own::prove(&app, &visitor, account, password, "password").await?;
     let name = &account.operator.name;

@@ -310,7 +310,7 @@ fn hostile_files_are_told_and_cost_no_memory() {
     let gzip = [("Content-Type", "text/csv"), ("Content-Encoding", "gzip")];
     is_problem(&api.ask("POST", IMPORTS, &gzip, b"code,type\nA,VIP\n"), 415, "unsupported_media_type");
     is_problem(&send(&api, "", "application/json", b"{}"), 415, "unsupported_media_type");
-    is_problem(&send(&api, "", "text/csv", b""), 400, "malformed_request");
+    is_problem(&send(&api, "", "text/csv", b""), 422, "invalid");
     is_problem(&send(&api, "?encoding=klingon", "text/csv", b"code,type\n"), 422, "invalid");
     is_problem(&send(&api, "?mapping=%5B%5D", "text/csv", b"code,type\n"), 422, "invalid");
     is_problem(&send(&api, "", "text/csv", "code,".repeat(10_000).as_bytes()), 422, "invalid");
