@@ -86,7 +86,10 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let field = if path == "." { "body" } else { path.as_str() };
         let inner = error.inner();
         if inner.is_data() {
-            Problem::invalid(field, inner.to_string())
+            // Where it stands is told by the field, and not by counting signs.
+            let words = inner.to_string();
+            let place = format!(" at line {} column {}", inner.line(), inner.column());
+            Problem::invalid(field, words.strip_suffix(&place).unwrap_or(&words))
         } else {
             Problem::malformed(field, format!("not JSON: {inner}"))
         }

@@ -31,6 +31,7 @@ mod permissions;
 #[path = "admin/privacy.rs"]
 mod privacy;
 #[path = "../../admin/webhooks/tests/receiver/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of the crate, which need more of it")]
 mod receiver;
 #[path = "admin/statistics.rs"]
 mod statistics;

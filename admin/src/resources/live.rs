@@ -61,6 +61,20 @@ struct LiveTicket {
     expires_in_s: u64,
 }
 
+/// One event of the stream, by its fields.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "shown in the document; the stream is written as text")]
+struct LiveEvent {
+    /// Its cursor, where it is a record of the journal.
+    #[schema(example = "4711")]
+    id: Option<String>,
+    /// The message's type.
+    #[schema(example = "scan")]
+    event: String,
+    /// The message as JSON: a `LiveMessage`.
+    data: String,
+}
+
 /// Listens to what happens (server-sent events).
 ///
 /// First comes how things stand (counts, alarms, silent devices, health), then what happens. The `id` of an event is its
@@ -70,7 +84,7 @@ struct LiveTicket {
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "live", operation_id = "listen",
     params(LiveParams, ("Last-Event-ID" = Option<String>, Header, description = "The cursor of the last message you have")),
-    responses((status = 200, description = "The stream", content_type = "text/event-stream", body = LiveMessage)),
+    responses((status = 200, description = "The stream", content_type = "text/event-stream", body = LiveEvent)),
     extensions(("x-permission" = json!("scans.read")))
 )]
 async fn stream(
@@ -92,7 +106,7 @@ async fn stream(
 /// 1011 the journal cannot be read, 1013 you were too slow: come back with your cursor.
 #[utoipa::path(
     get, path = "/api/v1/live/ws", tag = "live", operation_id = "listenByWebSocket", params(LiveParams),
-    responses((status = 101, description = "The connection is a WebSocket from now on")),
+    responses((status = 101, description = "The connection is a WebSocket from now on; each text is a message", body = LiveMessage)),
     extensions(("x-permission" = json!("scans.read")))
 )]
 async fn websocket(

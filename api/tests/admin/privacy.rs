@@ -51,24 +51,23 @@ fn shred(api: &Api<'_>, event: &str) -> Value {
 fn planted(server: &Server) -> u64 {
     let api = Api::demo(server);
     let ticket = json!({
-        "type": "STANDARD", "codes": [{"code": "OLD-CODE-1"}], "reference": "OLD-1", "holder": OLD[0],
+        "type": "STANDARD", "codes": [{"kind": "optical", "code": "OLD-CODE-1"}], "reference": "OLD-1", "holder": OLD[0],
         "order": OLD[1], "seat": OLD[2],
     });
     let old = event(&api, "old-match", 2020, &ticket);
     let cold = json!({
-        "type": "STANDARD", "codes": [{"code": "OLD-CODE-2"}], "reference": "OLD-2", "holder": OLD[4],
+        "type": "STANDARD", "codes": [{"kind": "optical", "code": "OLD-CODE-2"}], "reference": "OLD-2", "holder": OLD[4],
         "order": OLD[5], "seat": OLD[6],
     });
     api.create("/api/v1/events/old-match/tickets", &cold);
     let ticket = json!({
-        "type": "STANDARD", "codes": [{"code": "NEW-CODE-1"}], "reference": "NEW-1", "holder": OTHER[0],
+        "type": "STANDARD", "codes": [{"kind": "optical", "code": "NEW-CODE-1"}], "reference": "NEW-1", "holder": OTHER[0],
         "order": OTHER[1], "seat": OTHER[2],
     });
     event(&api, "new-match", 2040, &ticket);
     // In kept answers, notes, the audit, and as what was searched for.
     server.scan(1, "OLD-CODE-1", "names-the-holder");
-    let by_hand =
-        json!({"code": "OLD-CODE-1", "gate": "ENTRANCE_01", "reason": OLD[7], "scan_id": "by-hand"});
+    let by_hand = json!({"code": {"kind": "optical", "code": "OLD-CODE-1"}, "gate": "ENTRANCE_01", "reason": OLD[7], "scan_id": "by-hand"});
     let admitted = api.ask("POST", "/api/v1/admissions", &[], by_hand.to_string().as_bytes());
     assert!([200, 201, 409].contains(&admitted.status), "{}", admitted.text());
     let holder = json!({"holder": OLD[3], "reason": OLD[8]});

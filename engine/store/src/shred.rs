@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 const PERSONAL: [&str; 6] = ["holder", "order", "seat", "reason", "note", "q"];
 /// What a search by name is about, for the audit.
 const SEARCHES: &str = "search";
-/// Annulments name their ticket in the details alone.
-const ANNULMENTS: &str = "annul";
+/// What people do about a scan names its ticket in the details alone.
+const ABOUT_SCANS: [&str; 2] = ["annul", "admit_by_hand"];
 
 /// Which lines of the audit.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +48,11 @@ pub(crate) fn tickets(
     for (line, details) in tables.audit_lines(Lines::About(&subjects))? {
         redact(tables, line, &details, |_| true)?;
     }
-    for (line, details) in tables.audit_lines(Lines::Of(ANNULMENTS))? {
-        redact(tables, line, &details, |own| own["ticket"].as_u64().is_some_and(|id| ids.contains(&id)))?;
+    let concerns = |own: &Value| own["ticket"].as_u64().is_some_and(|id| ids.contains(&id));
+    for action in ABOUT_SCANS {
+        for (line, details) in tables.audit_lines(Lines::Of(action))? {
+            redact(tables, line, &details, concerns)?;
+        }
     }
     Ok(())
 }
