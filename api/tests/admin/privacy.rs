@@ -87,7 +87,12 @@ fn no_file_has_a_name_of_a_shredded_event_and_everything_else_is_as_it_was() {
     for name in OLD.iter().chain(&OTHER) {
         assert!(holds(&site.data(), name.as_bytes()).is_some(), "{name} was never written");
     }
-    let counts = api.get("/api/v1/counts");
+    let counted = |api: &Api<'_>| {
+        let mut counts = api.get("/api/v1/counts");
+        counts.as_object_mut().unwrap().remove("at");
+        counts
+    };
+    let counts = counted(&api);
     let proof = shred(&api, "old-match");
     assert_eq!((&proof["complete"], &proof["found_in"]), (&json!(true), &json!([])), "{proof}");
     assert!(proof["searched_for"].as_u64().unwrap() >= 6, "{proof}");
@@ -98,7 +103,7 @@ fn no_file_has_a_name_of_a_shredded_event_and_everything_else_is_as_it_was() {
     for name in OTHER {
         assert!(holds(&site.data(), name.as_bytes()).is_some(), "{name} has gone with the others");
     }
-    assert_eq!(api.get("/api/v1/counts"), counts, "nothing that was counted has changed");
+    assert_eq!(counted(&api), counts, "nothing that was counted has changed");
     let ticket = api.get(&format!("/api/v1/tickets/{old}"));
     assert_eq!((&ticket["reference"], &ticket["holder"]), (&json!("OLD-1"), &json!("")), "{ticket}");
     assert_eq!(api.all("/api/v1/tickets?q=Berthold").len(), 0);

@@ -88,7 +88,7 @@ fn a_receiver_is_told_of_scans_signed_and_without_names_unless_it_is_asked_for()
     for secret in [secret, new] {
         let key = STANDARD.decode(&secret[6..]).unwrap();
         assert!(
-            !has(&kept, secret[6..].as_bytes()) && !has(&kept, &key),
+            !has(&kept, &secret.as_bytes()[6..]) && !has(&kept, &key),
             "a secret is in the data directory"
         );
         assert!(!site.log().contains(&secret[6..]) && !shown.contains(&secret[6..]));

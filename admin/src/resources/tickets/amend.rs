@@ -57,6 +57,10 @@ pub(super) async fn carry_out(
             Becomes::Changed(after) => (after, None),
             Becomes::Same => unreachable!("it was answered above"),
         };
+        if found.as_of.is_some() && added.is_some() && asked.is_none() {
+            // The engine takes a store that was asked for a ticket to have been asked for new codes too.
+            asked = Some(are_free(app, added.iter()).await?);
+        }
         let amendment = Amendment {
             action: wish.action().to_owned(),
             details: details(app, found.id, reason, &found.ticket, &changed, added.as_ref()),
