@@ -16,7 +16,9 @@ TESTER = os.environ.get("GATEHOUSE_TESTER", "")
 @schemathesis.hook
 def filter_case(context, case):
     """Nobody ends the tester's own account."""
-    return TESTER == "" or TESTER not in unquote(str(case.path_parameters)).lower()
+    # A name out of an answer is put into a path as it has to stand there.
+    named = unquote(unquote(str(case.path_parameters))).lower()
+    return TESTER == "" or TESTER not in named
 
 
 @schemathesis.hook
