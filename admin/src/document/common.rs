@@ -49,39 +49,61 @@ pub(super) fn complete(document: &mut Document) {
     // A kind that only some operations tell of, in their own words, is no part of the others.
     components.responses.retain(|code, _| told.contains(code.as_str()));
     name_items(components);
-    merge(components);
+    let taken = merge(components);
+    // A part that nothing else refers to is no thing of its own.
+    let text = document.to_json().expect("the document is JSON");
+    let is_free = |name: &String| !text.contains(&format!("\"#/components/schemas/{name}\""));
+    let components = document.components.get_or_insert_default();
+    components.schemas.retain(|name, _| !(taken.contains(name) && is_free(name)));
 }
 
-/// A thing with more fields beside it is shown as one thing: a part that forbids other fields would forbid those beside it.
-fn merge(components: &mut Components) {
+/// A thing with the fields of another beside its own is shown as one thing: a part that forbids other fields would forbid
+/// those beside it, and one that may be missing has no place in "all of these".
+///
+/// Gives the names of the parts.
+fn merge(components: &mut Components) -> BTreeSet<String> {
     let whole = components.schemas.clone();
+    let mut taken = BTreeSet::new();
     for schema in components.schemas.values_mut() {
         let RefOr::T(Schema::AllOf(parts)) = schema else { continue };
-        let objects: Vec<&Object> = parts.items.iter().filter_map(|part| object(&whole, part)).collect();
-        if objects.len() < parts.items.len()
-            || objects.iter().all(|part| part.additional_properties.is_none())
-        {
-            continue;
-        }
-        let mut one = objects[0].clone();
+        let objects: Option<Vec<Object>> = parts.items.iter().map(|part| object(&whole, part)).collect();
+        let Some((first, others)) = objects.as_deref().and_then(<[Object]>::split_first) else { continue };
+        let mut one = first.clone();
         one.description.clone_from(&parts.description);
-        for part in &objects[1..] {
+        for part in others {
             one.properties.extend(part.properties.clone());
             one.required.extend(part.required.iter().cloned());
         }
+        taken.extend(parts.items.iter().filter_map(named).map(str::to_owned));
         *schema = RefOr::T(Schema::Object(one));
+    }
+    taken
+}
+
+/// The object that a part of "all of these" adds; one that may be missing adds fields that may be missing.
+fn object(schemas: &BTreeMap<String, RefOr<Schema>>, part: &RefOr<Schema>) -> Option<Object> {
+    match part {
+        RefOr::Ref(_) => object(schemas, schemas.get(named(part)?)?),
+        RefOr::T(Schema::Object(object)) => Some(object.clone()),
+        RefOr::T(Schema::OneOf(either)) => {
+            let mut object = either.items.iter().find_map(|one| object(schemas, one).filter(has_fields))?;
+            object.required.clear();
+            Some(object)
+        }
+        RefOr::T(_) => None,
     }
 }
 
-/// What a part of a schema stands for, if it is an object.
-fn object<'s>(schemas: &'s BTreeMap<String, RefOr<Schema>>, part: &'s RefOr<Schema>) -> Option<&'s Object> {
-    let found = match part {
-        RefOr::Ref(at) => schemas.get(at.ref_location.rsplit('/').next()?)?,
-        own @ RefOr::T(_) => own,
-    };
-    match found {
-        RefOr::T(Schema::Object(object)) => Some(object),
-        _ => None,
+fn has_fields(object: &Object) -> bool {
+    !object.properties.is_empty()
+}
+
+/// The name of the schema that a part refers to, itself or as one that may be missing.
+fn named(part: &RefOr<Schema>) -> Option<&str> {
+    match part {
+        RefOr::Ref(at) => at.ref_location.rsplit('/').next(),
+        RefOr::T(Schema::OneOf(either)) => either.items.iter().find_map(named),
+        RefOr::T(_) => None,
     }
 }
 

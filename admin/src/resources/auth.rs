@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// Longest code, in characters.
-const CODE_CHARS_MAX: usize = 32;
+pub(super) const CODE_CHARS_MAX: usize = 32;
 
 /// Who signs in, and how.
 #[derive(Deserialize, ToSchema)]
@@ -88,7 +88,7 @@ fn with_cookies(mut response: Response, cookies: Vec<HeaderValue>) -> Response {
     response
 }
 
-fn length(field: &str, text: &str, most: usize) -> Result<(), Problem> {
+pub(super) fn length(field: &str, text: &str, most: usize) -> Result<(), Problem> {
     match text.chars().count() {
         count if (1..=most).contains(&count) => Ok(()),
         _ => Err(Problem::invalid(field, format!("1 to {most} characters are meant"))),

@@ -1,5 +1,6 @@
 //! One's own second factor: codes of a telephone (RFC 6238), and recovery codes.
 
+use super::auth::{CODE_CHARS_MAX, length};
 use crate::app::App;
 use crate::auth::kept::{self, Found, Kept};
 use crate::auth::people::Account;
@@ -18,9 +19,6 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// Longest code that is looked at: a recovery code with its dashes, and some more.
-const CODE_BYTES_MAX: usize = 32;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(totp, begin_totp, remove_totp)).routes(routes!(confirm_totp))
@@ -197,9 +195,7 @@ async fn remove_totp(
     visitor: Visitor,
     Json(ProvedTwice { password, code }): Json<ProvedTwice>,
 ) -> Result<StatusCode, Problem> {
-    if !(1..=CODE_BYTES_MAX).contains(&code.len()) {
-        return Err(Problem::invalid("code", format!("1 to {CODE_BYTES_MAX} characters are meant")));
-    }
+    length("code", &code, CODE_CHARS_MAX)?;
     let account = own::account(&app, &by)?;
     let account = own::prove(&app, &visitor, account, password, "password").await?;
     let name = &account.operator.name;
