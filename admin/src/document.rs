@@ -74,6 +74,9 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/problems", get(|| async { Html(problems_page()) }))
         .merge(routes.with_state(Arc::clone(&app)))
+        // Older paths that a ticket's number would stand in.
+        .route("/api/v1/tickets/import", axum::routing::post(rest))
+        .route("/api/v1/tickets/status", axum::routing::post(rest))
         .method_not_allowed_fallback(wrong_method)
         .fallback(rest)
         .with_state(app)
