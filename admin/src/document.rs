@@ -96,8 +96,11 @@ pub fn headed() -> OpenApiRouter<Arc<App>> {
 async fn rest(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let (path, method) = (request.uri().path().to_owned(), request.method().clone());
     let response = (app.fallback)(request).await;
-    // Older paths below it take POST alone, and say themselves what they have not found.
-    if response.status() == StatusCode::NOT_FOUND && path.starts_with("/api/v1/") && method != Method::POST {
+    // Older paths below it take POST alone, or are of printers and stations, and say themselves what they have not found.
+    let speaks_itself =
+        ["/api/v1/peripherals", "/api/v1/station"].iter().any(|older| path.starts_with(older));
+    let is_ours = path.starts_with("/api/v1/") && method != Method::POST && !speaks_itself;
+    if response.status() == StatusCode::NOT_FOUND && is_ours {
         return Problem::not_found("path", &path).into_response();
     }
     response
