@@ -162,7 +162,7 @@ impl Random {
         let operator = self.maybe(|random| OperatorId(random.number() as u32));
         let gate = GateId(self.number() as u16);
         let (scan_id, note, code) = (self.text(128), self.text(200), self.code());
-        with(match self.below(17) {
+        with(match self.below(18) {
             0..2 => Record::Scan(ScanRecord {
                 device,
                 scan_id: &scan_id,
@@ -209,6 +209,15 @@ impl Random {
                 let tickets = (0..self.below(5)).map(|n| (TicketId(n as u32), self.ticket())).collect();
                 Record::Amended { at, operator, action: self.text(20), details: note.clone(), tickets }
             }
+            16 => Record::Shredded {
+                at,
+                operator,
+                event: EventId(self.number() as u32),
+                first: ticket,
+                count: self.number() as u32,
+                answers_from: self.number(),
+                answers_until: self.number(),
+            },
             _ => Record::Born { at, salt: [self.number() as u8; 16] },
         })
     }

@@ -11,6 +11,7 @@ mod postgres;
 mod projector;
 mod queries;
 mod rows;
+mod shred;
 mod sqlite;
 mod tls;
 mod venue;

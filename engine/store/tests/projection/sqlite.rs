@@ -20,11 +20,24 @@ fn one_lsn_per_ticket(rows: Vec<String>) -> Vec<String> {
         }
         _ => row,
     };
-    // Figures are filled anew from the log, which does not know all they knew: the tests of figures say what it does.
-    let figure = |row: &String| {
-        ["arrivals: ", "denials: ", "presented_again: "].iter().any(|table| row.starts_with(table))
-    };
-    rows.into_iter().filter(|row| !figure(row)).map(without).collect()
+    rows.into_iter().map(without).filter_map(|row| as_the_log_has_it(&row)).collect()
+}
+
+/// Figures are filled anew from the log, which has minutes without anybody not at all, and of codes that came again how often
+/// they were refused.
+fn as_the_log_has_it(row: &str) -> Option<String> {
+    const NONE: &str = "Integer(0)";
+    if row.starts_with("arrivals: ") {
+        return (!row.ends_with(&format!(" {NONE} {NONE} {NONE}"))).then(|| row.to_owned());
+    }
+    if row.starts_with("presented_again: ") {
+        let (rest, _admitted) = row.rsplit_once(' ')?;
+        let (rest, denied) = rest.rsplit_once(' ')?;
+        // Whose the code is, the log may know from an admission alone.
+        let (code, _ticket) = rest.rsplit_once(' ')?;
+        return (denied != NONE).then(|| format!("{code} {denied}"));
+    }
+    Some(row.to_owned())
 }
 
 #[test]
@@ -51,7 +64,10 @@ fn a_filled_database_goes_back_to_every_earlier_version_and_loses_nothing() {
         let put_back = "INSERT INTO registry SELECT * FROM own_registry; DROP TABLE own_registry; \
              INSERT INTO former_codes SELECT * FROM own_codes; DROP TABLE own_codes";
         connection.execute_batch(put_back).unwrap();
-        assert!(one_lsn_per_ticket(place.dump()) == before, "seed {seed}");
+        let after = one_lsn_per_ticket(place.dump());
+        let gone: Vec<_> = before.iter().filter(|row| !after.contains(row)).take(8).collect();
+        let new: Vec<_> = after.iter().filter(|row| !before.contains(row)).take(8).collect();
+        assert!(after == before, "seed {seed}: gone {gone:#?}, new {new:#?}");
         assert!(image(&store.bootstrap().unwrap()) == node.engine.image(), "seed {seed}");
         let cursor = node.lsn();
         (0..200).for_each(|_| day.step(&node));
