@@ -1,6 +1,7 @@
 //! What happens to every request before a resource sees it, from the outside in: a request id and a line in the log; what
 //! every answer carries ([`edge`]); who asks, how often, and whether they may do what the route takes; once and not twice
-//! where a key says so ([`idempotency`]). A route whose permission nobody wrote down is answered to nobody.
+//! where a key says so ([`idempotency`]). An operation whose permission nobody wrote down keeps the
+//! program from starting.
 
 pub mod edge;
 pub mod idempotency;
