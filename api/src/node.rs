@@ -371,6 +371,9 @@ impl Node {
     /// Whatever keeps it from serving, in words.
     pub fn start(config: &Config, demo_data: bool) -> Result<(Node, Option<String>), StartError> {
         let mut core = Core::open(config)?;
+        let control = config.data_dir.join(CONTROL_FILE);
+        // A killed server's: commands that come while this one starts would trust its address.
+        let _ = std::fs::remove_file(&control);
         let demo_password = if demo_data { Some(load_demo(&core, config)?) } else { None };
         let latency: Vec<Arc<Latency>> = (0..config.workers).map(|_| Arc::new(Latency::default())).collect();
         let shared = Arc::new(shared(&core, config));
@@ -403,7 +406,6 @@ impl Node {
         let given = Given { questions, setup, local_token, webhooks: Arc::clone(&webhooks) };
         let api = serve_api(config, &core, given, &shared, &sources, &stopping)?;
         let api_addr = api.local_addr();
-        let control = config.data_dir.join(CONTROL_FILE);
         write_control(&control, api_addr, &token)?;
         let node = Node {
             core,
@@ -607,9 +609,12 @@ fn sources(
 fn write_control(path: &Path, addr: std::net::SocketAddr, token: &str) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let _ = std::fs::remove_file(path);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{}", serde_json::json!({"addr": addr.to_string(), "token": token}))
+    let unfinished = path.with_extension("new");
+    let _ = std::fs::remove_file(&unfinished);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    writeln!(file, "{}", serde_json::json!({"addr": addr.to_string(), "token": token}))?;
+    // Whoever waits for the file finds all of it.
+    std::fs::rename(unfinished, path)
 }
 
 /// Demo data at the first start; what happened since is kept. Gives the operator's password.

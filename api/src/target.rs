@@ -7,8 +7,12 @@ use crate::ops;
 use anyhow::{Context, bail};
 use engine::Lsn;
 use serde_json::Value;
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
+/// A server that starts or stops has so long to have its control file, or to let the directory go.
+const STARTING_MAX: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A change must be durable within this time.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -33,14 +37,23 @@ impl Target {
     /// # Errors
     /// A directory in use by a server that cannot be reached, a damaged journal.
     pub fn find(config: &Config) -> anyhow::Result<Target> {
-        if !Core::in_use(config)? {
-            // A control file that is there all the same is a killed server's: nobody may be trusted at its address.
-            return Ok(Target::Directory(Box::new(Core::open(config)?)));
-        }
         let control = config.data_dir.join(CONTROL_FILE);
-        let text = std::fs::read_to_string(&control).with_context(|| {
-            format!("{} is in use, but there is no {CONTROL_FILE} in it: the server is starting or stopping, or another command runs; try again", config.data_dir.display())
-        })?;
+        let deadline = Instant::now() + STARTING_MAX;
+        let text = loop {
+            if !Core::in_use(config)? {
+                // A control file that is there all the same is a killed server's: nobody may be trusted at its address.
+                return Ok(Target::Directory(Box::new(Core::open(config)?)));
+            }
+            match std::fs::read_to_string(&control) {
+                // Gates are answered before the API is: a server that starts has its file a moment later.
+                Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < deadline => {
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                read => break read.with_context(|| {
+                    format!("{} is in use, but there is no {CONTROL_FILE} in it after {STARTING_MAX:?}: the server is starting or stopping, or another command runs; try again", config.data_dir.display())
+                })?,
+            }
+        };
         let value: Value =
             serde_json::from_str(&text).with_context(|| format!("read {}", control.display()))?;
         let field = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
