@@ -131,7 +131,7 @@ fn ask_kind(
 }
 
 fn tickets(store: &dyn Queries, text: &str) -> Result<usize> {
-    Ok(store.search_tickets(text, None, None, TICKETS_PER_PAGE)?.len())
+    Ok(store.search_tickets(text, None, None, TICKETS_PER_PAGE)?.tickets.len())
 }
 
 fn scans(store: &dyn Queries, filter: &ScanFilter) -> Result<usize> {

@@ -31,6 +31,7 @@ mod sqlite;
 mod store;
 mod tables;
 mod ticket_list;
+mod ticket_search;
 mod words;
 
 pub use error::{Cause, StoreError, StoreResult};

@@ -98,17 +98,25 @@ fn words_in(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split_whitespace().map(str::to_lowercase)
 }
 
-/// The words of a search, each with the end of all that begin with it (exclusive). The longest first: it finds the fewest
-/// tickets, and the others only look at those.
-pub(crate) fn search_words(text: &str) -> Vec<(String, String)> {
+/// All words that begin with one.
+#[derive(Clone, Debug)]
+pub(crate) struct WordRange {
+    /// The first of them.
+    pub begin: String,
+    /// What comes after the last of them.
+    pub end: String,
+}
+
+/// The words of a search; of more than are looked at the longest.
+pub(crate) fn search_words(text: &str) -> Vec<WordRange> {
     let mut words: Vec<String> = words_in(text).collect();
     words.sort_by_key(|word| std::cmp::Reverse(word.len()));
     words.truncate(SEARCH_WORDS_MAX);
     words
         .into_iter()
-        .map(|word| {
-            let end = format!("{word}{}", char::MAX);
-            (word, end)
+        .map(|begin| {
+            let end = format!("{begin}{}", char::MAX);
+            WordRange { begin, end }
         })
         .collect()
 }

@@ -188,7 +188,8 @@ pub trait Queries: Send {
 
     /// Tickets found by the beginnings of words: every word of `text` begins a word of the holder, the reference or
     /// the order. A text that begins a code finds its ticket too; a card's number is written in hexadecimal.
-    /// Tickets of an event, or all, in the order of their numbers, those after `after`, at most `limit`.
+    /// Tickets of an event, or all, in the order of their numbers, those after `after`, at most `limit`. Where
+    /// thousands of words begin so, a page may have fewer, and be followed by others.
     ///
     /// # Errors
     /// As `find_code`.
@@ -198,7 +199,7 @@ pub trait Queries: Send {
         event: Option<EventId>,
         after: Option<TicketId>,
         limit: usize,
-    ) -> StoreResult<Vec<(TicketId, Ticket)>>;
+    ) -> StoreResult<TicketPage>;
 
     /// The access log: scans that fit, those after `after` in the filter's order, at most `limit`. With a code,
     /// ticket, device, gate or reason an index is used; with times alone all scans between them are sorted; with a

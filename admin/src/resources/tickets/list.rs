@@ -171,13 +171,10 @@ async fn rows(
         Source::Words(q) => {
             let about = serde_json::json!({"q": q});
             let search =
-                move |store: &dyn store::Queries| store.search_tickets(&q, filter.event, after, limit + 1);
-            let mut tickets = app.ask(search).await?;
+                move |store: &dyn store::Queries| store.search_tickets(&q, filter.event, after, limit);
+            let page = app.ask(search).await?;
             note_look(app, by, "search".to_owned(), about).await?;
-            let more = tickets.len() > limit;
-            tickets.truncate(limit);
-            let next = tickets.last().map(|(id, _)| *id).filter(|_| more);
-            Ok(TicketPage { tickets, next })
+            Ok(page)
         }
     }
 }

@@ -9,8 +9,9 @@ use crate::rows::{
     ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
     PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
 };
-use crate::search::{after_prefix, hexadecimal, joined, joined_after, search_words, unpack};
+use crate::search::{WordRange, after_prefix, hexadecimal, joined, joined_after, unpack};
 use crate::store::Queries;
+use crate::ticket_search::{self, COMMON, Indexes, Place};
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
 use engine::Lsn;
@@ -62,6 +63,54 @@ pub(super) async fn rows(
     let statement = session.prepare_cached(sql).await.while_doing(action)?;
     let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as _).collect();
     session.query(&statement, &values).await.while_doing(action)
+}
+
+impl Indexes for PostgresQueries {
+    fn entries(&self, words: &[WordRange], text: &str) -> StoreResult<Vec<usize>> {
+        let mut values: Vec<Value> = vec![Box::new(COMMON as i64)];
+        let mut counts: Vec<String> = Vec::new();
+        for word in words {
+            let range = word_range("word", word, &mut values);
+            let some = format!("SELECT 1 FROM ticket_words WHERE {range} LIMIT $1");
+            counts.push(format!("(SELECT count(*) FROM ({some}) AS entry)"));
+        }
+        let codes = by_codes(text, &mut values);
+        counts.push(format!("(SELECT count(*) FROM ({codes} LIMIT $1) AS entry)"));
+        let (sql, action) = (format!("SELECT {}", counts.join(", ")), "count a search");
+        let found = self.link.ask(action, async |session| rows(session, action, &sql, &values).await)?;
+        let row = found.first().ok_or_else(|| StoreError::damaged("a count", "no row came"))?;
+        (0..counts.len()).map(|at| get::<i64>(row, at).map(|count| count as usize)).collect()
+    }
+
+    fn by_index(
+        &self,
+        words: &[WordRange],
+        text: &str,
+        place: &Place,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let mut values = Vec::new();
+        let (codes, words) = (by_codes(text, &mut values), by_words(words, &mut values));
+        let number = |number: u32| Box::new(i64::from(number)) as Value;
+        let wanted = [
+            ("ticket > ?", place.after.map(|after| number(after.0))),
+            ("(SELECT event FROM tickets WHERE id = ticket) = ?", place.event.map(|event| number(event.0))),
+        ];
+        let wanted = joined_after(wanted, '$', &mut values);
+        values.push(Box::new(limit as i64));
+        // The page first, then its rows: a name may be thousands of tickets. The last UNION leaves each once.
+        let rest = format!(
+            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({codes} UNION {words}) AS found {wanted}\
+             ORDER BY ticket LIMIT ${})) ORDER BY id",
+            values.len()
+        );
+        self.look_for(&rest, &values)
+    }
+
+    fn in_order(&self, place: &Place, limit: usize) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let filter = TicketFilter { event: place.event, ..TicketFilter::default() };
+        Ok(self.tickets(&filter, place.after, limit)?.tickets)
+    }
 }
 
 impl Queries for PostgresQueries {
@@ -137,24 +186,8 @@ impl Queries for PostgresQueries {
         event: Option<EventId>,
         after: Option<TicketId>,
         limit: usize,
-    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
-        let mut values = Vec::new();
-        let Some(words) = by_words(text, &mut values) else { return Ok(Vec::new()) };
-        let codes = by_codes(text.trim(), &mut values);
-        let number = |number: u32| Box::new(i64::from(number)) as Value;
-        let wanted = [
-            ("ticket > ?", after.map(|after| number(after.0))),
-            ("(SELECT event FROM tickets WHERE id = ticket) = ?", event.map(|event| number(event.0))),
-        ];
-        let wanted = joined_after(wanted, '$', &mut values);
-        values.push(Box::new(limit as i64));
-        // The page first, then its rows: a common name is thousands of tickets.
-        let rest = format!(
-            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({words} UNION {codes}) AS found {wanted}\
-             ORDER BY ticket LIMIT ${})) ORDER BY id",
-            values.len()
-        );
-        self.look_for(&rest, &values)
+    ) -> StoreResult<TicketPage> {
+        ticket_search::page(self, text, Place { event, after }, limit)
     }
 
     fn scans(&self, filter: &ScanFilter, after: Option<Lsn>, limit: usize) -> StoreResult<Vec<ScanRow>> {
@@ -268,29 +301,32 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
     joined(wanted, '$')
 }
 
-/// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word. The other words
-/// are looked up for each ticket that has the first: a common one is thousands of tickets, and LIMIT keeps the planner
-/// from reading all of those instead.
-fn by_words(text: &str, values: &mut Vec<Value>) -> Option<String> {
-    let (mut joins, mut first) = (String::new(), None);
-    for (word, end) in search_words(text) {
-        for bound in [word, end] {
-            values.push(Box::new(Text::of(&bound).into_owned()));
-        }
-        let (from, until) = (values.len() - 1, values.len());
-        if first.is_none() {
-            first = Some(format!("WHERE own.word >= ${from} AND own.word < ${until}"));
+/// Tickets that have, for every word, a word that begins with it. The other words are looked up for each ticket that has
+/// the first: a common one is thousands of tickets, and LIMIT keeps the planner from reading all of those instead.
+fn by_words(words: &[WordRange], values: &mut Vec<Value>) -> String {
+    let (mut joins, mut first) = (String::new(), String::new());
+    for (nth, word) in words.iter().enumerate() {
+        if nth == 0 {
+            first = word_range("own.word", word, values);
         } else {
+            let range = word_range("word", word, values);
             joins.push_str(&format!(
-                "CROSS JOIN LATERAL (SELECT 1 FROM ticket_words WHERE ticket = own.ticket AND word >= ${from} \
-                 AND word < ${until} LIMIT 1) AS word_{from} "
+                "CROSS JOIN LATERAL (SELECT 1 FROM ticket_words WHERE ticket = own.ticket AND {range} LIMIT 1) \
+                 AS word_{nth} "
             ));
         }
     }
-    first.map(|first| format!("SELECT own.ticket FROM ticket_words AS own {joins}{first}"))
+    format!("SELECT own.ticket FROM ticket_words AS own {joins}WHERE {first}")
 }
 
-/// Tickets that have a code which begins with the text, or a card whose number does in hexadecimal.
+fn word_range(column: &str, word: &WordRange, values: &mut Vec<Value>) -> String {
+    for bound in [&word.begin, &word.end] {
+        values.push(Box::new(Text::of(bound).into_owned()));
+    }
+    format!("{column} >= ${} AND {column} < ${}", values.len() - 1, values.len())
+}
+
+/// Tickets that have a code which begins with the text, or a card whose number does in hexadecimal; some of them twice.
 fn by_codes(text: &str, values: &mut Vec<Value>) -> String {
     let mut range = |kind: CodeKind, begin: Vec<u8>| {
         let end = after_prefix(&begin);
@@ -306,7 +342,7 @@ fn by_codes(text: &str, values: &mut Vec<Value>) -> String {
     };
     let optical = range(CodeKind::Optical, text.as_bytes().to_vec());
     match hexadecimal(text) {
-        Some(card) => format!("{optical} UNION {}", range(CodeKind::Card, card)),
+        Some(card) => format!("{optical} UNION ALL {}", range(CodeKind::Card, card)),
         None => optical,
     }
 }

@@ -7,8 +7,9 @@ use crate::rows::{
     ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
     PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
 };
-use crate::search::{after_prefix, hexadecimal, joined, joined_after, search_words, unpack};
+use crate::search::{WordRange, after_prefix, hexadecimal, joined, joined_after, unpack};
 use crate::store::Queries;
+use crate::ticket_search::{self, COMMON, Indexes, Place};
 use crate::words::Word;
 
 use engine::Lsn;
@@ -46,6 +47,52 @@ impl SqliteQueries {
             found.push(ticket_rows::read(row)?);
         }
         Ok(found)
+    }
+}
+
+impl Indexes for SqliteQueries {
+    fn entries(&self, words: &[WordRange], text: &str) -> StoreResult<Vec<usize>> {
+        let mut values = vec![Value::Integer(COMMON as i64)];
+        let mut counts: Vec<String> = Vec::new();
+        for word in words {
+            let range = word_range(word, &mut values);
+            counts.push(format!("(SELECT count(*) FROM (SELECT 1 FROM ticket_words WHERE {range} LIMIT ?1))"));
+        }
+        let codes = by_codes(text, &mut values);
+        counts.push(format!("(SELECT count(*) FROM ({codes} LIMIT ?1))"));
+        let sql = format!("SELECT {}", counts.join(", "));
+        let mut statement = self.connection.prepare_cached(&sql).while_doing("count a search")?;
+        let read = |row: &rusqlite::Row<'_>| (0..counts.len()).map(|at| row.get(at)).collect();
+        statement.query_row(params_from_iter(values), read).while_doing("count a search")
+    }
+
+    fn by_index(
+        &self,
+        words: &[WordRange],
+        text: &str,
+        place: &Place,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let mut values = Vec::new();
+        let (codes, words) = (by_codes(text, &mut values), by_words(words, &mut values));
+        let number = |number: u32| Value::Integer(i64::from(number));
+        let wanted = [
+            ("ticket > ?", place.after.map(|after| number(after.0))),
+            ("(SELECT event FROM tickets WHERE id = ticket) = ?", place.event.map(|event| number(event.0))),
+        ];
+        let wanted = joined_after(wanted, '?', &mut values);
+        values.push(Value::Integer(limit as i64));
+        // The page first, then its rows: a name may be thousands of tickets. The last UNION leaves each once.
+        let rest = format!(
+            "WHERE id IN (SELECT ticket FROM ({codes} UNION {words}) {wanted}ORDER BY ticket LIMIT ?{}) ORDER BY id",
+            values.len()
+        );
+        self.look_for(&rest, params_from_iter(values))
+    }
+
+    fn in_order(&self, place: &Place, limit: usize) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let filter = TicketFilter { event: place.event, ..TicketFilter::default() };
+        Ok(self.tickets(&filter, place.after, limit)?.tickets)
     }
 }
 
@@ -113,24 +160,8 @@ impl Queries for SqliteQueries {
         event: Option<EventId>,
         after: Option<TicketId>,
         limit: usize,
-    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
-        let mut values = Vec::new();
-        let words = by_words(text, &mut values);
-        let Some(words) = words else { return Ok(Vec::new()) };
-        let codes = by_codes(text.trim(), &mut values);
-        let number = |number: u32| Value::Integer(i64::from(number));
-        let wanted = [
-            ("ticket > ?", after.map(|after| number(after.0))),
-            ("(SELECT event FROM tickets WHERE id = ticket) = ?", event.map(|event| number(event.0))),
-        ];
-        let wanted = joined_after(wanted, '?', &mut values);
-        values.push(Value::Integer(limit as i64));
-        // The page first, then its rows: a common name is thousands of tickets.
-        let rest = format!(
-            "WHERE id IN (SELECT ticket FROM ({words} UNION {codes}) {wanted}ORDER BY ticket LIMIT ?{}) ORDER BY id",
-            values.len()
-        );
-        self.look_for(&rest, params_from_iter(values))
+    ) -> StoreResult<TicketPage> {
+        ticket_search::page(self, text, Place { event, after }, limit)
     }
 
     fn scans(&self, filter: &ScanFilter, after: Option<Lsn>, limit: usize) -> StoreResult<Vec<ScanRow>> {
@@ -230,11 +261,11 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
 
 /// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word. The other words
 /// are looked up for each ticket that has the first: a common one is thousands of tickets.
-fn by_words(text: &str, values: &mut Vec<Value>) -> Option<String> {
+/// Tickets that have all of the words.
+fn by_words(words: &[WordRange], values: &mut Vec<Value>) -> String {
     let mut sql = String::new();
-    for (word, end) in search_words(text) {
-        values.extend([Value::Text(word), Value::Text(end)]);
-        let range = format!("word >= ?{} AND word < ?{}", values.len() - 1, values.len());
+    for word in words {
+        let range = word_range(word, values);
         if sql.is_empty() {
             sql = format!("SELECT ticket FROM ticket_words AS own WHERE {range}");
         } else {
@@ -243,10 +274,15 @@ fn by_words(text: &str, values: &mut Vec<Value>) -> Option<String> {
             ));
         }
     }
-    (!sql.is_empty()).then_some(sql)
+    sql
 }
 
-/// Tickets that have a code which begins with the text, or a card whose number does in hexadecimal.
+fn word_range(word: &WordRange, values: &mut Vec<Value>) -> String {
+    values.extend([&word.begin, &word.end].map(|bound| Value::Text(bound.clone())));
+    format!("word >= ?{} AND word < ?{}", values.len() - 1, values.len())
+}
+
+/// Tickets that have a code which begins with the text, or a card whose number does in hexadecimal; some of them twice.
 fn by_codes(text: &str, values: &mut Vec<Value>) -> String {
     let mut range = |kind: CodeKind, begin: Vec<u8>| {
         let end = after_prefix(&begin);
@@ -264,7 +300,7 @@ fn by_codes(text: &str, values: &mut Vec<Value>) -> String {
     };
     let optical = range(CodeKind::Optical, text.as_bytes().to_vec());
     match hexadecimal(text) {
-        Some(card) => format!("{optical} UNION {}", range(CodeKind::Card, card)),
+        Some(card) => format!("{optical} UNION ALL {}", range(CodeKind::Card, card)),
         None => optical,
     }
 }

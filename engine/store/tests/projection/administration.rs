@@ -115,7 +115,7 @@ fn an_amended_ticket_is_found_by_what_it_is_now_and_its_scans_by_what_it_was(on:
         assert_eq!(queries.find_code(kind, code).unwrap(), Some((TicketId(1), after.clone())));
     }
     assert_eq!(queries.find_code(CodeKind::Optical, b"T1").unwrap(), None);
-    let found = |text: &str| queries.search_tickets(text, None, None, 9).unwrap().len();
+    let found = |text: &str| queries.search_tickets(text, None, None, 9).unwrap().tickets.len();
     assert_eq!(["r-1b", "zoé", "NEW-1", "abcd", "muster1", "T1"].map(found), [1, 1, 1, 1, 0, 0]);
     let of_code = store::ScanFilter { code: Some(b"T1".to_vec()), ..store::ScanFilter::default() };
     let log: Vec<Lsn> = queries.scans(&of_code, None, 9).unwrap().iter().map(|row| row.lsn).collect();

@@ -9,7 +9,7 @@ use engine::catalog::{DeviceId, OperatorId};
 use engine::decision::{Reason, ScanKind, Shown};
 use engine::record::Command;
 use engine::sim_disk::SplitMix64;
-use engine::ticket::{Ticket, TicketId, TicketStatus, TicketUse};
+use engine::ticket::{CodeKind, Details, Ticket, TicketId, TicketStatus, TicketUse};
 use engine::{Lsn, Time};
 use store::{AuditFilter, AuditRow, CommandRow, ConflictRow, Queries, TicketFilter};
 
@@ -17,6 +17,7 @@ on_every_database! {
     every_list_of_tickets_gives_what_a_look_at_each_ticket_gives
     a_list_that_finds_nothing_among_thousands_stops_and_says_where_to_go_on
     a_search_keeps_to_an_event_and_goes_on_behind_a_number
+    a_search_for_words_and_codes_that_very_many_have_gives_what_a_look_at_each_ticket_gives
     every_list_of_the_audit_gives_what_a_look_at_each_line_gives
     conflicts_are_listed_with_who_resolved_them
     a_device_has_a_history_of_what_it_was_told
@@ -106,7 +107,7 @@ fn a_search_keeps_to_an_event_and_goes_on_behind_a_number(on: Database) {
     let queries = project(&node, &place);
     let found = |event, after: Option<u32>| -> Vec<u32> {
         let found = queries.search_tickets("änni", event, after.map(TicketId), 5).unwrap();
-        found.into_iter().map(|(id, _)| id.0).collect()
+        found.tickets.into_iter().map(|(id, _)| id.0).collect()
     };
     // Every fourth ticket has no holder; those of type 3 are the concert's.
     assert_eq!(found(None, None), [1, 2, 3, 5, 6]);
@@ -114,6 +115,43 @@ fn a_search_keeps_to_an_event_and_goes_on_behind_a_number(on: Database) {
     assert_eq!(found(Some(CONCERT), None), [3, 7, 11, 15, 19]);
     assert_eq!(found(Some(CONCERT), Some(19)), [23, 27, 31, 35, 39]);
     assert_eq!(found(Some(CONCERT), Some(39)), [0; 0]);
+}
+
+fn a_search_for_words_and_codes_that_very_many_have_gives_what_a_look_at_each_ticket_gives(on: Database) {
+    const COUNT: u32 = 20_000;
+    let (node, place) = (venue(), on.place());
+    let own = |number: u32| {
+        let holder = if number % 1_000 == 7 { "Rare Guest" } else { "Common Guest" };
+        let code = format!("{:05}", number * 3 % COUNT);
+        let details = Details::new("", holder, "ORDER-7", "", &[(CodeKind::Optical, code.as_bytes())]);
+        Ticket { details, ..ticket(number, if number.is_multiple_of(4) { 3 } else { 1 }) }
+    };
+    node.engine.add_tickets((0..COUNT).map(own).collect(), false).unwrap();
+    let queries = project(&node, &place);
+    let check = |text: &str, event, fits: &dyn Fn(u32) -> bool| {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = queries.search_tickets(text, event, after, 3_000).unwrap();
+            assert!(page.tickets.len() <= 3_000 && (page.next.is_none() || page.next > after), "{text}");
+            found.extend(page.tickets.into_iter().map(|(id, _)| id.0));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, (0..COUNT).filter(|number| fits(*number)).collect::<Vec<_>>(), "{text}");
+    };
+    let is_rare = |number: u32| number % 1_000 == 7;
+    check("gue", None, &|_| true);
+    check("common order", Some(CONCERT), &|number| number.is_multiple_of(4));
+    check("guest rar", None, &is_rare);
+    check("GUEST order-7 zoë", None, &|_| false);
+    check("common", None, &|number| !is_rare(number));
+    // Codes of all, and of some: "0" begins half of them, "00" a twentieth.
+    check("0", None, &|number| number * 3 % COUNT < 10_000);
+    check("00", Some(CONCERT), &|number| number.is_multiple_of(4) && number * 3 % COUNT < 1_000);
+    let first = queries.search_tickets("common", None, None, 3).unwrap();
+    assert_eq!((first.tickets.len(), first.next), (3, Some(TicketId(2))));
 }
 
 fn every_list_of_the_audit_gives_what_a_look_at_each_line_gives(on: Database) {

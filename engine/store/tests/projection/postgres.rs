@@ -117,7 +117,7 @@ fn texts_and_moments_postgresql_does_not_take_hold_nothing_up_and_come_back() {
     let queries = store.queries().unwrap();
     let row = &queries.scans(&ScanFilter::default(), None, 1).unwrap()[0];
     assert_eq!((row.given_id.as_str(), row.scanned_at), ("\0 id", Some(Time::MIN)));
-    assert_eq!(queries.search_tickets("A\0B", None, None, 10).unwrap().len(), 1);
+    assert_eq!(queries.search_tickets("A\0B", None, None, 10).unwrap().tickets.len(), 1);
 }
 
 /// A node at whose gates something happens on each of some days.
