@@ -13,6 +13,7 @@
 //! | `rows` | records into the embedded store, batch by batch |
 //! | `results` | results of two runs, figure by figure |
 //! | `beside` | whole servers by turns in one run |
+//! | `office` | a full house's API: its load, and what people ask of it |
 //! | `postgres` | what is asked of a PostgreSQL server once |
 //! | `store` | the projection on real databases: how it keeps up, what it answers |
 //!
@@ -24,6 +25,7 @@ pub mod direct;
 pub mod heads;
 pub mod journal;
 pub mod node;
+pub mod office;
 pub mod postgres;
 pub mod results;
 pub mod rows;

@@ -8,8 +8,10 @@
 //! | `stacks` | the validation handler on several HTTP stacks |
 //! | `peers` | the claim in PostgreSQL and in Redis |
 //! | `peripherals` | a node's gates beside printers and displays, also misbehaving ones |
+//! | `office` | a node's gates beside its API at work |
 
 pub mod gatehouse;
+pub mod office;
 pub mod peers;
 pub mod peripherals;
 pub mod stacks;
@@ -31,6 +33,11 @@ pub trait Side {
     /// # Errors
     /// A server that went away. Wrong answers are no error: they are counted in the result.
     fn round(&mut self, warmup: Duration, length: Duration) -> Result<RunResult>;
+
+    /// What else was done during the rounds until now, in words.
+    fn beside(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// What all things compared in one run have in common.

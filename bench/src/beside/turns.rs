@@ -85,6 +85,8 @@ pub struct Turned {
     pub to_first: ToFirst,
     /// Every single run, in order.
     pub rounds: Vec<RunResult>,
+    /// What else was done meanwhile, run by run.
+    pub beside: Vec<String>,
 }
 
 /// A side divided by the first one.
@@ -135,7 +137,9 @@ impl Turns {
             }
         }
         let names = sides.iter().map(|side| side.name().to_owned());
-        Ok(turned(names.zip(results).collect()))
+        let mut turned = turned(names.zip(results).collect());
+        turned.iter_mut().zip(&sides).for_each(|(turned, side)| turned.beside = side.beside().to_vec());
+        Ok(turned)
     }
 }
 
@@ -153,6 +157,7 @@ fn turned(results: Vec<(String, Vec<RunResult>)>) -> Vec<Turned> {
         name,
         medians,
         rounds,
+        beside: Vec::new(),
     };
     sides.map(side).collect()
 }
@@ -281,6 +286,12 @@ impl Report {
             ]);
         }
         push(text, &table.to_string());
+        let beside = self.sides.iter().filter(|side| !side.beside.is_empty());
+        let lines: Vec<String> =
+            beside.map(|side| format!("- {}: {}", side.name, side.beside.join("; "))).collect();
+        if !lines.is_empty() {
+            push(text, &format!("\nBeside the scans, round by round:\n\n{}", lines.join("\n")));
+        }
     }
 
     /// One row for each thread of any side, one column for each side.

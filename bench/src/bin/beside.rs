@@ -1,13 +1,17 @@
-//! `bench-beside stacks|peers`: measures things beside each other in one run, prints the table and writes it to a directory. Knows
+//! `bench-beside stacks|peers|peripherals|admin`: measures things beside each other in one run, prints the table and writes it to a directory. Knows
 //! flags and what the tables' readers have to know; the measuring is the library's.
 
 use anyhow::{Context, Result};
 use bench::beside::stacks::side::Sides;
 use bench::beside::turns::{Report, Turns};
-use bench::beside::{Bench, peers, peripherals};
+use bench::beside::{Bench, office, peers, peripherals};
+use bench::office::{House, questions, write_list};
 use clap::{Args, Parser, Subcommand};
 use load_tests::cli::LaunchArgs;
-use load_tests::{Outcome, process};
+use load_tests::client::{self, RunSettings};
+use load_tests::codes::{CodeChoice, CodePool};
+use load_tests::target::Target;
+use load_tests::{Outcome, compare, process, procfs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +32,8 @@ enum Command {
     Peers(PeersArgs),
     /// A node's gates beside printers and displays that are well, and beside a driver that does everything wrong
     Peripherals(PeripheralsArgs),
+    /// A node's gates beside its API at work, and how long the API's answers take in a full house
+    Admin(AdminArgs),
     /// How children are started; not for people
     #[command(name = process::LAUNCH_COMMAND, hide = true)]
     Launch(LaunchArgs),
@@ -98,6 +104,29 @@ struct PeripheralsArgs {
     modes: Vec<String>,
 }
 
+/// Flags of `admin`.
+#[derive(Args)]
+struct AdminArgs {
+    #[command(flatten)]
+    turns: TurnsArgs,
+    /// Tickets of the house, and of each list that is taken in
+    #[arg(long, default_value_t = bench::TICKETS, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    tickets: u32,
+    /// Questions of each kind
+    #[arg(long, default_value_t = 300)]
+    questions: usize,
+}
+
+/// What a reader of the table of the API has to know.
+const ADMIN_NOTES: [&str; 5] = [
+    "each round is a node of its own with its tickets; import: one list of as many tickets after the other; listeners: each hears \
+     every topic, every scan among them; exports: all tickets with their holders and all scans, again and again",
+    "gates, journal, store and the API of the server share one core: the hardest place for the gates",
+    "those who use the API are on the client's core and give way to the gates' client",
+    "a listener that is too slow is dropped, as it is meant to be, and comes back",
+    "of every 100 scans 79 are staff codes (admitted), 1 is a fresh code (admitted once), 20 are used codes (denied)",
+];
+
 /// What a reader of the table of peripherals has to know.
 const PERIPHERALS_NOTES: [&str; 3] = [
     "each row is a node of its own with one printer, whose driver goes wrong in the way that is named; every first use of a \
@@ -138,6 +167,7 @@ fn main() -> ExitCode {
         Command::Stacks(args) => stacks(&args),
         Command::Peers(args) => peers(&args),
         Command::Peripherals(args) => peripherals(&args),
+        Command::Admin(args) => admin(&args),
         Command::Launch(args) => launch(&args),
     };
     match ended {
@@ -202,6 +232,56 @@ fn peripherals(args: &PeripheralsArgs) -> Result<Outcome> {
     };
     let report = turns.measure(|| peripherals::sides(&gatehouse, work_dir.path(), &bench, &args.modes))?;
     tell(&report, &args.turns, "peripherals")
+}
+
+fn admin(args: &AdminArgs) -> Result<Outcome> {
+    let work_dir = tempfile::tempdir().context("create a directory")?;
+    let bench = Bench {
+        server_core: Some(args.turns.server_core),
+        connection_count: usize::from(args.turns.connections),
+    };
+    let gatehouse = args.turns.gatehouse()?;
+    let tickets = if args.turns.quick { 1_000 } else { args.tickets };
+    let turns = Turns {
+        title: "A node's gates beside its API at work",
+        first_is: "quiet",
+        notes: ADMIN_NOTES.map(str::to_owned).into(),
+        ..args.turns.turns()?
+    };
+    let report = turns.measure(|| office::sides(&gatehouse, work_dir.path(), &bench, tickets))?;
+    let outcome = tell(&report, &args.turns, "admin")?;
+    ask(args, tickets, work_dir.path())?;
+    Ok(outcome)
+}
+
+/// What people ask of the API in a house that was scanned in for a while.
+fn ask(args: &AdminArgs, tickets: u32, work_dir: &Path) -> Result<()> {
+    let turns = args.turns.turns()?;
+    let list = write_list(work_dir, "", 0..tickets)?;
+    let house = House::open(&args.turns.gatehouse()?, work_dir, Some(turns.server_core), &list)?;
+    let target = Target::at(house.server.device_addr);
+    let settings = RunSettings::at(target, usize::from(args.turns.connections), turns.warmup, turns.length);
+    let scans = client::run_open(&settings, &mut CodePool::open(&CodeChoice::Mix, 0)?, office::RATE)?.answers;
+    house.server.process()?.wait_quiet()?;
+    eprintln!("questions");
+    let questions = questions::ask(&house.desk(), tickets, args.questions)?;
+    let report = questions::Report {
+        date: compare::date(),
+        commit: args.turns.commit.clone(),
+        machine: procfs::machine(),
+        tickets,
+        scans,
+        questions,
+    };
+    println!("{}", report.markdown());
+    if let Some(out) = &args.turns.out {
+        let json = serde_json::to_string_pretty(&report).context("write the questions as JSON")? + "\n";
+        for (name, text) in [("questions.json", json), ("questions.md", report.markdown())] {
+            let path = out.join(name);
+            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints the report, and writes it where that is asked for.

@@ -56,7 +56,8 @@ impl Indexes for SqliteQueries {
         let mut counts: Vec<String> = Vec::new();
         for word in words {
             let range = word_range(word, &mut values);
-            counts.push(format!("(SELECT count(*) FROM (SELECT 1 FROM ticket_words WHERE {range} LIMIT ?1))"));
+            counts
+                .push(format!("(SELECT count(*) FROM (SELECT 1 FROM ticket_words WHERE {range} LIMIT ?1))"));
         }
         let codes = by_codes(text, &mut values);
         counts.push(format!("(SELECT count(*) FROM ({codes} LIMIT ?1))"));
