@@ -20,14 +20,14 @@ const ALARM_SCANS_MAX: u32 = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct VenueSettings {
-    /// IANA name of the time zone that what belongs to no event is shown in.
+    /// IANA name of the time zone that programs show times in which belong to no event.
     #[schema(example = "Europe/Zurich", min_length = 1, max_length = 64, default = "UTC")]
     pub time_zone: String,
     /// Days after an event's end that personal data of its tickets is kept; `null`: until somebody removes it.
     #[schema(example = 90, minimum = 1, maximum = 36_500)]
     pub retention_days: Option<u32>,
-    /// A gate is told when so many of a hundred scans are refused.
-    #[schema(example = 20, minimum = 1, maximum = 100, default = 20)]
+    /// The alarm of a gate is raised when so many of a hundred scans of two minutes are refused.
+    #[schema(example = 20, minimum = 1, maximum = 100, default = 25)]
     pub refusal_alarm_percent: u32,
     /// Fewer scans than this raise no alarm.
     #[schema(example = 20, minimum = 1, maximum = 100_000, default = 20)]
@@ -39,7 +39,7 @@ impl Default for VenueSettings {
         VenueSettings {
             time_zone: "UTC".to_owned(),
             retention_days: None,
-            refusal_alarm_percent: 20,
+            refusal_alarm_percent: 25,
             refusal_alarm_scans: 20,
         }
     }

@@ -14,13 +14,8 @@ fn gates_are_measured_beside_an_office_that_works_and_questions_are_asked() {
     assert!(gatehouse.exists(), "tests of the workspace build it; alone: cargo build -p api");
     let out = tempfile::tempdir().unwrap();
     let args = ["admin", "--quick", "--busy-ok", "--questions", "3", "--connections", "4", "--out"];
-    let ended = Command::new(bench)
-        .args(args)
-        .arg(out.path())
-        .arg("--gatehouse")
-        .arg(gatehouse)
-        .output()
-        .unwrap();
+    let ended =
+        Command::new(bench).args(args).arg(out.path()).arg("--gatehouse").arg(gatehouse).output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     let read = |name: &str| -> Value {
         serde_json::from_str(&std::fs::read_to_string(out.path().join(name)).unwrap()).unwrap()

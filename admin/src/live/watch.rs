@@ -1,13 +1,14 @@
 //! What follows from no single record: counts, rates, alarms, silent devices, peripherals, health. Looked at twice a second
 //! on a thread that may lock what gates lock, for some microseconds, and told where it changed. Knows no listener.
 
-use super::alarm::{CLEARED_BELOW, RAISED_FROM, Rates, SAMPLE_EVERY, Sample, Window};
+use super::alarm::{Limits, Rates, SAMPLE_EVERY, Sample, Window};
 use super::hub::{Hub, LiveFigures, Post};
 use super::message::{Message, Place, Topic, at_gate};
 use super::told::{
     AlarmTold, CountsTold, DeviceTold, HealthTold, LiveMessage, PeripheralTold, RatesTold, TallyTold,
 };
 use crate::moment::Moment;
+use crate::venue_settings::VenueSettings;
 use engine::catalog::{Catalog, DeviceId, DeviceStatus, GateId, TypeId, ZoneId};
 use engine::counts::{Counts, Tally};
 use engine::{Engine, Time};
@@ -128,7 +129,8 @@ impl Watch {
         changed_counts(&catalog, &self.counts, &counts, &mut posts);
         if due(&mut self.sampled_at, SAMPLE_EVERY, now) {
             let rates_due = due(&mut self.rates_at, RATES_EVERY, now);
-            self.rates(&catalog, &counts, time, rates_due, &mut posts);
+            let limits = Limits::of(&VenueSettings::of(engine));
+            self.rates(&catalog, &counts, (time, &limits), rates_due, &mut posts);
             self.devices(&catalog, parts.device_silent_ms, time, &mut posts);
             self.peripherals((parts.peripherals)(), &mut posts);
             self.health(engine, &parts.projector, now, &mut posts);
@@ -141,7 +143,7 @@ impl Watch {
         &mut self,
         catalog: &Catalog,
         counts: &Counts,
-        at: Time,
+        (at, limits): (Time, &Limits),
         rates_due: bool,
         posts: &mut Vec<Post>,
     ) {
@@ -150,7 +152,8 @@ impl Watch {
         for ((id, gate), (window, told)) in catalog.gates().zip(&mut self.gates) {
             let n = id.index();
             let tally = counts.gates.get(n).copied().unwrap_or_default();
-            let (rates, alarm) = window.take(Sample { admitted: tally.admits, denied: tally.denials });
+            let (rates, alarm) =
+                window.take(Sample { admitted: tally.admits, denied: tally.denials }, limits);
             if rates_due && rates != *told {
                 *told = rates;
                 let message = LiveMessage::Rates(RatesTold {
@@ -163,7 +166,7 @@ impl Watch {
                 posts.push(post(Topic::Rates, "rates", n, place, &message, true));
             }
             if let Some(raised) = alarm {
-                let message = alarm_told(&gate.name, raised, rates.refusal, at);
+                let message = alarm_told(&gate.name, raised, rates.refusal, (at, limits));
                 posts.push(post(Topic::Alarms, "alarm", n, Some(at_gate(catalog, id)), &message, raised));
             }
         }
@@ -251,14 +254,19 @@ fn post(
     Post { key, message: Message::derived(topic, kind, place, message), stands }
 }
 
-fn alarm_told(gate: &str, raised: bool, refusal_rate: Option<f64>, at: Time) -> LiveMessage {
+fn alarm_told(
+    gate: &str,
+    raised: bool,
+    refusal_rate: Option<f64>,
+    (at, limits): (Time, &Limits),
+) -> LiveMessage {
     LiveMessage::Alarm(AlarmTold {
         state: if raised { "raised" } else { "cleared" },
         what: "refusal_rate",
         gate: gate.to_owned(),
         refusal_rate,
-        raised_from: RAISED_FROM,
-        cleared_below: CLEARED_BELOW,
+        raised_from: limits.raised_from,
+        cleared_below: limits.cleared_below,
         at: Moment(at).to_string(),
     })
 }

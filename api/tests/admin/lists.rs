@@ -320,9 +320,9 @@ fn hostile_files_are_told_and_cost_no_memory() {
     assert!(told.iter().zip(words).all(|(told, word)| told.starts_with(word)), "{told:?}");
     assert_eq!(told.len(), 3, "the row after an open quote is read: {told:?}");
     let before = resident(&server, "VmRSS:");
-    // One line of 256 MiB, then a good row; then quotes that are never closed.
+    // One line of 1 GiB; then quotes that are never closed.
     let head = b"code,type\n".as_slice();
-    let line = flood(&server, "", head, &vec![b'x'; 1 << 20], 256);
+    let line = flood(&server, "", head, &vec![b'x'; 1 << 20], 1024);
     let done = ended(&api, line.header("Location").unwrap());
     assert_eq!(came_to(&done), "succeeded +0 ~0 =0 !1");
     let quotes = flood(&server, "", head, "\"\n".repeat(1 << 16).as_bytes(), 256);

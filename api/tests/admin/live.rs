@@ -292,6 +292,8 @@ fn a_listener_that_takes_nothing_is_dropped_while_others_hear_everything() {
 fn an_alarm_is_raised_when_a_gate_refuses_many_and_cleared_when_it_admits_again() {
     let site = Site::demo();
     let server = site.start();
+    let api = Api::demo(&server);
+    api.change("/api/v1/settings/venue", |settings| settings["refusal_alarm_percent"] = json!(40));
     let mut stream = Stream::open(&server, DEMO_TOKEN, "?topics=alarms,counts&gates=ENTRANCE_01");
     let mut paced = Stream::open(&server, DEMO_TOKEN, "?topics=rates&gates=ENTRANCE_01");
     for n in 0..40 {
@@ -299,6 +301,11 @@ fn an_alarm_is_raised_when_a_gate_refuses_many_and_cleared_when_it_admits_again(
     }
     let raised = stream.find("alarm", |_| true).data;
     assert_eq!((&raised["state"], &raised["gate"]), (&json!("raised"), &json!("ENTRANCE_01")));
+    assert_eq!(
+        (&raised["raised_from"], &raised["cleared_below"]),
+        (&json!(0.4), &json!(0.24)),
+        "as the venue has set"
+    );
     let mut late = Stream::open(&server, DEMO_TOKEN, "?topics=alarms");
     assert_eq!(late.next().unwrap().data["state"], "raised", "who comes later is told too");
     scan(&server, 1..301);

@@ -75,7 +75,7 @@ impl Side for Desked {
     /// A node for each round: what one has taken in would be there already the next time.
     fn round(&mut self, warmup: Duration, length: Duration) -> Result<RunResult> {
         let Hall { gatehouse, work_dir, list, lists, bench } = &*self.hall;
-        let mut house = House::open(gatehouse, work_dir, bench.server_core, list)?;
+        let house = House::open(gatehouse, work_dir, bench.server_core, list)?;
         let (addr, pid) = (house.server.device_addr, house.server.process()?.pid());
         listening::ensure_alone(addr, pid)?;
         let settings = bench.run_settings(Target::at(addr), pid, bench.connection_count);
@@ -89,7 +89,7 @@ impl Side for Desked {
         if self.work != Work::default() {
             self.done.push(told);
         }
-        house.server.stop()?;
+        // What the store has not taken in yet by then would keep a stop waiting: the process is ended with the house.
         Ok(result)
     }
 }

@@ -262,7 +262,7 @@ fn ask(args: &AdminArgs, tickets: u32, work_dir: &Path) -> Result<()> {
     let target = Target::at(house.server.device_addr);
     let settings = RunSettings::at(target, usize::from(args.turns.connections), turns.warmup, turns.length);
     let scans = client::run_open(&settings, &mut CodePool::open(&CodeChoice::Mix, 0)?, office::RATE)?.answers;
-    house.server.process()?.wait_quiet()?;
+    house.wait_projected()?;
     eprintln!("questions");
     let questions = questions::ask(&house.desk(), tickets, args.questions)?;
     let report = questions::Report {

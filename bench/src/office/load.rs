@@ -150,8 +150,9 @@ impl Hand {
                 let operation = desk.read(&at)?;
                 let rows = operation["counts"]["added"].as_u64().unwrap_or_default();
                 self.done.rows_in.store(before + rows, Ordering::Relaxed);
-                is_done = operation["state"] == "done";
-                ensure!(is_done || operation["state"] != "failed", "an import failed: {operation}");
+                is_done = operation["state"] == "succeeded";
+                let goes_on = operation["state"] == "queued" || operation["state"] == "running";
+                ensure!(is_done || goes_on, "an import ended otherwise: {operation}");
             }
             self.done.lists_in.fetch_add(1, Ordering::Relaxed);
         }

@@ -11,19 +11,22 @@ pub mod questions;
 
 use crate::store::crowd;
 use crate::venue;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use load_tests::server::{Data, Server, ServerSettings};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The demo's event, which all tickets are of.
 pub const EVENT: &str = "demo-match";
 /// Their type.
 const TICKET_TYPE: &str = "STANDARD";
+/// The store has a house's tickets within this time.
+const PROJECTED_MAX: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// No answer takes so long.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 
@@ -49,21 +52,34 @@ impl House {
             .with_context(|| format!("write {}", config.display()))?;
         let mut serve_args = ["--workers", "1", "--live", "off", "--config"].map(str::to_owned).to_vec();
         serve_args.push(config.display().to_string());
-        let settings = ServerSettings {
-            program: gatehouse.to_owned(),
-            serve_args,
-            core,
-            data: Data::Demo,
-        };
+        let settings = ServerSettings { program: gatehouse.to_owned(), serve_args, core, data: Data::Demo };
         let mut server = Server::new(settings, work_dir)?;
         server.start()?;
         server.import(EVENT, list)?;
-        server.process()?.wait_quiet()?;
         let path = server.data_dir().join(api::node::CONTROL_FILE);
         let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         let control: Value = serde_json::from_str(&text).context("read the control file")?;
         let token = control["token"].as_str().context("the control file has no token")?.to_owned();
-        Ok(House { server, token })
+        let house = House { server, token };
+        house.wait_projected()?;
+        Ok(house)
+    }
+
+    /// Waits until the store has everything the journal has.
+    ///
+    /// # Errors
+    /// It does not come to it in time.
+    pub fn wait_projected(&self) -> Result<()> {
+        let (desk, began) = (self.desk(), Instant::now());
+        loop {
+            let figures = desk.get("/metrics")?.read_to_string().context("read the metrics")?;
+            let lag = figures.lines().find_map(|line| line.strip_prefix("gatehouse_projection_lag_records "));
+            if lag == Some("0") {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PROJECTED_MAX, "the store is {lag:?} records behind");
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// The way to its API.
