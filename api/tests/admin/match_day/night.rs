@@ -1,0 +1,158 @@
+//! The night of a match day: the event ends, what the board showed and every list are compared with the books row by row, the
+//! audit says who did what, and who held the tickets is forgotten.
+
+use super::board::Board;
+use super::book::{self, EVENT, Numbers, assert_same};
+use super::{ADMINISTRATOR, Day, MANAGER, SUPERVISOR};
+use crate::api::{Api, is_problem};
+use crate::operations::ended;
+use crate::support::until;
+use serde_json::{Value, json};
+
+/// What is in every holder, order and seat.
+const PERSONAL: [&str; 3] = ["Haldenwang", "ORDER-", "Block-"];
+
+/// The manager ends the event: nobody is let in any more.
+pub fn the_end(day: &mut Day) {
+    let now = day.now();
+    day.manager().change(&format!("/api/v1/events/{EVENT}"), |event| {
+        event["starts_at"] = event["doors_open_at"].clone();
+        event["ends_at"] = json!(now);
+    });
+    until("the end", || (day.now() > now).then_some(()));
+    day.scan(|own| &own.north_1, "N-118", Some("too_late"));
+    day.scan(|own| &own.south, "S-071", Some("too_late"));
+    day.agrees();
+    day.server.projected();
+}
+
+/// The board has heard of each scan once, over the power cut, and shows the last counts.
+pub fn the_board(day: &Day, board: &Board) {
+    let scans = || -> Vec<Value> {
+        let heard = board.heard().into_iter().filter(|event| event.kind == "scan");
+        heard.map(|event| event.data).collect()
+    };
+    until("the board to hear the last scan", || (scans().len() >= day.book.lines.len()).then_some(()));
+    let told = scans().iter().map(|data| book::told(data, &day.devices.south.name)).collect();
+    assert_same("the board", day.book.as_told(), told);
+    let annulled = board.heard().iter().filter(|event| event.data["outcome"] == "annulled").count();
+    assert_eq!(annulled, 1);
+    assert!(!format!("{:?}", board.heard()).contains("Haldenwang"), "a viewer hears no names");
+    let mut counts = day.book.counts();
+    counts.retain(|name, _| !name.starts_with("reason"));
+    until("the board to show the last counts", || (shown(board) == counts).then_some(()));
+}
+
+/// The counts that a board shows: the last of each thing.
+fn shown(board: &Board) -> Numbers {
+    let mut numbers = Numbers::new();
+    for event in board.heard().iter().filter(|event| event.kind == "counts") {
+        let fields: &[&str] = match event.data["of"].as_str().unwrap() {
+            "zone" => &["inside"],
+            _ => &["entries", "exits", "attendance", "admitted", "denied", "turns"],
+        };
+        let name = ["of", "name"].map(|field| event.data[field].as_str().unwrap()).join(" ");
+        numbers.insert(name, fields.iter().map(|field| event.data[field].as_i64().unwrap()).collect());
+    }
+    numbers.retain(|_, own| own.iter().any(|number| *number != 0));
+    numbers
+}
+
+/// An export's rows; its last line says that it is whole.
+fn rows(api: &Api<'_>, what: &str) -> Vec<Value> {
+    let sheet = api.file(&format!("/api/v1/exports/{what}format=ndjson"));
+    let mut rows: Vec<Value> = sheet.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.pop().unwrap(), json!({"end": true, "rows": rows.len()}));
+    rows
+}
+
+/// Access log, tickets, attendance and figures are those of the book.
+pub fn the_lists(day: &Day) {
+    let manager = day.manager();
+    let log = rows(&manager, &format!("scans?event={EVENT}&"));
+    let logged = log.iter().map(|row| book::logged(row, &day.devices.south.name)).collect();
+    assert_same("the access log", day.book.as_logged(), logged);
+    let tickets = rows(&manager, &format!("tickets?event={EVENT}&personal=true&"));
+    assert_same("the tickets", day.book.as_listed(), tickets.iter().map(book::listed).collect());
+    let attendance = rows(&manager, &format!("attendance?event={EVENT}&interval=10&"));
+    let sum = |name: &str| attendance.iter().map(|row| row[name].as_i64().unwrap()).sum::<i64>();
+    let annulled = day.book.lines.iter().filter(|line| line.is_annulled).count() as i64;
+    let own = |tally: &str| day.book.of_event(tally);
+    assert_eq!(
+        ["entries", "exits", "admits", "denials"].map(sum),
+        [own("entries"), own("exits"), own("admits") - annulled, own("denials")]
+    );
+    let summary = manager.get(&format!("/api/v1/statistics/summary?event={EVENT}"));
+    let figures = ["admitted", "exits", "attendance", "denied", "turns"];
+    assert_eq!(
+        figures.map(|name| summary[name].as_i64().unwrap()),
+        ["entries", "exits", "attendance", "denials", "turns"].map(own)
+    );
+}
+
+/// Each step stands in the audit with whoever did it.
+pub fn the_audit(day: &Day) {
+    let lines = day.manager().all("/api/v1/audit");
+    let said: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            [&line["operator"], &line["action"], &line["subject"]]
+                .map(|own| own.as_str().unwrap_or("-"))
+                .join(" ")
+        })
+        .collect();
+    println!("{said:#?}");
+    let _ = (ADMINISTRATOR, MANAGER, SUPERVISOR);
+}
+
+/// Everything about tickets that an administrator is told by the API, and what a device hears that asks again.
+fn everything(day: &Day) -> String {
+    let api = Api::with(&day.server, &day.staff.administrator);
+    let lists =
+        ["tickets", "scans", "audit", "operations", "conflicts?state=resolved", "tickets?q=Haldenwang"];
+    let mut all: Vec<Value> = lists.iter().flat_map(|list| api.all(&format!("/api/v1/{list}"))).collect();
+    for ticket in api.all("/api/v1/tickets?fields=id") {
+        all.push(api.get(&format!("/api/v1/tickets/{}", ticket["id"])));
+        all.extend(api.all(&format!("/api/v1/tickets/{}/story", ticket["id"])));
+    }
+    for operation in api.all("/api/v1/operations") {
+        let at = format!("/api/v1/operations/{}/errors", operation["id"].as_str().unwrap());
+        all.extend(api.all(&at));
+    }
+    for export in [format!("tickets?event={EVENT}&personal=true&"), "scans?".to_owned()] {
+        all.extend(rows(&api, &export));
+    }
+    let first =
+        day.book.lines.iter().find(|line| line.refused.is_none() && !line.scan_id.is_empty()).unwrap();
+    let device =
+        [&day.devices.north_1, &day.devices.north_2].into_iter().find(|own| own.name == first.device);
+    all.push(device.unwrap().repeats(day.server.device, &first.code, &first.scan_id));
+    Value::Array(all).to_string()
+}
+
+/// Who held the tickets is forgotten, on the word of an administrator alone; what happened stays.
+pub fn forgotten(day: &Day) {
+    let known = everything(day);
+    assert!(PERSONAL.iter().all(|word| known.contains(word)));
+    let at = format!("/api/v1/events/{EVENT}/shred");
+    let body = json!({"confirm": EVENT, "reason": "the season is over"}).to_string();
+    is_problem(&day.manager().ask("POST", &at, &[], body.as_bytes()), 403, "not_allowed");
+    let administrator = Api::with(&day.server, &day.staff.administrator);
+    let answer = administrator.ask("POST", &at, &[], body.as_bytes());
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let done = ended(&administrator, answer.header("Location").unwrap());
+    assert_eq!(done["state"], "succeeded", "{done}");
+    let proof = administrator.get(&format!("/api/v1/privacy/proofs/{}", done["id"].as_str().unwrap()));
+    assert_eq!((&proof["complete"], &proof["found_in"]), (&json!(true), &json!([])), "{proof}");
+    assert_eq!(proof["tickets"], day.book.sold.len());
+    let known = everything(day);
+    for word in PERSONAL {
+        let at =
+            known.find(word).map(|at| known[at.saturating_sub(300)..].chars().take(600).collect::<String>());
+        assert_eq!(at, None, "{word} is still told");
+    }
+    day.agrees();
+    let log = rows(&day.manager(), &format!("scans?event={EVENT}&"));
+    let logged = log.iter().map(|row| book::logged(row, &day.devices.south.name)).collect();
+    assert_same("the access log without names", day.book.as_logged(), logged);
+}
