@@ -18,7 +18,7 @@ mod trouble;
 use crate::api::Api;
 use crate::support::{Server, Site, until};
 use board::Board;
-use book::{Book, EVENT, GATES, Line, assert_same};
+use book::{Book, EVENT, GATES, Line};
 use gate::Device;
 use serde_json::json;
 use std::sync::Mutex;

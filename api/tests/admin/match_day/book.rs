@@ -160,7 +160,9 @@ impl Book {
     /// Each ticket as the list of them has it.
     pub fn as_listed(&self) -> Vec<String> {
         let mut done = Done::default();
-        self.lines.iter().for_each(|line| drop(done.take(line, self.kind(&line.code))));
+        for line in &self.lines {
+            done.take(line, self.kind(&line.code));
+        }
         let shown = |sold: &Sold| {
             let Sold { code, kind, holder, order, seat } = sold;
             let status = self.status.get(code).unwrap_or(&"active");

@@ -101,7 +101,8 @@ pub fn the_audit(day: &Day) {
                 .join(" ")
         })
         .collect();
-    println!("{said:#?}");
+    for line in lines.iter().filter(|line| ["add_tickets","import","put_device","token_made"].contains(&line["action"].as_str().unwrap())) {println!("{line}");}
+    let _ = said;
     let _ = (ADMINISTRATOR, MANAGER, SUPERVISOR);
 }
 
@@ -141,8 +142,11 @@ pub fn forgotten(day: &Day) {
     let answer = administrator.ask("POST", &at, &[], body.as_bytes());
     assert_eq!(answer.status, 202, "{}", answer.text());
     let done = ended(&administrator, answer.header("Location").unwrap());
-    assert_eq!(done["state"], "succeeded", "{done}");
     let proof = administrator.get(&format!("/api/v1/privacy/proofs/{}", done["id"].as_str().unwrap()));
+    if done["state"] != "succeeded" {
+        let _ = std::process::Command::new("cp").args(["-r", &day.site.data_text(), "/tmp/leftday"]).status();
+    }
+    assert_eq!(done["state"], "succeeded", "{done} {proof}");
     assert_eq!((&proof["complete"], &proof["found_in"]), (&json!(true), &json!([])), "{proof}");
     assert_eq!(proof["tickets"], day.book.sold.len());
     let known = everything(day);
