@@ -87,6 +87,16 @@ impl Day {
         Api::with(&self.server, &self.staff.manager)
     }
 
+    fn administrator(&self) -> Api<'_> {
+        Api::with(&self.server, &self.staff.administrator)
+    }
+
+    /// The number of the ticket with this code.
+    fn number(&self, code: &str) -> u64 {
+        let found = self.supervisor().get(&format!("/api/v1/tickets?code={code}&fields=id"));
+        found["items"][0]["id"].as_u64().unwrap()
+    }
+
     /// A device shows a code, and the book has it.
     #[track_caller]
     fn scan(&mut self, device: impl Fn(&Devices) -> &Device, code: &str, refused: Option<&str>) -> String {

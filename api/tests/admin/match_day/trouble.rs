@@ -3,7 +3,6 @@
 
 use super::Day;
 use super::book::Line;
-use crate::api::Api;
 use serde_json::{Value, json};
 
 /// Tickets of an order are four.
@@ -13,15 +12,8 @@ fn because(why: &str) -> Value {
     json!({"reason": why})
 }
 
-/// The number of the ticket with this code.
-fn number(supervisor: &Api<'_>, code: &str) -> u64 {
-    supervisor.get(&format!("/api/v1/tickets?code={code}"))["items"][0]["id"].as_u64().unwrap()
-}
-
 fn act(day: &Day, code: &str, action: &str, why: &str) -> Value {
-    let supervisor = day.supervisor();
-    let id = number(&supervisor, code);
-    supervisor.post(&format!("/api/v1/tickets/{id}/{action}"), &because(why))
+    day.supervisor().post(&format!("/api/v1/tickets/{}/{action}", day.number(code)), &because(why))
 }
 
 /// A guest is found by name, a family by its order; a ticket tells its story; a stolen one is blocked until it is found, a lost
