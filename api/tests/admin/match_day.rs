@@ -21,6 +21,8 @@ use board::Board;
 use book::{Book, EVENT, GATES, Line};
 use gate::Device;
 use serde_json::json;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -70,12 +72,11 @@ fn a_match_day_by_the_api_alone_agrees_with_books_of_its_own_from_setup_to_shred
     let (mut day, board) = power_cut(day, board);
     trouble::cut_off(&mut day);
     night::the_end(&mut day);
-    night::the_board(&day, &board);
+    let day = night::closing_time(day, board);
     night::the_lists(&day);
     night::the_audit(&day);
     night::forgotten(&day);
     day.server.stop();
-    board.ended();
 }
 
 impl Day {
@@ -150,12 +151,12 @@ fn doors(day: &mut Day) -> Board {
 /// Many guests at three gates at once, copies among them; then strangers, wrong gates, and guests who leave and come back.
 fn surge(day: &mut Day) {
     let (at, devices) = (day.server.device, &day.devices);
-    let at_gate = |device: &Device, letter: &str, guests: std::ops::RangeInclusive<usize>| -> Vec<Line> {
+    let at_gate = |device: &Device, letter: &str, guests: RangeInclusive<usize>| -> Vec<Line> {
         let guest = |n: usize| {
             let code = format!("{letter}-{n:03}");
             let mut lines = vec![device.shows(at, &code, None)];
             // Every tenth has given a copy away. A reader sends no ids: at once, it would be the same scan.
-            if n % 10 == 0 && !device.is_reader {
+            if n.is_multiple_of(10) && !device.is_reader {
                 lines.push(device.shows(at, &code, Some("already_used")));
             }
             lines
@@ -189,7 +190,7 @@ fn surge(day: &mut Day) {
 }
 
 /// The same code at two gates at the same moment, again and again: one of both opens.
-fn copies(at: std::net::SocketAddr, devices: &Devices) -> Vec<Line> {
+fn copies(at: SocketAddr, devices: &Devices) -> Vec<Line> {
     let mut lines = Vec::new();
     for n in 101..=110 {
         let code = format!("N-{n:03}");
@@ -207,24 +208,13 @@ fn copies(at: std::net::SocketAddr, devices: &Devices) -> Vec<Line> {
 
 /// The server is killed while guests pass, and started again. Devices ask again; nobody is lost, and nobody gets in twice.
 fn power_cut(mut day: Day, board: Board) -> (Day, Board) {
-    let at = Mutex::new(day.server.device);
-    let through = AtomicUsize::new(0);
+    let (at, through) = (Mutex::new(day.server.device), AtomicUsize::new(0));
     let (devices, site) = (&day.devices, &day.site);
     let (all, server) = std::thread::scope(|scope| {
-        let at_gate = |device: &'static str, guests: std::ops::RangeInclusive<usize>| {
-            let device = if device == "north_1" { &devices.north_1 } else { &devices.north_2 };
-            let (at, through) = (&at, &through);
-            scope.spawn(move || {
-                let guest = |n| {
-                    let line = device.insists(at, &format!("N-{n:03}"));
-                    assert_eq!(line.refused, None, "{line:?}");
-                    through.fetch_add(1, Ordering::Relaxed);
-                    line
-                };
-                guests.map(guest).collect::<Vec<Line>>()
-            })
-        };
-        let gates = [at_gate("north_1", 121..=150), at_gate("north_2", 151..=180)];
+        let gates = [
+            scope.spawn(|| all_pass(&devices.north_1, &at, &through, 121..=150)),
+            scope.spawn(|| all_pass(&devices.north_2, &at, &through, 151..=180)),
+        ];
         until("guests to pass", || (through.load(Ordering::Relaxed) >= BEFORE_THE_CUT).then_some(()));
         day.server.kill();
         let server = site.start();
@@ -236,4 +226,20 @@ fn power_cut(mut day: Day, board: Board) -> (Day, Board) {
     day.agrees();
     let board = Board::listens(&day.server, &day.staff.viewer, board.ended());
     (day, board)
+}
+
+/// Guests of the north, one after the other, each let in however often the device has to ask.
+fn all_pass(
+    device: &Device,
+    at: &Mutex<SocketAddr>,
+    through: &AtomicUsize,
+    guests: RangeInclusive<usize>,
+) -> Vec<Line> {
+    let guest = |n| {
+        let line = device.insists(at, &format!("N-{n:03}"));
+        assert_eq!(line.refused, None, "{line:?}");
+        through.fetch_add(1, Ordering::Relaxed);
+        line
+    };
+    guests.map(guest).collect()
 }

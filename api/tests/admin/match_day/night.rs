@@ -6,6 +6,7 @@ use super::book::{self, EVENT, Numbers, assert_same};
 use super::{ADMINISTRATOR, Day, MANAGER, SUPERVISOR, VIEWER};
 use crate::api::{Api, is_problem};
 use crate::operations::ended;
+use crate::stream::Event;
 use crate::support::until;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -27,27 +28,36 @@ pub fn the_end(day: &mut Day) {
     day.server.projected();
 }
 
-/// The board has heard of each scan once, over the power cut, and shows the last counts.
-pub fn the_board(day: &Day, board: &Board) {
-    let scans = || -> Vec<Value> {
-        let heard = board.heard().into_iter().filter(|event| event.kind == "scan");
-        heard.map(|event| event.data).collect()
-    };
-    until("the board to hear the last scan", || (scans().len() >= day.book.lines.len()).then_some(()));
-    let told = scans().iter().map(|data| book::told(data, &day.devices.south.name)).collect();
-    assert_same("the board", day.book.as_told(), told);
-    let annulled = board.heard().iter().filter(|event| event.data["outcome"] == "annulled").count();
-    assert_eq!(annulled, 1);
-    assert!(!format!("{:?}", board.heard()).contains("Haldenwang"), "a viewer hears no names");
+/// The board shows the last counts and has heard of each scan once, over the power cut. Then the server is stopped, and
+/// started again for those who work in the office.
+pub fn closing_time(mut day: Day, board: Board) -> Day {
     let mut counts = day.book.counts();
     counts.retain(|name, _| !name.starts_with("reason"));
-    until("the board to show the last counts", || (shown(board) == counts).then_some(()));
+    until("the board to show the last counts", || (shown(&board.heard()) == counts).then_some(()));
+    until("the board to hear the last scan", || {
+        (scans(&board.heard()).count() >= day.book.lines.len()).then_some(())
+    });
+    day.server.stop();
+    let heard = board.ended();
+    assert_eq!(heard.last().map(|event| event.kind.as_str()), Some("end"));
+    let told = scans(&heard).map(|event| book::told(&event.data, &day.devices.south.name)).collect();
+    assert_same("the board", day.book.as_told(), told);
+    let annulled = heard.iter().filter(|event| event.data["outcome"] == "annulled").count();
+    assert_eq!(annulled, day.book.lines.iter().filter(|line| line.is_annulled).count());
+    assert!(!format!("{heard:?}").contains("Haldenwang"), "a viewer hears no names");
+    day.server = day.site.start();
+    day.agrees();
+    day
+}
+
+fn scans(heard: &[Event]) -> impl Iterator<Item = &Event> {
+    heard.iter().filter(|event| event.kind == "scan")
 }
 
 /// The counts that a board shows: the last of each thing.
-fn shown(board: &Board) -> Numbers {
+fn shown(heard: &[Event]) -> Numbers {
     let mut numbers = Numbers::new();
-    for event in board.heard().iter().filter(|event| event.kind == "counts") {
+    for event in heard.iter().filter(|event| event.kind == "counts") {
         let fields: &[&str] = match event.data["of"].as_str().unwrap() {
             "zone" => &["inside"],
             _ => &["entries", "exits", "attendance", "admitted", "denied", "turns"],
@@ -103,9 +113,11 @@ pub fn the_audit(day: &Day) {
         ["operator", "action", "subject"].map(|name| line[name].as_str().unwrap_or("-").to_owned())
     };
     let said: BTreeSet<[String; 3]> = lines.iter().map(said).collect();
-    let new = day.book.sold.keys().find(|code| !code[1..].starts_with('-')).unwrap();
     let number = |code: &str| day.number(code).to_string();
-    let reissued = format!("{},{}", number("N-113"), number(new));
+    let seat = day.book.sold.values().filter(|own| own.seat == "Block-N-113");
+    let mut reissued: Vec<u64> = seat.map(|own| day.number(&own.code)).collect();
+    reissued.sort_unstable();
+    let reissued = format!("{},{}", reissued[0], reissued[1]);
     let steps = [
         (ADMINISTRATOR, "put_operator", MANAGER),
         (ADMINISTRATOR, "put_operator", VIEWER),
