@@ -9,8 +9,12 @@ mod support;
 
 #[path = "admin/api.rs"]
 mod api;
+#[path = "admin/operations.rs"]
+mod operations;
 #[path = "admin/people.rs"]
 mod people;
+#[path = "admin/stream.rs"]
+mod stream;
 
 #[path = "admin/accounts.rs"]
 mod accounts;
@@ -26,6 +30,8 @@ mod devices;
 mod lists;
 #[path = "admin/live.rs"]
 mod live;
+#[path = "admin/match_day.rs"]
+mod match_day;
 #[path = "admin/permissions.rs"]
 mod permissions;
 #[path = "admin/privacy.rs"]

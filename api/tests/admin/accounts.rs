@@ -1,7 +1,7 @@
 //! People and programs sign in: the whole story by HTTP, from a node that has nobody to sessions, second factors and tokens.
 
 use crate::api::{Api, is_problem, operator};
-use crate::people::{Browser, PASSWORD, access, code, me, person, set_up_totp};
+use crate::people::{Browser, PASSWORD, access, code, me, person, set_up_totp, setup_token};
 use crate::support::{Client, Site};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ const BERT: &str = "bert@venue.example";
 fn the_first_administrator_is_made_once_with_the_token_that_a_new_node_prints() {
     let site = Site::bare();
     let server = site.start();
-    let token = server.screen.split("\"token\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let token = setup_token(&server);
     let file = site.data().join("setup-token");
     assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), token);
     let nobody = Api::with(&server, "");

@@ -71,6 +71,14 @@ impl<'s> Api<'s> {
         self.well("PUT", path, &[("If-Match", &version)], thing.to_string().as_bytes(), 200)
     }
 
+    /// Takes a file out, whole.
+    #[track_caller]
+    pub fn file(&self, path: &str) -> String {
+        let answer = self.ask("GET", path, &[], b"");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.text()
+    }
+
     /// A header of the last good answer.
     pub fn header(&self, name: &str) -> String {
         self.last.borrow().as_ref().and_then(|answer| answer.header(name)).unwrap_or_default().to_owned()

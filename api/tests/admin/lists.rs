@@ -2,15 +2,13 @@
 //! hostile files, and exports that come back as they were.
 
 use crate::api::{Api, is_problem};
+use crate::operations::{came_to, ended, errors};
 use crate::support::{Answer, Client, DEMO_TOKEN, Server, Site, until};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
 
 const IMPORTS: &str = "/api/v1/events/demo-match/imports";
-/// An operation of a million rows has so long, on a machine that others use too.
-const LONG: Duration = Duration::from_secs(300);
 
 /// With demo data; who looks how far an operation is asks often.
 fn demo_site() -> Site {
@@ -27,60 +25,6 @@ fn import(api: &Api<'_>, query: &str, kind: &str, list: &[u8]) -> Value {
     let answer = send(api, query, kind, list);
     assert_eq!(answer.status, 202, "{}", answer.text());
     ended(api, answer.header("Location").unwrap())
-}
-
-fn ended(api: &Api<'_>, at: &str) -> Value {
-    let began = std::time::Instant::now();
-    loop {
-        let operation = api.get(at);
-        if !["queued", "running"].contains(&operation["state"].as_str().unwrap()) {
-            return operation;
-        }
-        assert!(began.elapsed() < LONG, "{operation}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// State and counts of an operation in one line.
-fn came_to(operation: &Value) -> String {
-    let counts = &operation["counts"];
-    let count = |name: &str| counts[name].as_u64().unwrap();
-    format!(
-        "{} +{} ~{} ={} !{}",
-        operation["state"].as_str().unwrap(),
-        count("added"),
-        count("changed"),
-        count("unchanged"),
-        count("failed")
-    )
-}
-
-fn errors(api: &Api<'_>, operation: &Value) -> Vec<String> {
-    let at = format!("/api/v1/operations/{}/errors?limit=500", operation["id"].as_str().unwrap());
-    let page = api.get(&at);
-    let shown = |row: &Value| format!("{} {}", row["line"], row["reason"].as_str().unwrap());
-    page["items"].as_array().unwrap().iter().map(shown).collect()
-}
-
-/// An export, without its chunks.
-fn exported(server: &Server, path: &str) -> String {
-    let mut client = Client::to(server.api);
-    let bearer = format!("Bearer {DEMO_TOKEN}");
-    let head = [("Authorization", bearer.as_str()), ("Connection", "close")];
-    client.send(&crate::support::request_bytes("GET", path, &head, b"")).unwrap();
-    let (status, _) = client.head().unwrap();
-    assert_eq!(status, 200);
-    String::from_utf8(unchunked(&client.rest())).unwrap()
-}
-
-fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
-    while let Some(at) = bytes.windows(2).position(|two| two == b"\r\n") {
-        let len = usize::from_str_radix(std::str::from_utf8(&bytes[..at]).unwrap(), 16).unwrap();
-        whole.extend_from_slice(&bytes[at + 2..at + 2 + len]);
-        bytes = &bytes[at + 4 + len..];
-    }
-    whole
 }
 
 fn utf16(text: &str) -> Vec<u8> {
@@ -108,17 +52,17 @@ fn every_layout_and_encoding_becomes_tickets() {
     let black = b"L-9;STOLEN;S26;P1;2026-11-01 10:00:00\nL-404;STOLEN;S26;P1;\n";
     assert_eq!(done("?format=secutix-blacklist", csv, black), "succeeded +0 ~1 =0 !1");
     let checked = b"ORG;;5012;\nL-2;2026-11-01T08:00:00;\n";
-    let gate = api_gate(&server);
+    let gate = some_gate(&api);
     assert_eq!(done(&format!("?format=secutix-checked&gate={gate}"), csv, checked), "succeeded +0 ~1 =0 !0");
     assert_eq!(server.scan(1, "L-9", "s-1")["reason"], "blocked");
     assert_eq!(server.scan(1, "L-2", "s-2")["reason"], "already_used");
-    let tickets = exported(&server, "/api/v1/exports/tickets?personal=true&event=demo-match");
+    let tickets = api.file("/api/v1/exports/tickets?personal=true&event=demo-match");
     assert_eq!(tickets.matches(",Zoë,").count(), 3, "{tickets}");
 }
 
 /// Some gate of the demo.
-fn api_gate(server: &Server) -> String {
-    let counts = exported(server, "/api/v1/exports/counts");
+fn some_gate(api: &Api<'_>) -> String {
+    let counts = api.file("/api/v1/exports/counts");
     let line = counts.lines().find(|line| line.starts_with("gate,")).unwrap();
     line.split(',').nth(1).unwrap().to_owned()
 }
@@ -149,13 +93,10 @@ fn a_preview_tells_what_the_import_then_does() {
     let mapping = "mapping=%7B%22Remark%22:null%7D&encoding=windows-1252";
     let dry = import(&api, &format!("?{mapping}&dry_run=true"), "text/csv", list);
     assert_eq!(came_to(&dry), "succeeded +1 ~0 =1 !2");
-    assert!(!exported(&server, "/api/v1/exports/tickets").contains("\nP-1,"), "a dry run changes nothing");
+    assert!(!api.file("/api/v1/exports/tickets").contains("\nP-1,"), "a dry run changes nothing");
     let whole = import(&api, &format!("?{mapping}&all_or_nothing=true"), "text/csv", list);
     assert_eq!(came_to(&whole), "failed +0 ~0 =0 !2");
-    assert!(
-        !exported(&server, "/api/v1/exports/tickets").contains("\nP-1,"),
-        "nothing is kept of a bad list"
-    );
+    assert!(!api.file("/api/v1/exports/tickets").contains("\nP-1,"), "nothing is kept of a bad list");
     let real = import(&api, &format!("?{mapping}"), "text/csv", list);
     assert_eq!(came_to(&real), came_to(&dry));
     let told = errors(&api, &real);
@@ -180,14 +121,11 @@ fn rows_whose_code_is_there_change_that_ticket_or_nothing() {
     let other = list("", "U-1,VIP,Eve,,\n");
     assert!(errors(&api, &other)[0].contains("belongs to another ticket already"), "{other}");
     assert_eq!(came_to(&list("?update=true", "U-1,VIP,Eve,,\nU-2,VIP,,,blocked\n")), "succeeded +0 ~2 =0 !0");
-    let shown = exported(&server, "/api/v1/exports/tickets?personal=true");
+    let shown = api.file("/api/v1/exports/tickets?personal=true");
     let line = |code: &str| shown.lines().find(|line| line.starts_with(code)).unwrap().to_owned();
     assert!(line("U-1,").contains(",Eve,,A1,"), "what a row leaves empty stays: {}", line("U-1,"));
     assert!(line("U-2,").contains(",Bob,,A2,") && line("U-2,").contains("blocked"), "{}", line("U-2,"));
-    assert!(
-        !exported(&server, "/api/v1/exports/tickets").contains("Eve"),
-        "persons only where they are asked for"
-    );
+    assert!(!api.file("/api/v1/exports/tickets").contains("Eve"), "persons only where they are asked for");
 }
 
 #[test]
@@ -249,7 +187,7 @@ fn an_import_that_was_killed_goes_on_and_every_row_is_there_once() {
     let counts = &done["counts"];
     let good = counts["added"].as_u64().unwrap() + counts["unchanged"].as_u64().unwrap();
     assert_eq!((good, &counts["failed"]), (ROWS as u64, &json!(1)), "{done}");
-    let codes = exported(&server, "/api/v1/exports/tickets?event=demo-match");
+    let codes = api.file("/api/v1/exports/tickets?event=demo-match");
     let mut own: Vec<&str> =
         codes.lines().filter(|line| line.starts_with("K-")).map(|line| &line[..9]).collect();
     assert_eq!(own.len(), ROWS);
@@ -271,8 +209,7 @@ fn an_import_is_cancelled_and_what_was_taken_stays() {
     let done = ended(&api, &at);
     assert_eq!(done["state"], "cancelled", "{done}");
     let added = done["counts"]["added"].as_u64().unwrap();
-    let there =
-        exported(&server, "/api/v1/exports/tickets").lines().filter(|line| line.starts_with("C-")).count();
+    let there = api.file("/api/v1/exports/tickets").lines().filter(|line| line.starts_with("C-")).count();
     assert_eq!(there as u64, added);
 }
 
@@ -345,7 +282,7 @@ fn what_is_exported_is_imported_elsewhere_as_it_was() {
     let other = other_site.start();
     for (form, kind) in [("csv", "text/csv"), ("ndjson", "application/x-ndjson")] {
         let path = format!("/api/v1/exports/tickets?personal=true&event=demo-match&format={form}");
-        let sheet = exported(&server, &path);
+        let sheet = api.file(&path);
         if form == "csv" {
             let mark = format!("#end,{}\n", sheet.lines().count() - 2);
             assert!(sheet.ends_with(&mark), "{sheet}");
@@ -360,7 +297,8 @@ fn what_is_exported_is_imported_elsewhere_as_it_was() {
         assert!(told.len() == 2 && told.iter().all(only_theirs), "{told:?}");
     }
     let told = |server: &Server| {
-        let sheet = exported(server, "/api/v1/exports/tickets?personal=true&event=demo-match&format=ndjson");
+        let path = "/api/v1/exports/tickets?personal=true&event=demo-match&format=ndjson";
+        let sheet = Api::demo(server).file(path);
         let rows = sheet.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let own = rows.filter(|row| row["code"].as_str().is_some_and(|code| code.contains("R-")));
         let mut own: Vec<Value> = own.collect();
@@ -379,7 +317,7 @@ fn exports_are_for_those_who_may_and_are_in_the_audit() {
     server.scan(1, "DEMO-VIP-0001", "x-1");
     server.projected();
     for what in ["scans", "counts", "attendance?interval=60"] {
-        let sheet = exported(&server, &format!("/api/v1/exports/{what}"));
+        let sheet = api.file(&format!("/api/v1/exports/{what}"));
         assert!(sheet.lines().last().unwrap().starts_with("#end,"), "{sheet}");
     }
     let audit = api.get("/api/v1/audit?limit=50");
@@ -407,7 +345,7 @@ fn a_million_rows_go_in_and_out_in_bounded_memory() {
     assert_eq!(came_to(&done), format!("succeeded +{ROWS} ~0 =0 !0"));
     let taken_in = resident(&server, "VmHWM:");
     assert!(taken_in - before < ROWS as u64 * PER_TICKET, "{} MiB", (taken_in - before) >> 20);
-    let sheet = exported(&server, "/api/v1/exports/tickets?personal=true&format=ndjson");
+    let sheet = api.file("/api/v1/exports/tickets?personal=true&format=ndjson");
     assert_eq!(sheet.lines().filter(|line| line.contains("\"code\":\"M-")).count(), ROWS);
     let taken_out = resident(&server, "VmHWM:");
     assert!(taken_out - taken_in < 64 << 20, "{} MiB", (taken_out - taken_in) >> 20);

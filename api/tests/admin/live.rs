@@ -1,7 +1,8 @@
 //! The live feed: nothing lost or doubled over disconnects and restarts, who hears what, slow listeners, alarms, devices.
 
 use crate::api::{Api, is_problem, operator};
-use crate::support::{Client, DEMO_TOKEN, PATIENCE, Server, Site, request_bytes, until};
+use crate::stream::{Event, Stream};
+use crate::support::{Client, DEMO_TOKEN, Server, Site, request_bytes, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,76 +11,6 @@ use std::time::{Duration, Instant};
 const MANY: usize = 200;
 /// Scans of one upload.
 const UPLOADED: usize = 5_000;
-
-/// One server-sent event.
-#[derive(Clone, Debug, PartialEq)]
-struct Event {
-    id: Option<u64>,
-    kind: String,
-    data: Value,
-}
-
-/// An open stream of server-sent events.
-struct Stream {
-    client: Client,
-    text: String,
-}
-
-impl Stream {
-    fn open(server: &Server, token: &str, query: &str) -> Stream {
-        Stream::with(server, query, &[("Authorization", &format!("Bearer {token}"))])
-    }
-
-    fn with(server: &Server, query: &str, headers: &[(&str, &str)]) -> Stream {
-        let mut client = Client::to(server.api);
-        client.send(&request_bytes("GET", &format!("/api/v1/live{query}"), headers, b"")).unwrap();
-        let (status, headers) = client.head().unwrap();
-        assert_eq!(status, 200, "{headers:?}");
-        let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Content-Type")).unwrap();
-        assert_eq!(kind.1, "text/event-stream");
-        Stream { client, text: String::new() }
-    }
-
-    /// The next event; `None`: the stream has ended.
-    fn next(&mut self) -> Option<Event> {
-        let began = Instant::now();
-        loop {
-            // Comments come for ever.
-            assert!(began.elapsed() < PATIENCE, "nothing is told any more");
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let field =
-                    |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-                let (id, kind, data) = (field("id: "), field("event: "), field("data: "));
-                self.text = rest.to_owned();
-                let Some(data) = data else { continue };
-                let data: Value = serde_json::from_str(&data).unwrap();
-                assert_eq!(kind.as_deref(), data["type"].as_str());
-                return Some(Event { id: id.map(|id| id.parse().unwrap()), kind: kind.unwrap(), data });
-            }
-            let line = self.client.until(b"\r\n").ok()?;
-            let length = usize::from_str_radix(String::from_utf8_lossy(&line).trim(), 16).unwrap();
-            if length == 0 {
-                return None;
-            }
-            self.text.push_str(&String::from_utf8(self.client.take(length).unwrap()).unwrap());
-            self.client.take(2).unwrap();
-        }
-    }
-
-    /// The next event of this type for which this holds.
-    fn find(&mut self, kind: &str, fits: impl Fn(&Value) -> bool) -> Event {
-        loop {
-            let event = self.next().expect("the stream ended");
-            if event.kind == kind && fits(&event.data) {
-                return event;
-            }
-        }
-    }
-
-    fn scans(&mut self, count: usize) -> Vec<Event> {
-        (0..count).map(|_| self.find("scan", |_| true)).collect()
-    }
-}
 
 fn ids(events: &[Event]) -> Vec<String> {
     events.iter().map(|event| event.data["scan_id"].as_str().unwrap().to_owned()).collect()

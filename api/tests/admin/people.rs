@@ -75,6 +75,24 @@ pub fn me(server: &Server, token: &str) -> u16 {
     Api::with(server, token).ask("GET", "/api/v1/me", &[], b"").status
 }
 
+/// The token for the first administrator, which a server without operators prints.
+pub fn setup_token(server: &Server) -> String {
+    server.screen.split("\"token\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// Somebody new of this role, made by an administrator, who has set a password of their own; gives the access token.
+#[track_caller]
+pub fn hired(server: &Server, administrator: &str, email: &str, role: &str) -> String {
+    let new = json!({"email": email, "role": role});
+    let made = Api::with(server, administrator).create("/api/v1/operators", &new);
+    let once = made["one_time_password"].as_str().unwrap();
+    let token = Browser::default().signs_in(server, email, once);
+    let body = json!({"old": once, "new": PASSWORD}).to_string();
+    let set = Api::with(server, &token).ask("PUT", "/api/v1/account/password", &[], body.as_bytes());
+    assert_eq!(set.status, 204, "{}", set.text());
+    token
+}
+
 /// Somebody with this password, made by the command.
 pub fn person(site: &Site, email: &str, role: &str) {
     let file = site.file("password", PASSWORD.as_bytes());

@@ -2,6 +2,7 @@
 //! was. Knows the document and bytes.
 
 use crate::api::{Api, is_problem};
+use crate::operations::ended;
 use crate::support::{Server, Site, holds, until};
 use serde_json::{Value, json};
 
@@ -39,10 +40,7 @@ fn shred(api: &Api<'_>, event: &str) -> Value {
     let answer = api.ask("POST", &format!("/api/v1/events/{event}/shred"), &[], body.as_bytes());
     assert_eq!(answer.status, 202, "{}", answer.text());
     let at = answer.header("Location").unwrap().to_owned();
-    let ended = until("the end of the shredding", || {
-        let operation = api.get(&at);
-        (!operation["ended_at"].is_null()).then_some(operation)
-    });
+    let ended = ended(api, &at);
     assert_eq!(ended["state"], "succeeded", "{ended}");
     api.get(&format!("/api/v1/privacy/proofs/{}", ended["id"].as_str().unwrap()))
 }
@@ -145,10 +143,7 @@ fn a_kill_at_any_moment_of_a_shredding_only_has_it_done_again() {
         server = site.start();
     }
     let api = Api::demo(&server);
-    let ended = until("the end of the shredding", || {
-        let operation = api.get(&at);
-        (!operation["ended_at"].is_null()).then_some(operation)
-    });
+    let ended = ended(&api, &at);
     assert_eq!(ended["state"], "succeeded", "{ended}");
     assert_eq!(api.get(&format!("/api/v1/tickets/{old}"))["holder"], "");
     for name in OLD {

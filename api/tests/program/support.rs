@@ -456,9 +456,31 @@ impl Client {
         let body = match of("Content-Length") {
             _ if bodiless || matches!(status, 204 | 304) => Vec::new(),
             Some(length) => self.take(length.parse().unwrap())?,
+            None if of("Transfer-Encoding").is_some() => self.chunks()?,
             None => return Err(io::Error::other(format!("an answer without length: {status} {headers:?}"))),
         };
         Ok(Answer { status, headers, body })
+    }
+
+    /// The next chunk of a body that comes in chunks; an empty one is its end.
+    pub fn chunk(&mut self) -> io::Result<Vec<u8>> {
+        let line = self.until(b"\r\n")?;
+        let length = usize::from_str_radix(String::from_utf8_lossy(&line).trim(), 16).unwrap();
+        let mut chunk = self.take(length + 2)?;
+        chunk.truncate(length);
+        Ok(chunk)
+    }
+
+    /// Every chunk until the end; a body that is cut off is an error.
+    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        loop {
+            let chunk = self.chunk()?;
+            if chunk.is_empty() {
+                return Ok(whole);
+            }
+            whole.extend(chunk);
+        }
     }
 
     /// The head of an answer whose body streams.

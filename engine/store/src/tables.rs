@@ -5,7 +5,7 @@ use crate::error::StoreResult;
 use crate::figures::Figures;
 use crate::kept::KeptRow;
 use crate::retention::Retention;
-use crate::shred::Lines;
+use crate::shred::{Line, Lines};
 use engine::Lsn;
 use engine::catalog::{Catalog, DeviceId, Entity, EventId, GateId, OperatorId};
 use engine::clock::Time;
@@ -94,8 +94,8 @@ pub(crate) trait Tables {
     /// Writes a row of kept answers anew: the same scans.
     fn put_kept_row(&mut self, first: u64, row: &KeptRow) -> StoreResult<()>;
 
-    /// Lines of the audit and their details.
-    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>>;
+    /// Lines of the audit.
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<Line>>;
 
     /// Writes the details of a line of the audit anew.
     fn set_audit_details(&mut self, line: Lsn, details: &str) -> StoreResult<()>;

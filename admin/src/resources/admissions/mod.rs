@@ -64,7 +64,8 @@ struct NewAdmission {
     /// Why, in words: kept with the scan.
     #[schema(example = "gate was told the wrong event", min_length = 1, max_length = 300)]
     reason: String,
-    /// Sent again with the same id at the same device, the answer is the same and nobody else is let in.
+    /// Sent again with the same id at the same device, the answer is the same and nobody else is let in. The access log has it
+    /// with `hand-` before it, so that it is never a device's own.
     #[serde(default)]
     #[schema(example = "3f0c-1", min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9_.:-]{1,100}$")]
     scan_id: Option<String>,

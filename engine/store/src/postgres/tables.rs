@@ -13,7 +13,7 @@ use crate::error::{StoreResult, WhileDoing};
 use crate::figures::Figures;
 use crate::kept::KeptRow;
 use crate::shadow::Shadow;
-use crate::shred::Lines;
+use crate::shred::{Line, Lines};
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
@@ -325,7 +325,7 @@ impl Tables for PostgresTables<'_> {
         self.link.wait("write kept answers anew", put)
     }
 
-    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>> {
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<Line>> {
         self.flush()?;
         self.link.wait("look up the audit", shred_rows::audit_lines(self.session, lines))
     }

@@ -8,7 +8,7 @@ use super::{catalog_rows, count_rows, figure_rows, registry_rows, scan_rows};
 use crate::error::{StoreResult, WhileDoing};
 use crate::figures::Figures;
 use crate::kept::KeptRow;
-use crate::shred::Lines;
+use crate::shred::{Line, Lines};
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
 use engine::Lsn;
@@ -105,17 +105,20 @@ impl Tables for SqliteTables<'_> {
         self.write("write kept answers anew", sql, values)
     }
 
-    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>> {
-        let (sql, values) = match lines {
-            Lines::About(subjects) => ("SELECT lsn, details FROM audit WHERE subject = ?1", subjects),
-            Lines::Of(action) => {
-                ("SELECT lsn, details FROM audit WHERE action = ?1", &[action.to_owned()][..])
-            }
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<Line>> {
+        let (which, values) = match lines {
+            Lines::About(subjects) => ("subject = ?1", subjects),
+            Lines::AboutSeveral => ("subject LIKE ?1", &["%,%".to_owned()][..]),
+            Lines::Of(action) => ("action = ?1", &[action.to_owned()][..]),
         };
+        let sql = format!("SELECT lsn, subject, details FROM audit WHERE {which}");
         let mut found = Vec::new();
-        let mut statement = self.transaction.prepare_cached(sql).while_doing("look up the audit")?;
+        let mut statement = self.transaction.prepare_cached(&sql).while_doing("look up the audit")?;
         for value in values {
-            let line = |row: &rusqlite::Row<'_>| Ok((Lsn(row.get::<_, i64>(0)? as u64), row.get(1)?));
+            let line = |row: &rusqlite::Row<'_>| {
+                let lsn = Lsn(row.get::<_, i64>(0)? as u64);
+                Ok(Line { lsn, subject: row.get(1)?, details: row.get(2)? })
+            };
             let rows = statement.query_map([value], line).while_doing("look up the audit")?;
             found.extend(rows.collect::<Result<Vec<_>, _>>().while_doing("read the audit")?);
         }

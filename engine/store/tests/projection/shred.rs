@@ -7,8 +7,10 @@ use crate::queries::project;
 use crate::venue::*;
 use engine::checkpoint::image;
 use engine::decision::Override;
+use engine::registry::Act;
 use engine::ticket::{Ticket, TicketId};
 use engine::{Amendment, EngineError};
+use serde_json::json;
 use store::{AuditFilter, ScanFilter};
 
 on_every_database! {
@@ -25,6 +27,17 @@ fn tickets(queries: &dyn store::Queries) -> Vec<(TicketId, Ticket)> {
     [of(MATCH), of(CONCERT)].concat()
 }
 
+/// Amends some of those tickets, a handful at the most, as one record; they stay what they are.
+fn amended(node: &Node, action: &str, details: &str, which: impl Fn(&(TicketId, Ticket)) -> bool) {
+    let found = node.engine.with_state(|state| {
+        let all = state.tickets.iter().map(|(id, own)| (id, own.clone()));
+        all.filter(which).take(3).collect::<Vec<_>>()
+    });
+    let changed = found.into_iter().map(|(id, own)| (id, own.clone(), own)).collect();
+    let (action, details) = (action.to_owned(), details.to_owned());
+    node.engine.amend(CHIEF, Amendment { action, details, changed, added: Vec::new(), as_of: None }).unwrap();
+}
+
 fn a_shredded_event_names_nobody_and_is_as_the_engine_has_it(on: Database) {
     for seed in [41, 42] {
         let (node, mut day, place) = (venue(), Day::new(seed), on.place());
@@ -34,15 +47,14 @@ fn a_shredded_event_names_nobody_and_is_as_the_engine_has_it(on: Database) {
             let found = state.tickets.iter().find(|(_, own)| own.type_id.0 < 3);
             found.map(|(id, own)| (id, own.clone())).unwrap()
         });
-        let amendment = Amendment {
-            action: "change_holder".to_owned(),
-            details: r#"{"before":{"holder":"Änni Muster1"},"after":{"holder":"Bert"},"reference":"R"}"#
-                .to_owned(),
-            changed: vec![(before.0, before.1.clone(), before.1.clone())],
-            added: Vec::new(),
-            as_of: None,
-        };
-        node.engine.amend(CHIEF, amendment).unwrap();
+        let holder = r#"{"before":{"holder":"Änni Muster1"},"after":{"holder":"Bert"},"reference":"R"}"#;
+        amended(&node, "change_holder", holder, |own| own.0 == before.0);
+        // One line about several tickets.
+        let new = r#"{"new":{"holder":"Änni Muster1","uses":1},"reason":"Änni asked"}"#;
+        amended(&node, "reissue_ticket", new, |own| own.1.type_id.0 < 3);
+        let (action, subject) = ("of_others".to_owned(), "4000000,4000001".to_owned());
+        let act = Act { action, subject, details: new.to_owned(), entries: Vec::new() };
+        node.engine.act(CHIEF, act).unwrap();
         let code = before.1.details.codes().next().map(|(_, code)| code.to_vec()).unwrap();
         let by = Override { operator: CHIEF.unwrap(), note: "Änni wept" };
         let mut noted = scan(0, &code);
@@ -63,11 +75,14 @@ fn a_shredded_event_names_nobody_and_is_as_the_engine_has_it(on: Database) {
         let kept: Vec<_> = after.into_iter().filter(|(_, own)| own.type_id.0 == 3).collect();
         assert_eq!(kept, others, "seed {seed}: the other event's tickets are as they were");
         let lines = queries.audit(&AuditFilter::default(), None, 10_000).unwrap();
-        let line = lines.iter().find(|line| line.action == "change_holder").unwrap();
-        assert_eq!(
-            serde_json::from_str::<serde_json::Value>(&line.details).unwrap(),
-            serde_json::json!({"before": {"holder": null}, "after": {"holder": null}, "reference": "R"})
-        );
+        let says = |action: &str| -> serde_json::Value {
+            let line = lines.iter().find(|line| line.action == action).unwrap();
+            serde_json::from_str(&line.details).unwrap()
+        };
+        let nobody = json!({"before": {"holder": null}, "after": {"holder": null}, "reference": "R"});
+        assert_eq!(says("change_holder"), nobody);
+        assert_eq!(says("reissue_ticket"), json!({"new": {"holder": null, "uses": 1}, "reason": null}));
+        assert_eq!(says("of_others")["reason"], "Änni asked", "what is about others is as it was");
         let scans = queries.scans(&ScanFilter::default(), None, 10_000).unwrap();
         let of_match = scans.iter().filter(|own| own.event == Some(MATCH));
         assert!(of_match.filter_map(|own| own.note.as_deref()).all(str::is_empty), "seed {seed}");
