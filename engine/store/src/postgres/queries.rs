@@ -9,9 +9,9 @@ use crate::rows::{
     ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
     PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
 };
-use crate::search::{WordRange, after_prefix, hexadecimal, joined, joined_after, unpack};
+use crate::search::{WordRange, after_prefix, hexadecimal, joined, unpack};
 use crate::store::Queries;
-use crate::ticket_search::{self, COMMON, Indexes, Place};
+use crate::ticket_search::{self, COMMON, Indexes, MERGED_MAX, Place, SPELLED};
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
 use engine::Lsn;
@@ -91,18 +91,52 @@ impl Indexes for PostgresQueries {
     ) -> StoreResult<Vec<(TicketId, Ticket)>> {
         let mut values = Vec::new();
         let (codes, words) = (by_codes(text, &mut values), by_words(words, &mut values));
-        let number = |number: u32| Box::new(i64::from(number)) as Value;
-        let wanted = [
-            ("ticket > ?", place.after.map(|after| number(after.0))),
-            ("(SELECT event FROM tickets WHERE id = ticket) = ?", place.event.map(|event| number(event.0))),
-        ];
-        let wanted = joined_after(wanted, '$', &mut values);
+        let of_place = of_place(place, &mut values);
         values.push(Box::new(limit as i64));
         // The page first, then its rows: a name may be thousands of tickets. The last UNION leaves each once.
         let rest = format!(
-            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({codes} UNION {words}) AS found {wanted}\
+            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({codes} UNION {words}) AS own WHERE {of_place} \
              ORDER BY ticket LIMIT ${})) ORDER BY id",
             values.len()
+        );
+        self.look_for(&rest, &values)
+    }
+
+    fn spelled(&self, word: &WordRange) -> StoreResult<Option<Vec<String>>> {
+        let [begin, end] = [&word.begin, &word.end].map(|bound| Text::of(bound).into_owned());
+        let values: [Value; 3] = [Box::new(begin), Box::new(end), Box::new(MERGED_MAX as i64 + 1)];
+        let action = "spell a word";
+        let words = self.link.ask(action, async |session| rows(session, action, SPELLED, &values).await)?;
+        let words = words.iter().map(|row| get(row, 0)).collect::<StoreResult<Vec<String>>>()?;
+        Ok((words.len() <= MERGED_MAX).then_some(words))
+    }
+
+    fn merged(
+        &self,
+        spelled: &[String],
+        others: &[WordRange],
+        text: &str,
+        place: &Place,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let mut values: Vec<Value> = vec![Box::new(limit as i64)];
+        let of_place = of_place(place, &mut values);
+        let joins = with_words(others, &mut values);
+        let codes = by_codes(text, &mut values);
+        let mut parts = vec![format!(
+            "(SELECT own.ticket FROM ({codes}) AS own WHERE {of_place} ORDER BY own.ticket LIMIT $1)"
+        )];
+        for word in spelled {
+            values.push(Box::new(word.clone()));
+            parts.push(format!(
+                "(SELECT own.ticket FROM ticket_words AS own {joins}WHERE own.word = ${} AND {of_place} \
+                 ORDER BY own.ticket LIMIT $1)",
+                values.len()
+            ));
+        }
+        let rest = format!(
+            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({}) AS found ORDER BY ticket LIMIT $1)) ORDER BY id",
+            parts.join(" UNION ")
         );
         self.look_for(&rest, &values)
     }
@@ -304,19 +338,39 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
 /// Tickets that have, for every word, a word that begins with it. The other words are looked up for each ticket that has
 /// the first: a common one is thousands of tickets, and LIMIT keeps the planner from reading all of those instead.
 fn by_words(words: &[WordRange], values: &mut Vec<Value>) -> String {
-    let (mut joins, mut first) = (String::new(), String::new());
+    let Some((first, others)) = words.split_first() else { return String::new() };
+    let joins = with_words(others, values);
+    format!(
+        "SELECT own.ticket FROM ticket_words AS own {joins}WHERE {}",
+        word_range("own.word", first, values)
+    )
+}
+
+/// That `own` has these words too.
+fn with_words(words: &[WordRange], values: &mut Vec<Value>) -> String {
+    let mut joins = String::new();
     for (nth, word) in words.iter().enumerate() {
-        if nth == 0 {
-            first = word_range("own.word", word, values);
-        } else {
-            let range = word_range("word", word, values);
-            joins.push_str(&format!(
-                "CROSS JOIN LATERAL (SELECT 1 FROM ticket_words WHERE ticket = own.ticket AND {range} LIMIT 1) \
-                 AS word_{nth} "
-            ));
-        }
+        let range = word_range("word", word, values);
+        joins.push_str(&format!(
+            "CROSS JOIN LATERAL (SELECT 1 FROM ticket_words WHERE ticket = own.ticket AND {range} LIMIT 1) \
+             AS word_{nth} "
+        ));
     }
-    format!("SELECT own.ticket FROM ticket_words AS own {joins}WHERE {first}")
+    joins
+}
+
+/// Which tickets of `own` are of a search's place. An event's tickets mostly came together: those before its first are not
+/// looked at.
+fn of_place(place: &Place, values: &mut Vec<Value>) -> String {
+    values.push(Box::new(place.after.map_or(-1, |after| i64::from(after.0))));
+    let behind = format!("own.ticket > ${}", values.len());
+    let Some(event) = place.event else { return behind };
+    values.push(Box::new(i64::from(event.0)));
+    let event = values.len();
+    format!(
+        "{behind} AND own.ticket >= (SELECT min(id) FROM tickets WHERE event = ${event}) \
+         AND (SELECT event FROM tickets WHERE id = own.ticket) = ${event}"
+    )
 }
 
 fn word_range(column: &str, word: &WordRange, values: &mut Vec<Value>) -> String {

@@ -7,9 +7,9 @@ use crate::rows::{
     ArrivalRow, AuditFilter, AuditRow, CommandRow, ConflictRow, DenialRow, Order, Period, PresentedOrder,
     PresentedRow, ScanFilter, ScanRow, TicketFilter, TicketPage,
 };
-use crate::search::{WordRange, after_prefix, hexadecimal, joined, joined_after, unpack};
+use crate::search::{WordRange, after_prefix, hexadecimal, joined, unpack};
 use crate::store::Queries;
-use crate::ticket_search::{self, COMMON, Indexes, Place};
+use crate::ticket_search::{self, COMMON, Indexes, MERGED_MAX, Place, SPELLED};
 use crate::words::Word;
 
 use engine::Lsn;
@@ -76,17 +76,58 @@ impl Indexes for SqliteQueries {
     ) -> StoreResult<Vec<(TicketId, Ticket)>> {
         let mut values = Vec::new();
         let (codes, words) = (by_codes(text, &mut values), by_words(words, &mut values));
-        let number = |number: u32| Value::Integer(i64::from(number));
-        let wanted = [
-            ("ticket > ?", place.after.map(|after| number(after.0))),
-            ("(SELECT event FROM tickets WHERE id = ticket) = ?", place.event.map(|event| number(event.0))),
-        ];
-        let wanted = joined_after(wanted, '?', &mut values);
+        let of_place = of_place(place, &mut values);
         values.push(Value::Integer(limit as i64));
         // The page first, then its rows: a name may be thousands of tickets. The last UNION leaves each once.
         let rest = format!(
-            "WHERE id IN (SELECT ticket FROM ({codes} UNION {words}) {wanted}ORDER BY ticket LIMIT ?{}) ORDER BY id",
+            "WHERE id IN (SELECT ticket FROM ({codes} UNION {words}) AS own WHERE {of_place} \
+             ORDER BY ticket LIMIT ?{}) ORDER BY id",
             values.len()
+        );
+        self.look_for(&rest, params_from_iter(values))
+    }
+
+    fn spelled(&self, word: &WordRange) -> StoreResult<Option<Vec<String>>> {
+        let action = "spell a word";
+        let mut statement = self.connection.prepare_cached(SPELLED).while_doing(action)?;
+        let values = (&word.begin, &word.end, MERGED_MAX as i64 + 1);
+        let words = statement.query_map(values, |row| row.get(0)).while_doing(action)?;
+        let words = words.collect::<Result<Vec<String>, _>>().while_doing(action)?;
+        Ok((words.len() <= MERGED_MAX).then_some(words))
+    }
+
+    fn merged(
+        &self,
+        spelled: &[String],
+        others: &[WordRange],
+        text: &str,
+        place: &Place,
+        limit: usize,
+    ) -> StoreResult<Vec<(TicketId, Ticket)>> {
+        let mut values = vec![Value::Integer(limit as i64)];
+        let of_place = of_place(place, &mut values);
+        let mut own = String::new();
+        for word in others {
+            let range = word_range(word, &mut values);
+            own.push_str(&format!(
+                " AND EXISTS (SELECT 1 FROM ticket_words WHERE ticket = own.ticket AND {range})"
+            ));
+        }
+        let codes = by_codes(text, &mut values);
+        let mut parts = vec![format!(
+            "SELECT * FROM (SELECT ticket FROM ({codes}) AS own WHERE {of_place} ORDER BY ticket LIMIT ?1)"
+        )];
+        for word in spelled {
+            values.push(Value::Text(word.clone()));
+            parts.push(format!(
+                "SELECT * FROM (SELECT ticket FROM ticket_words AS own WHERE word = ?{} AND {of_place}{own} \
+                 ORDER BY ticket LIMIT ?1)",
+                values.len()
+            ));
+        }
+        let rest = format!(
+            "WHERE id IN (SELECT ticket FROM ({}) ORDER BY ticket LIMIT ?1) ORDER BY id",
+            parts.join(" UNION ")
         );
         self.look_for(&rest, params_from_iter(values))
     }
@@ -262,6 +303,20 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
 
 /// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word. The other words
 /// are looked up for each ticket that has the first: a common one is thousands of tickets.
+/// Which tickets of `own` are of a search's place. An event's tickets mostly came together: those before its first are not
+/// looked at.
+fn of_place(place: &Place, values: &mut Vec<Value>) -> String {
+    values.push(Value::Integer(place.after.map_or(-1, |after| i64::from(after.0))));
+    let behind = format!("own.ticket > ?{}", values.len());
+    let Some(event) = place.event else { return behind };
+    values.push(Value::Integer(i64::from(event.0)));
+    let event = values.len();
+    format!(
+        "{behind} AND own.ticket >= (SELECT min(id) FROM tickets WHERE event = ?{event}) \
+         AND (SELECT event FROM tickets WHERE id = own.ticket) = ?{event}"
+    )
+}
+
 /// Tickets that have all of the words.
 fn by_words(words: &[WordRange], values: &mut Vec<Value>) -> String {
     let mut sql = String::new();

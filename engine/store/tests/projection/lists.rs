@@ -123,7 +123,8 @@ fn a_search_for_words_and_codes_that_very_many_have_gives_what_a_look_at_each_ti
     let own = |number: u32| {
         let holder = if number % 1_000 == 7 { "Rare Guest" } else { "Common Guest" };
         let code = format!("{:05}", number * 3 % COUNT);
-        let details = Details::new("", holder, "ORDER-7", "", &[(CodeKind::Optical, code.as_bytes())]);
+        let order = format!("ORDER-{:02}", number % 100);
+        let details = Details::new("", holder, &order, "", &[(CodeKind::Optical, code.as_bytes())]);
         Ticket { details, ..ticket(number, if number.is_multiple_of(4) { 3 } else { 1 }) }
     };
     node.engine.add_tickets((0..COUNT).map(own).collect(), false).unwrap();
@@ -142,8 +143,12 @@ fn a_search_for_words_and_codes_that_very_many_have_gives_what_a_look_at_each_ti
         assert_eq!(found, (0..COUNT).filter(|number| fits(*number)).collect::<Vec<_>>(), "{text}");
     };
     let is_rare = |number: u32| number % 1_000 == 7;
+    // Words of one spelling and of a hundred.
     check("gue", None, &|_| true);
     check("common order", Some(CONCERT), &|number| number.is_multiple_of(4));
+    check("order", None, &|_| true);
+    check("order guest", Some(CONCERT), &|number| number.is_multiple_of(4));
+    check("common order-07", None, &|number| number % 100 == 7 && !is_rare(number));
     check("guest rar", None, &is_rare);
     check("GUEST order-7 zoë", None, &|_| false);
     check("common", None, &|number| !is_rare(number));
