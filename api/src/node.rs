@@ -509,6 +509,7 @@ fn serve_api(
     let port = Arc::clone(&shared);
     let profiles = core.profiles.clone();
     let live = live_parts(config, core, sources);
+    let forget_prints = forget_prints(sources.desk.clone());
     let sources = Arc::clone(sources);
     let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
     let parts = admin::Parts {
@@ -524,6 +525,7 @@ fn serve_api(
         last_seen: Arc::new(move |device| port.last_seen(device)),
         settings: config.resolved.iter().map(node_setting).collect(),
         live,
+        forget_prints,
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
     admin::start(config.admin_addr, parts)
@@ -555,6 +557,14 @@ fn live_parts(config: &Config, core: &Core, sources: &Sources) -> admin::LivePar
         figures: Arc::clone(&sources.live),
         peripherals: Box::new(move || desk.as_ref().map(now_of).unwrap_or_default()),
     }
+}
+
+/// Without printers there is nothing to forget.
+fn forget_prints(desk: Option<Desk>) -> admin::ForgetPrints {
+    Box::new(move |event, until| match &desk {
+        Some(desk) => desk.forget(event, until).map_err(|error| error.to_string()),
+        None => Ok(Some(0)),
+    })
 }
 
 fn now_of(desk: &Desk) -> Vec<admin::PeripheralNow> {

@@ -9,6 +9,9 @@ mod support;
 
 #[path = "admin/api.rs"]
 mod api;
+#[path = "program/paper.rs"]
+#[allow(dead_code, reason = "shared with the tests of the program, which need more of it")]
+mod paper;
 #[path = "admin/people.rs"]
 mod people;
 

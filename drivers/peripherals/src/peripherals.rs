@@ -350,6 +350,15 @@ impl Peripherals {
         }
     }
 
+    /// Forgets what was printed about an event and what does not say its event, in the queue's file too; gives how many
+    /// jobs it were. What is being printed comes to its end. A station's own queue is not reached.
+    ///
+    /// # Errors
+    /// The queue's file: to be done again.
+    pub fn forget(&self, event: &str) -> Result<u64, Error> {
+        self.shared.queue.forget(event, now_ms())
+    }
+
     /// The last record taken; `None`: none ever, in this file. Touches memory only.
     pub fn cursor(&self) -> Option<u64> {
         self.shared.queue.cursor()
