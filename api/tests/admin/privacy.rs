@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What people wrote about the old event's tickets, all of which has to go.
-const OLD: [&str; 9] = [
+const OLD: [&str; 10] = [
     "Adelheid Altmann",
     "ORDER-OLD-77",
     "Block-Q-Seat-17",
@@ -20,6 +20,7 @@ const OLD: [&str; 9] = [
     "Block-Q-Seat-18",
     "Adelheid wept at the gate",
     "sold to her neighbour Berthold",
+    "Caroline lost her ticket",
 ];
 /// And about the other one, all of which has to stay.
 const OTHER: [&str; 3] = ["Dorothea Dauer", "ORDER-NEW-11", "Block-Z-Seat-99"];
@@ -63,7 +64,10 @@ fn planted(server: &Server) -> u64 {
         "type": "STANDARD", "codes": [{"kind": "optical", "code": "OLD-CODE-2"}], "reference": "OLD-2", "holder": OLD[4],
         "order": OLD[5], "seat": OLD[6],
     });
-    api.create("/api/v1/events/old-match/tickets", &cold);
+    let cold = api.create("/api/v1/events/old-match/tickets", &cold)["id"].clone();
+    // One line of the audit about two tickets.
+    let lost = json!({"reason": OLD[9]});
+    api.post(&format!("/api/v1/tickets/{cold}/reissue"), &lost);
     let ticket = json!({
         "type": "STANDARD", "codes": [{"kind": "optical", "code": "NEW-CODE-1"}], "reference": "NEW-1", "holder": OTHER[0],
         "order": OTHER[1], "seat": OTHER[2],

@@ -63,7 +63,11 @@ pub(super) async fn audit_lines(
 ) -> StoreResult<Vec<(Lsn, String)>> {
     let doing = "look up the audit";
     let (sql, values) = match lines {
-        Lines::About(subjects) => ("SELECT lsn, details FROM audit WHERE subject = ANY($1)", subjects),
+        Lines::About(subjects) => (
+            "SELECT lsn, details FROM audit WHERE lsn IN (SELECT lsn FROM audit WHERE subject = ANY($1) \
+             UNION ALL SELECT lsn FROM audit_subjects WHERE subject = ANY($1))",
+            subjects,
+        ),
         Lines::Of(action) => {
             ("SELECT lsn, details FROM audit WHERE action = ANY($1)", &[action.to_owned()][..])
         }

@@ -107,7 +107,11 @@ impl Tables for SqliteTables<'_> {
 
     fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>> {
         let (sql, values) = match lines {
-            Lines::About(subjects) => ("SELECT lsn, details FROM audit WHERE subject = ?1", subjects),
+            Lines::About(subjects) => (
+                "SELECT lsn, details FROM audit WHERE lsn IN (SELECT lsn FROM audit WHERE subject = ?1 \
+                 UNION ALL SELECT lsn FROM audit_subjects WHERE subject = ?1)",
+                subjects,
+            ),
             Lines::Of(action) => {
                 ("SELECT lsn, details FROM audit WHERE action = ?1", &[action.to_owned()][..])
             }
@@ -239,6 +243,11 @@ impl Tables for SqliteTables<'_> {
         let by = line.operator.map(|operator| operator.0);
         let row = params![line.lsn.0 as i64, line.at.0, by, line.action, line.subject, line.details];
         self.write("write the audit", "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row)
+    }
+
+    fn audit_subject(&mut self, line: Lsn, subject: &str) -> StoreResult<()> {
+        let sql = "INSERT INTO audit_subjects VALUES (?1, ?2)";
+        self.write("write whom the audit is about", sql, params![subject, line.0 as i64])
     }
 
     fn flush(&mut self) -> StoreResult<()> {

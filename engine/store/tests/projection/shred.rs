@@ -31,19 +31,19 @@ fn a_shredded_event_names_nobody_and_is_as_the_engine_has_it(on: Database) {
         (0..600).for_each(|_| day.step(&node));
         // Said by people: an amendment, a note, and what was searched for.
         let before = node.engine.with_state(|state| {
-            let found = state.tickets.iter().find(|(_, own)| own.type_id.0 < 3);
-            found.map(|(id, own)| (id, own.clone())).unwrap()
+            let found = state.tickets.iter().filter(|(_, own)| own.type_id.0 < 3);
+            found.take(2).map(|(id, own)| (id, own.clone())).collect::<Vec<_>>()
         });
         let amendment = Amendment {
             action: "change_holder".to_owned(),
             details: r#"{"before":{"holder":"Änni Muster1"},"after":{"holder":"Bert"},"reference":"R"}"#
                 .to_owned(),
-            changed: vec![(before.0, before.1.clone(), before.1.clone())],
+            changed: before.iter().map(|(id, own)| (*id, own.clone(), own.clone())).collect(),
             added: Vec::new(),
             as_of: None,
         };
         node.engine.amend(CHIEF, amendment).unwrap();
-        let code = before.1.details.codes().next().map(|(_, code)| code.to_vec()).unwrap();
+        let code = before[0].1.details.codes().next().map(|(_, code)| code.to_vec()).unwrap();
         let by = Override { operator: CHIEF.unwrap(), note: "Änni wept" };
         let mut noted = scan(0, &code);
         (noted.overriding, noted.scan_id) = (Some(by), Some("noted"));
