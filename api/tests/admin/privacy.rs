@@ -216,6 +216,25 @@ fn what_was_printed_and_told_to_others_is_forgotten_and_the_rest_is_still_told()
 }
 
 #[test]
+fn what_printers_left_that_are_gone_is_forgotten_too() {
+    let site = printing_site(&Paper::new());
+    let server = site.start();
+    planted(&server);
+    let body = json!({"peripheral": "away", "lines": [format!("Letter to {}", OLD[4])]});
+    Api::demo(&server).post("/api/v1/peripherals/print", &body);
+    server.stop();
+    let queue = std::fs::read(site.data().join("peripherals.db")).unwrap();
+    assert!(queue.windows(OLD[4].len()).any(|bytes| bytes == OLD[4].as_bytes()));
+    let site = site.set("GATEHOUSE_PERIPHERALS_FILE", "");
+    let server = site.start();
+    let proof = shred(&Api::demo(&server), "old-match");
+    assert_eq!((&proof["complete"], &proof["jobs"]), (&json!(true), &json!(2)), "{proof}");
+    for name in OLD {
+        assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} is still there");
+    }
+}
+
+#[test]
 fn a_kill_at_any_moment_of_a_shredding_only_has_it_done_again() {
     let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "100000");
     let server = site.start();

@@ -1,7 +1,7 @@
 //! Forgetting who an event's prints named: their documents, what was said of them, and every byte of both in the file. Jobs
 //! stay by id and state: the same id again prints nothing. Knows no ticket.
 
-use super::{Lasts, Queue, Trouble, Within, queue_error, rows};
+use super::{Lasts, Queue, Within, queue_error, rows};
 use crate::error::Error;
 use crate::job::{Document, JobState, Outcome};
 use driver_abi::Done;
@@ -51,11 +51,10 @@ fn about(tx: &Transaction<'_>, event: &str) -> Within<Vec<About>> {
     let mut rows = query.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let document =
-            rows::document(row.get_ref(3)?.as_blob().map_err(|error| Trouble::Sql(error.into()))?)?;
-        let own = match &document {
-            Document::Template { values, .. } => values.get(EVENT).map(String::as_str).unwrap_or_default(),
-            Document::Ops(_) => "",
+        let own = match rows::document(&row.get::<_, Vec<u8>>(3)?) {
+            Ok(Document::Template { mut values, .. }) => values.remove(EVENT).unwrap_or_default(),
+            // What cannot be read may name anybody too.
+            Ok(Document::Ops(_)) | Err(_) => String::new(),
         };
         if own.is_empty() || own == event {
             found.push(About { n: row.get(0)?, id: row.get(1)?, peripheral: row.get(2)? });
