@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 /// Kind of the registry's entries that hold proofs.
 pub const PROOFS: &str = "shred_proof";
+
 /// What went, and how it was looked for afterwards.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ShredProof)]

@@ -293,15 +293,15 @@ impl Queue {
     }
 
     /// A started job of which nothing was printed goes back: it waits until `not_before_ms`. `counts`: the try is one of
-    /// its attempts. One that was forgotten meanwhile has nothing left to print and is cancelled.
+    /// its attempts. One that was forgotten meanwhile has nothing left to print and is cancelled, as its outcome says.
     ///
     /// # Errors
     /// It was not started; the file.
     pub fn put_back(&self, peripheral: &str, id: &str, back: &PutBack<'_>, now_ms: i64) -> Result<(), Error> {
         self.change(peripheral, Lasts::Soon, |tx| {
             let changed = tx.execute(
-                "UPDATE job SET state = CASE length(document) WHEN 0 THEN 'cancelled' ELSE 'queued' END, outcome = ?2,
-                        not_before_ms = ?3, changed_ms = ?4, attempts = attempts - ?5
+                "UPDATE job SET state = CASE length(document) WHEN 0 THEN 'cancelled' ELSE 'queued' END,
+                        outcome = CASE length(document) WHEN 0 THEN outcome ELSE ?2 END, not_before_ms = ?3, changed_ms = ?4, attempts = attempts - ?5
                  WHERE id = ?1 AND state = 'started'",
                 params![
                     id,

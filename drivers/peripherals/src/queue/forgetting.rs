@@ -68,7 +68,7 @@ fn empty(tx: &Transaction<'_>, job: &About, now_ms: i64) -> Within<()> {
     let told = rows::outcome_text(&Outcome { done: Done::None, fault: None, text: text.clone() });
     tx.prepare_cached(
         "UPDATE job SET document = X'', changed_ms = CASE state WHEN 'queued' THEN ?4 ELSE changed_ms END,
-                outcome = CASE state WHEN 'queued' THEN ?2 ELSE json_set(outcome, '$.text', ?3) END,
+                outcome = CASE WHEN state IN ('queued', 'started') THEN ?2 ELSE json_set(outcome, '$.text', ?3) END,
                 state = CASE state WHEN 'queued' THEN ?5 ELSE state END WHERE n = ?1",
     )?
     .execute(params![job.n, told, text, now_ms, JobState::Cancelled.word()])?;
