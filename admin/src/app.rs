@@ -43,6 +43,10 @@ pub type Fallback = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response> + 
 /// Makes a [`Fallback`].
 pub type MakeFallback = Box<dyn FnOnce(Durable, watch::Receiver<bool>) -> io::Result<Fallback> + Send>;
 
+/// Forgets what printers have of an event, once their queue has taken every record up to this one; gives how many jobs it
+/// were, `None`: not yet. What is wrong is said in words.
+pub type ForgetPrints = Box<dyn Fn(&str, Lsn) -> Result<Option<u64>, String> + Send + Sync>;
+
 /// What the API takes from whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edge {
@@ -78,6 +82,8 @@ pub struct Parts {
     pub live: LiveParts,
     /// Webhooks at work; whoever gives them ends them.
     pub webhooks: Arc<Webhooks>,
+    /// Reaches what printers keep.
+    pub forget_prints: ForgetPrints,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
     pub fallback: MakeFallback,
 }
@@ -121,6 +127,8 @@ pub struct App {
     pub live: Live,
     /// Webhooks at work.
     pub webhooks: Arc<Webhooks>,
+    /// Reaches what printers keep.
+    pub forget_prints: ForgetPrints,
     /// How far the store is, and what it is asked besides.
     pub projector: Arc<ProjectorStats>,
     /// Says when streams have to end.
@@ -155,6 +163,7 @@ impl App {
             settings: parts.settings,
             live,
             webhooks: parts.webhooks,
+            forget_prints: parts.forget_prints,
             projector,
             stopping,
             edge: parts.edge,

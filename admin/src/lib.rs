@@ -47,7 +47,7 @@ mod serve;
 mod statistics;
 mod venue_settings;
 
-pub use app::{Edge, Fallback, MakeFallback, NodeSetting, Parts};
+pub use app::{Edge, Fallback, ForgetPrints, MakeFallback, NodeSetting, Parts};
 
 pub use auth::{AuthParts, Setup, SignInFigures, check_new_password, has_operators};
 pub use document::document;

@@ -10,11 +10,12 @@ use crate::http::{self, Durable, Server, ServerOptions};
 use crate::inbox::{InboxStats, TakingIn};
 use crate::metrics::{Latency, Sources};
 use crate::ops::Ops;
-use crate::peripherals::{Backroom, requests::Desk};
+use crate::peripherals::{Backroom, QUEUE_FILE, requests::Desk};
 use crate::port::{Port, Shared};
 use crate::profile::Profiles;
 use crate::storage;
 use crate::system;
+use ::peripherals::Peripherals;
 use admin::{Admin, NodeSetting};
 use engine::clock::SystemClock;
 use engine::disk::{Disk, DiskError, StdDisk};
@@ -23,7 +24,7 @@ use engine::{Engine, Lsn, checkpoint};
 use lists::cold::ColdCodes;
 use parking_lot::Mutex;
 use secrets::Vault;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -81,7 +82,7 @@ pub struct Node {
     taking_in: Option<JoinHandle<()>>,
     backroom: Option<Backroom>,
     webhooks: Arc<Webhooks>,
-    control: std::path::PathBuf,
+    control: PathBuf,
     /// Latency of each worker.
     pub latency: Vec<Arc<Latency>>,
     /// What the workers share.
@@ -509,6 +510,7 @@ fn serve_api(
     let port = Arc::clone(&shared);
     let profiles = core.profiles.clone();
     let live = live_parts(config, core, sources);
+    let forget_prints = forget_prints(sources.desk.clone(), config.data_dir.join(QUEUE_FILE));
     let sources = Arc::clone(sources);
     let make_ops = move || Ops::new(shared, sources, local_token, stopping, cold_codes);
     let parts = admin::Parts {
@@ -524,6 +526,7 @@ fn serve_api(
         last_seen: Arc::new(move |device| port.last_seen(device)),
         settings: config.resolved.iter().map(node_setting).collect(),
         live,
+        forget_prints,
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };
     admin::start(config.admin_addr, parts)
@@ -555,6 +558,18 @@ fn live_parts(config: &Config, core: &Core, sources: &Sources) -> admin::LivePar
         figures: Arc::clone(&sources.live),
         peripherals: Box::new(move || desk.as_ref().map(now_of).unwrap_or_default()),
     }
+}
+
+/// Without printers there may be the queue of those there were.
+fn forget_prints(desk: Option<Desk>, queue: PathBuf) -> admin::ForgetPrints {
+    Box::new(move |event, until| {
+        let forgotten = match &desk {
+            Some(desk) => desk.forget(event, until),
+            None if queue.exists() => Peripherals::forget_in(&queue, event).map(Some),
+            None => Ok(Some(0)),
+        };
+        forgotten.map_err(|error| error.to_string())
+    })
 }
 
 fn now_of(desk: &Desk) -> Vec<admin::PeripheralNow> {

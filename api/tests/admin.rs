@@ -11,6 +11,9 @@ mod support;
 mod api;
 #[path = "admin/operations.rs"]
 mod operations;
+#[path = "program/paper.rs"]
+#[allow(dead_code, reason = "shared with the tests of the program, which need more of it")]
+mod paper;
 #[path = "admin/people.rs"]
 mod people;
 #[path = "admin/stream.rs"]

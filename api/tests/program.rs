@@ -30,6 +30,8 @@ mod offline;
 mod operators;
 #[path = "program/outage/mod.rs"]
 mod outage;
+#[path = "program/paper.rs"]
+mod paper;
 #[path = "program/peripherals.rs"]
 mod peripherals;
 #[path = "program/poison.rs"]

@@ -3,34 +3,39 @@
 //!
 //! ```text
 //! sample names → engine forgets (records) → store shows it → store rewritten → journal segment closed, two checkpoints,
-//! older segments deleted → errors of the event's lists removed → every file searched for the sample → proof
+//! older segments deleted → errors of the event's lists removed → printers' jobs emptied, people taken out of webhooks'
+//! messages → every file searched for the sample → proof
 //! ```
 
+mod proof;
 mod sample;
 mod search;
 
 use crate::app::App;
 use crate::operations::{Ended, Job, OperationKind, Saved, Spec};
 use crate::venue_settings::VenueSettings;
-use engine::catalog::{EventId, OperatorId};
+use engine::catalog::EventId;
 use engine::clock::Time;
 use engine::journal::Lsn;
-use engine::registry::{Act, RegistryChange};
+use engine::registry::Act;
 use engine::{EngineError, Forgotten};
+pub use proof::{PROOFS, Proof, proofs};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use utoipa::ToSchema;
 
-/// Kind of the registry's entries that hold proofs.
-pub const PROOFS: &str = "shred_proof";
 /// Between two looks at the store.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The store has so long to show what was forgotten, and so long to be rewritten.
 const STORE_MAX: Duration = Duration::from_secs(30 * 60);
+/// The rules of printers have so long to see what was forgotten.
+const PRINTS_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked for events whose time has come.
 const RETENTION_EVERY: Duration = Duration::from_secs(60 * 60);
+/// What no file of this node tells about.
+const OUT_OF_REACH: &str = "backups, and what a database server archives of its log, are the venue's; the queue of a \
+    station on another machine keeps what it printed for up to 7 days; receivers of webhooks have what they were sent";
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// What is to be forgotten, besides the event.
@@ -38,59 +43,6 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 pub struct ShredSpec {
     /// Why, for the audit.
     pub reason: String,
-}
-
-/// What went, and how it was looked for afterwards.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = ShredProof)]
-pub struct Proof {
-    /// The operation that did it.
-    #[schema(example = "019abc0f1e2dk7m2pq9x")]
-    pub id: String,
-    /// Whose tickets' holders were forgotten.
-    #[schema(example = "demo-match")]
-    pub event: String,
-    /// Who asked for it.
-    #[schema(example = "anna@example.org")]
-    pub by: String,
-    /// Why.
-    #[schema(example = "90 days are over")]
-    pub reason: String,
-    /// When it was done.
-    #[schema(example = "2026-11-23T18:00:00.000Z")]
-    pub at: String,
-    /// Tickets in memory that named somebody. Of a far event, or where it is done again, 0.
-    #[schema(example = 52_000)]
-    pub tickets: u64,
-    /// Answers kept for retries that named somebody.
-    #[schema(example = 61_000)]
-    pub answers: u64,
-    /// The first record of the journal that is left; all before were deleted.
-    #[schema(example = 812_345)]
-    pub journal_begins_at: u64,
-    /// The last record that forgets something.
-    #[schema(example = 812_300)]
-    pub forgotten_at: u64,
-    /// Names, orders and seats that were noted before and searched for afterwards. 0 where it was done again: nothing was left.
-    #[schema(example = 1_000)]
-    pub searched_for: u64,
-    /// Files of the data directory that were searched, and their bytes.
-    #[schema(example = 9)]
-    pub files: u64,
-    #[schema(example = 48_000_000)]
-    pub bytes: u64,
-    /// Files that still hold one of them: none, or the work is not complete. A name that somebody has in another event too is
-    /// not searched for.
-    #[schema(example = json!([]))]
-    pub found_in: Vec<String>,
-    /// Nothing was found.
-    pub complete: bool,
-    /// What this node cannot reach.
-    #[schema(example = "backups and archived logs of the database are the venue's")]
-    pub out_of_reach: String,
-    /// SHA-256 of all the above as JSON, in hexadecimal.
-    #[schema(example = "9f2c…")]
-    pub sha256: String,
 }
 
 /// Does it, from the first step or after a stop.
@@ -108,6 +60,12 @@ pub fn run(job: &mut Job<'_>, spec: &ShredSpec) -> Result<(), Ended> {
     rewrite_store(job, forgotten.last)?;
     let begins_at = drop_journal(job, &saved, &forgotten)?;
     drop_errors(&app, &shown.event);
+    // Only now: what follows the journal would name again whom its older records name.
+    let jobs = forget_prints(job, &shown.event, forgotten.last)?;
+    let deliveries = app.webhooks.forget_people(&shown.event);
+    let deliveries = deliveries.map_err(|error| {
+        Ended::Failed(format!("webhooks' messages cannot be forgotten: {error}; do it again"))
+    })?;
     let found = search::all(app.operations.files.dir(), &names, &|| job.check())?;
     let proof = Proof {
         id: shown.id.clone(),
@@ -117,6 +75,8 @@ pub fn run(job: &mut Job<'_>, spec: &ShredSpec) -> Result<(), Ended> {
         at: lists::moment(app.engine.now()),
         tickets: forgotten.tickets,
         answers: forgotten.answers,
+        jobs,
+        deliveries,
         journal_begins_at: begins_at.0,
         forgotten_at: forgotten.last.0,
         searched_for: names.len() as u64,
@@ -124,23 +84,15 @@ pub fn run(job: &mut Job<'_>, spec: &ShredSpec) -> Result<(), Ended> {
         bytes: found.bytes,
         complete: found.with_names.is_empty(),
         found_in: found.with_names,
-        out_of_reach: "backups, and what a database server archives of its log, are the venue's".to_owned(),
+        out_of_reach: OUT_OF_REACH.to_owned(),
         sha256: String::new(),
     };
     let complete = proof.complete;
-    keep_proof(job, saved.operator, proof.sealed())?;
+    proof::keep(job, saved.operator, proof.sealed())?;
     if complete {
         Ok(())
     } else {
         Err(Ended::Failed("names are left; the proof says in which files".to_owned()))
-    }
-}
-
-impl Proof {
-    fn sealed(mut self) -> Proof {
-        let text = serde_json::to_vec(&self).expect("a proof is JSON");
-        self.sha256 = secrets::hash(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-        self
     }
 }
 
@@ -156,13 +108,32 @@ fn rewrite_store(job: &Job<'_>, last: Lsn) -> Result<(), Ended> {
 fn wait(job: &Job<'_>, late: &str, done: impl Fn() -> bool) -> Result<(), Ended> {
     let began = Instant::now();
     while !done() {
-        job.check()?;
-        if began.elapsed() > STORE_MAX {
-            return Err(Ended::Failed(late.to_owned()));
-        }
-        std::thread::park_timeout(LOOK_EVERY);
+        go_on(job, began, STORE_MAX, late)?;
     }
     Ok(())
+}
+
+/// A moment's wait, if there is time left.
+fn go_on(job: &Job<'_>, began: Instant, most: Duration, late: &str) -> Result<(), Ended> {
+    job.check()?;
+    if began.elapsed() > most {
+        return Err(Ended::Failed(late.to_owned()));
+    }
+    std::thread::park_timeout(LOOK_EVERY);
+    Ok(())
+}
+
+/// Waits until the rules of printers have seen all of it, then has what they keep forgotten.
+fn forget_prints(job: &Job<'_>, event: &str, last: Lsn) -> Result<u64, Ended> {
+    let began = Instant::now();
+    loop {
+        let failed =
+            |error| Ended::Failed(format!("printers' jobs cannot be forgotten: {error}; do it again"));
+        if let Some(jobs) = (job.app.forget_prints)(event, last).map_err(failed)? {
+            return Ok(jobs);
+        }
+        go_on(job, began, PRINTS_MAX, "the rules of printers do not follow; see the log, then do it again")?;
+    }
 }
 
 /// Closes the segment with the last record that could name somebody, takes the checkpoints that make all before needless, and
@@ -201,20 +172,6 @@ fn drop_errors(app: &App, event: &str) {
             app.operations.files.drop_errors(&own.id);
         }
     }
-}
-
-fn keep_proof(job: &mut Job<'_>, operator: Option<OperatorId>, proof: Proof) -> Result<(), Ended> {
-    let text = serde_json::to_string(&proof).expect("a proof is JSON");
-    let (kind, name) = (PROOFS.to_owned(), proof.id.clone());
-    let act = Act {
-        action: "shred_proof".to_owned(),
-        subject: proof.event,
-        details: text.clone(),
-        entries: vec![RegistryChange { kind, name, value: Some(text) }],
-    };
-    let lsn = job.app.engine.act(operator, act)?;
-    job.wrote(lsn);
-    Ok(())
 }
 
 /// Looks every hour for events whose time is over by the venue's settings, and has them forgotten.
@@ -270,10 +227,4 @@ fn submit(app: &App, event: &str, now: Time) {
             tracing::warn!(event, problem = problem.detail, "an event could not be forgotten yet")
         }
     }
-}
-
-/// Every proof there is, oldest first.
-pub fn proofs(app: &App) -> Vec<Proof> {
-    let entries = app.engine.registry(PROOFS).into_iter();
-    entries.filter_map(|(_, text)| serde_json::from_str(&text).ok()).collect()
 }

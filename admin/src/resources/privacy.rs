@@ -37,9 +37,9 @@ struct NewShred {
     reason: String,
 }
 
-/// Forgets for good who held an event's tickets: holder, order and seat of each, in memory, journal, checkpoints, store and
-/// audit. Codes, references and everything that was decided stay. Only once the event has ended. What went is told by the
-/// proof, which has the operation's id.
+/// Forgets for good who held an event's tickets: holder, order and seat of each, in memory, journal, checkpoints, store,
+/// audit, printers' jobs and webhooks' messages. Codes, references and everything that was decided stay. Only once the
+/// event has ended. What went is told by the proof, which has the operation's id.
 #[utoipa::path(
     post, path = "/api/v1/events/{event}/shred", tag = "privacy", operation_id = "shredEvent",
     request_body = NewShred, params(("event" = String, Path, description = "The event's name")),

@@ -339,6 +339,18 @@ impl Webhooks {
         Ok(Replayed { records: cursor + 1 - first.0, from: Some(from), complete })
     }
 
+    /// Forgets the people that messages about an event name; gives how many messages it were. They stay, as they are for
+    /// who is told of nobody: those that wait are sent so, dead letters can be. What is made of records that the journal
+    /// still has would name them again: it has to have let them go before.
+    ///
+    /// # Errors
+    /// The file: to be done again.
+    pub fn forget_people(&self, event: &str) -> Result<u64, Error> {
+        // Nobody has read a record whose message is not in the queue yet.
+        let _turn = self.shared.turn.lock();
+        self.shared.queue.forget_people(event)
+    }
+
     /// How each does, and how many records it is behind the journal.
     ///
     /// # Errors

@@ -13,6 +13,9 @@ use engine::{Engine, Lsn};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// What of a message's `data` is about people.
+pub const PERSONAL: [&str; 3] = ["holder", "order", "seat"];
+
 /// Something to tell.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -47,6 +50,7 @@ impl Message {
     /// What is sent.
     pub fn body(&self, personal: bool) -> String {
         let mut data = self.data.clone();
+        assert!(self.personal.keys().all(|key| PERSONAL.contains(&key.as_str())), "a person is told apart");
         if personal && let Value::Object(data) = &mut data {
             data.extend(self.personal.clone());
         }

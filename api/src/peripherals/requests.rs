@@ -8,6 +8,7 @@ use ::peripherals::{
     Peripherals, Priority, Resolution, ScanFacts, Show, Step, Submitted, Values,
 };
 use driver_frames::Cut;
+use engine::Lsn;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -286,6 +287,18 @@ impl Desk {
         Ok(json!({"status": "success"}))
     }
 
+    /// Forgets what was printed about an event, once the rules have taken every record up to this one; gives how many jobs
+    /// it were, `None`: not yet.
+    ///
+    /// # Errors
+    /// The queue's file.
+    pub fn forget(&self, event: &str, until: Lsn) -> Result<Option<u64>, Error> {
+        if self.peripherals.cursor().is_none_or(|cursor| cursor < until.0) {
+            return Ok(None);
+        }
+        self.peripherals.forget(event).map(Some)
+    }
+
     /// Work for a station.
     ///
     /// # Errors
@@ -368,6 +381,7 @@ fn refused(error: &Error) -> Refused {
         }
         Error::IdConflict(_) => (409, "job_id_conflict"),
         Error::WrongState { .. } => (409, "wrong_state"),
+        Error::Forgotten(_) => (409, "forgotten"),
         Error::Elsewhere { .. } => (409, "elsewhere"),
         Error::NotYours { .. } => (403, "not_yours"),
         Error::NotReady { .. } => (409, "not_ready"),

@@ -154,6 +154,19 @@ fn many_tickets_are_blocked_and_unblocked_at_once() {
     assert_eq!(came_to(&back), "succeeded +0 ~1 =1 !1");
     assert_eq!(errors(&api, &back), ["2 no ticket has this code"]);
     assert_eq!(server.scan(1, "B-1", "b-2")["access_granted"], true);
+    // One line of the audit is about many tickets, and each of them finds it.
+    server.projected();
+    for (code, done) in [("B-1", vec!["unblock", "block"]), ("B-399", vec!["block"]), ("B-398", vec![])] {
+        let done: Vec<String> = done.into_iter().map(str::to_owned).collect();
+        let id = api.get(&format!("/api/v1/tickets?code={code}"))["items"][0]["id"].clone();
+        let said = |lines: Vec<Value>, action: fn(&Value) -> &Value| -> Vec<String> {
+            let words = lines.iter().filter_map(|line| action(line).as_str().map(str::to_owned));
+            words.filter(|word| word.ends_with("block")).collect()
+        };
+        let story = said(api.all(&format!("/api/v1/tickets/{id}/story")), |line| &line["change"]["action"]);
+        let audit = said(api.all(&format!("/api/v1/audit?subject={id}")), |line| &line["action"]);
+        assert_eq!((story, audit), (done.clone(), done), "{code}");
+    }
 }
 
 /// A list of so many rows.

@@ -3,11 +3,15 @@
 
 use crate::api::{Api, is_problem};
 use crate::operations::ended;
+use crate::paper::{Paper, drivers};
+use crate::receiver::{Received, Receiver, Reply};
 use crate::support::{Server, Site, holds, until};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What people wrote about the old event's tickets, all of which has to go.
-const OLD: [&str; 9] = [
+const OLD: [&str; 10] = [
     "Adelheid Altmann",
     "ORDER-OLD-77",
     "Block-Q-Seat-17",
@@ -17,6 +21,7 @@ const OLD: [&str; 9] = [
     "Block-Q-Seat-18",
     "Adelheid wept at the gate",
     "sold to her neighbour Berthold",
+    "Caroline lost her ticket",
 ];
 /// And about the other one, all of which has to stay.
 const OTHER: [&str; 3] = ["Dorothea Dauer", "ORDER-NEW-11", "Block-Z-Seat-99"];
@@ -57,7 +62,10 @@ fn planted(server: &Server) -> u64 {
         "type": "STANDARD", "codes": [{"kind": "optical", "code": "OLD-CODE-2"}], "reference": "OLD-2", "holder": OLD[4],
         "order": OLD[5], "seat": OLD[6],
     });
-    api.create("/api/v1/events/old-match/tickets", &cold);
+    let cold = api.create("/api/v1/events/old-match/tickets", &cold)["id"].clone();
+    // One line of the audit about two tickets.
+    let lost = json!({"reason": OLD[9]});
+    api.post(&format!("/api/v1/tickets/{cold}/reissue"), &lost);
     let ticket = json!({
         "type": "STANDARD", "codes": [{"kind": "optical", "code": "NEW-CODE-1"}], "reference": "NEW-1", "holder": OTHER[0],
         "order": OTHER[1], "seat": OTHER[2],
@@ -70,6 +78,8 @@ fn planted(server: &Server) -> u64 {
     let holder = json!({"holder": OLD[3], "reason": OLD[8]});
     api.post(&format!("/api/v1/tickets/{old}/change-holder"), &holder);
     api.get(&format!("/api/v1/tickets/{old}"));
+    // A search is in the store, which a busy machine has behind for longer than an answer waits.
+    server.projected();
     assert_eq!(api.all("/api/v1/tickets?q=Berthold%20Bruckner").len(), 1);
     server.projected();
     old
@@ -125,6 +135,100 @@ fn no_file_has_a_name_of_a_shredded_event_and_everything_else_is_as_it_was() {
     assert_eq!(Api::demo(&server).get(&format!("/api/v1/tickets/{old}"))["holder"], "");
     for name in OLD {
         assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} has come back");
+    }
+}
+
+/// A site with a printer that works, one that is never there, and a slip for every refusal.
+fn printing_site(paper: &Paper) -> Site {
+    let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "100000");
+    site.file("slip.toml", b"elements = [{ text = '{verdict} {holder|nobody} {ticket|none}' }]\n");
+    let printer = |name: &str, way: &str| {
+        format!("[[peripheral]]\nname = '{name}'\ndriver = 'virtual'\nconnection = '{way}'\n")
+    };
+    let settings = format!(
+        "{}{}[[template]]\nname = 'slip'\nfile = 'slip.toml'\n\
+         [[rule]]\nname = 'out'\non = 'deny'\nprint = 'slip'\nprinters = ['till']\n",
+        printer("till", &paper.way),
+        printer("away", "tcp://127.0.0.1:9"),
+    );
+    let file = site.file("peripherals.toml", settings.as_bytes());
+    let drivers = drivers(&site, &["virtual"]);
+    site.set("GATEHOUSE_PERIPHERALS_FILE", &file)
+        .set("GATEHOUSE_DRIVERS_DIR", &drivers)
+        .set("GATEHOUSE_WEBHOOK_PRIVATE_NETWORKS", "allow")
+}
+
+#[test]
+fn what_was_printed_and_told_to_others_is_forgotten_and_the_rest_is_still_told() {
+    let (paper, well, is_back) = (Paper::new(), Receiver::well(), Arc::new(AtomicBool::new(false)));
+    let site = printing_site(&paper);
+    let server = site.start();
+    let api = Api::demo(&server);
+    let back = Arc::clone(&is_back);
+    let away =
+        Receiver::start(move |_, _| Reply::Status(if back.load(Ordering::SeqCst) { 204 } else { 500 }, ""));
+    let old = planted(&server);
+    for receiver in [&well, &away] {
+        let types = ["scan.denied", "ticket.changed"];
+        api.create("/api/v1/webhooks", &json!({"url": receiver.url(), "types": types, "personal": true}));
+    }
+    let holder = json!({"holder": OLD[0], "reason": OLD[8]});
+    api.post(&format!("/api/v1/tickets/{old}/change-holder"), &holder);
+    server.scan(1, "OLD-CODE-1", "told-to-others");
+    let said = |received: &[Received]| {
+        received.iter().map(|own| String::from_utf8_lossy(&own.body).into_owned()).collect::<Vec<_>>()
+    };
+    assert!(said(&well.wait_for(2)).iter().all(|body| body.contains(OLD[0])), "receivers are told names");
+    away.wait_for(1);
+    until("both slips", || (paper.count(&format!("deny {} OLD-1", OLD[0])) == 2).then_some(()));
+    let print = |printer: &str, id: &str, line: &str| {
+        let body = json!({"peripheral": printer, "id": id, "lines": [line], "expires_s": 86_400});
+        api.post("/api/v1/peripherals/print", &body);
+    };
+    let state = |id: &str| api.get(&format!("/api/v1/peripherals/jobs?job={id}"))["job"].clone();
+    print("till", "by-hand", &format!("Chair for {}", OLD[4]));
+    print("away", "waits", &format!("Letter to {}", OLD[3]));
+    paper.wait_for("Chair for");
+    until("what was printed to be done with", || (state("by-hand")["state"] == "confirmed").then_some(()));
+    let proof = shred(&api, "old-match");
+    assert_eq!((&proof["complete"], &proof["found_in"]), (&json!(true), &json!([])), "{proof}");
+    assert_eq!(proof["jobs"], 4, "the slips, and two of which nobody knows whom they name: {proof}");
+    assert_eq!(proof["deliveries"], 2, "what waits for the receiver that is away: {proof}");
+    for name in OLD {
+        assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} is still there");
+    }
+    let waits = state("waits");
+    assert_eq!((&waits["state"], &state("by-hand")["state"]), (&json!("cancelled"), &json!("confirmed")));
+    assert!(waits["outcome"]["text"].as_str().unwrap().contains("forgotten"), "{waits}");
+    let before = away.received().len();
+    is_back.store(true, Ordering::SeqCst);
+    let told = said(&away.wait_for(before + 2)[before..]);
+    assert!(told.iter().all(|body| body.contains("old-match")), "{told:?}");
+    assert!(!told.iter().any(|body| OLD.iter().any(|name| body.contains(name))), "{told:?}");
+    print("till", "goes-on", "Printed afterwards");
+    paper.wait_for("Printed afterwards");
+    server.stop();
+    for name in OLD {
+        assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} has come back");
+    }
+}
+
+#[test]
+fn what_printers_left_that_are_gone_is_forgotten_too() {
+    let site = printing_site(&Paper::new());
+    let server = site.start();
+    planted(&server);
+    let body = json!({"peripheral": "away", "lines": [format!("Letter to {}", OLD[4])]});
+    Api::demo(&server).post("/api/v1/peripherals/print", &body);
+    server.stop();
+    let queue = std::fs::read(site.data().join("peripherals.db")).unwrap();
+    assert!(queue.windows(OLD[4].len()).any(|bytes| bytes == OLD[4].as_bytes()));
+    let site = site.set("GATEHOUSE_PERIPHERALS_FILE", "");
+    let server = site.start();
+    let proof = shred(&Api::demo(&server), "old-match");
+    assert_eq!((&proof["complete"], &proof["jobs"]), (&json!(true), &json!(2)), "{proof}");
+    for name in OLD {
+        assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} is still there");
     }
 }
 

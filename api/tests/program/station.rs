@@ -1,6 +1,7 @@
 //! A station beside a server: real processes of both, jobs that survive the loss of either.
 
-use crate::peripherals::{Paper, api, drivers};
+use crate::paper::{Paper, drivers};
+use crate::peripherals::api;
 use crate::support::{Answer, Client, DEMO_TOKEN, Guard, Server, Site, program, until};
 use serde_json::{Value, json};
 use std::fs::File;

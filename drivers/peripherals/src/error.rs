@@ -44,6 +44,11 @@ pub enum Error {
         /// How far it is.
         state: JobState,
     },
+    /// What it printed is not kept any more.
+    #[error(
+        "job {0:?} cannot be printed again: who held the event's tickets was forgotten, and with them what it printed"
+    )]
+    Forgotten(String),
     /// A printer shows nothing, a display prints nothing.
     #[error("{peripheral:?} is no {wanted}")]
     WrongKind {

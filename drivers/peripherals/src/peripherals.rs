@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -348,6 +349,23 @@ impl Peripherals {
                 taken.refused.push(job.peripheral.clone());
             }
         }
+    }
+
+    /// Forgets what was printed about an event and what does not say its event, in the queue's file too; gives how many
+    /// jobs it were. What is being printed comes to its end. A station's own queue is not reached.
+    ///
+    /// # Errors
+    /// The queue's file: to be done again.
+    pub fn forget(&self, event: &str) -> Result<u64, Error> {
+        self.shared.queue.forget(event, now_ms())
+    }
+
+    /// The same in a queue's file that nobody works with: its printers are no longer in the settings.
+    ///
+    /// # Errors
+    /// The queue's file.
+    pub fn forget_in(queue: &Path, event: &str) -> Result<u64, Error> {
+        Queue::open(queue, now_ms())?.forget(event, now_ms())
     }
 
     /// The last record taken; `None`: none ever, in this file. Touches memory only.

@@ -7,6 +7,8 @@
 //!    ├──expire──> expired                                           │
 //!    └──offer───> handed ──hand_in──> as the station says; expiry ──┘
 //! ```
+//! A job whose document was forgotten (`forget`) has an empty one, in any state but `queued`: nothing is printed of it again.
+//!
 //! `started` is on the disk before the first byte may leave: what is found `started` at opening may have printed, and
 //! no program decides that it did not. One program has the file (`locking_mode = EXCLUSIVE`): two would print twice.
 //!
@@ -14,6 +16,7 @@
 //! job comes from the journal again, and a job whose end was lost is `unknown`. A program that is killed loses nothing.
 
 mod decisions;
+mod forgetting;
 mod rows;
 mod schema;
 mod stations;
@@ -290,15 +293,16 @@ impl Queue {
     }
 
     /// A started job of which nothing was printed goes back: it waits until `not_before_ms`. `counts`: the try is one of
-    /// its attempts.
+    /// its attempts. One that was forgotten meanwhile has nothing left to print and is cancelled, as its outcome says.
     ///
     /// # Errors
     /// It was not started; the file.
     pub fn put_back(&self, peripheral: &str, id: &str, back: &PutBack<'_>, now_ms: i64) -> Result<(), Error> {
         self.change(peripheral, Lasts::Soon, |tx| {
             let changed = tx.execute(
-                "UPDATE job SET state = 'queued', outcome = ?2, not_before_ms = ?3, changed_ms = ?4,
-                        attempts = attempts - ?5 WHERE id = ?1 AND state = 'started'",
+                "UPDATE job SET state = CASE length(document) WHEN 0 THEN 'cancelled' ELSE 'queued' END,
+                        outcome = CASE length(document) WHEN 0 THEN outcome ELSE ?2 END, not_before_ms = ?3, changed_ms = ?4, attempts = attempts - ?5
+                 WHERE id = ?1 AND state = 'started'",
                 params![
                     id,
                     rows::outcome_text(back.outcome),
@@ -428,7 +432,9 @@ fn insert(tx: &Transaction<'_>, entry: &Entry, now_ms: i64) -> Within<Submitted>
     let job = &entry.job;
     let document = rows::document_bytes(&job.document).map_err(Trouble::Refused)?;
     let known = tx
-        .prepare_cached("SELECT state, peripheral = ?2 AND document = ?3 FROM job WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT state, peripheral = ?2 AND (document = ?3 OR length(document) = 0) FROM job WHERE id = ?1",
+        )?
         .query_row(params![job.id, job.peripheral, document], |row| {
             Ok((rows::state(row, 0)?, row.get::<_, bool>(1)?))
         })

@@ -51,6 +51,8 @@ struct Acts {
     registry: BTreeMap<String, String>,
     /// The most entries each type ever had.
     entries_most: Vec<Option<u16>>,
+    /// Tickets and answers that were forgotten.
+    forgotten: (u64, u64),
 }
 
 #[test]
@@ -60,16 +62,19 @@ fn the_engine_does_what_the_reference_does() {
         (None, cases) => 0..cases.unwrap_or(CASES),
     };
     let many = seeds.end - seeds.start >= CASES;
-    let mut refused_for = BTreeSet::new();
+    let (mut refused_for, mut forgotten) = (BTreeSet::new(), (0, 0));
     for seed in seeds {
         println!("MODEL_SEED={seed}");
         let mut case = Case::new(seed);
         case.run();
         let history = case.acts.model.history.iter();
         refused_for.extend(history.filter(|entry| !entry.said.admits).filter_map(|entry| entry.said.reason));
+        let (tickets, answers) = case.acts.forgotten;
+        forgotten = (forgotten.0 + tickets, forgotten.1 + answers);
     }
     // A generator that never gets somewhere proves nothing about it.
     assert!(!many || refused_for.len() == REASONS.len(), "only {refused_for:?}");
+    assert!(!many || forgotten.0 > CASES && forgotten.1 > CASES, "only {forgotten:?} were forgotten");
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -166,9 +171,19 @@ impl Acts {
         let commands = vec![VecDeque::new(); 3];
         let random = SplitMix64(seed);
         let (store, registry, entries_most) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (next_id, next_code) = (0, 0);
-        let mut acts =
-            Acts { random, clock, model, store, commands, next_id, next_code, registry, entries_most };
+        let (next_id, next_code, forgotten) = (0, 0, (0, 0));
+        let mut acts = Acts {
+            random,
+            clock,
+            model,
+            store,
+            commands,
+            next_id,
+            next_code,
+            registry,
+            entries_most,
+            forgotten,
+        };
         acts.build(engine);
         acts
     }
@@ -283,6 +298,10 @@ impl Acts {
         let borrowed: Vec<(CodeKind, &[u8])> =
             codes.iter().map(|(kind, code)| (*kind, code.as_slice())).collect();
         let mut ticket = build::ticket(type_id, &format!("T{n}"), &borrowed);
+        let texts = [(8, "Guest"), (3, "Order"), (3, "Seat")];
+        let person = texts
+            .map(|(one_in, word)| if self.chance(one_in) { String::new() } else { format!("{word} {n}") });
+        ticket.details = Details::new(&format!("T{n}"), &person[0], &person[1], &person[2], &borrowed);
         ticket.specimen = self.chance(10);
         if self.chance(10) {
             ticket.valid_from = START.plus_ms(2 * HOUR_MS);
@@ -307,6 +326,7 @@ impl Acts {
             from: ticket.valid_from,
             until: ticket.valid_until,
             codes,
+            person,
             usage: Use::fresh(),
             stored,
             given: 0,
@@ -331,6 +351,7 @@ impl Acts {
             91..92 => self.cool(engine),
             92..95 => self.warm(engine),
             95..98 => self.compare(engine),
+            98 => self.shred(engine),
             _ => {
                 engine.journal().commit().unwrap();
             }
@@ -729,7 +750,8 @@ impl Acts {
         if let Some((id, ticket)) = added {
             assert_eq!(id.0 as usize, self.model.guests.len(), "numbers follow each other");
             let guest = self.model.guests[n].clone();
-            let fresh = Guest { codes: codes(&ticket), usage: Use::fresh(), given: 0, ..guest.clone() };
+            let (codes, person) = (codes(&ticket), person(&ticket));
+            let fresh = Guest { codes, person, usage: Use::fresh(), given: 0, ..guest.clone() };
             self.model.guests.push(fresh);
             self.model.amend_use(id.0 as usize, guest.usage);
             if is_stored {
@@ -739,7 +761,7 @@ impl Acts {
         self.model.amend_use(n, usage);
         let guest = &mut self.model.guests[n];
         (guest.status, guest.status_at, guest.until) = (after.status, after.status_at, after.valid_until);
-        guest.codes = codes(&after);
+        (guest.codes, guest.person) = (codes(&after), person(&after));
         if let Some((_, own)) = self.store.iter_mut().find(|(own, _)| own.0 as usize == n) {
             *own = after;
         }
@@ -814,6 +836,42 @@ impl Acts {
         }
     }
 
+    // --- forgetting ---
+
+    /// Somebody has it forgotten who held an event's tickets: refused before its end, which a venue may bring forward and
+    /// put off again.
+    fn shred(&mut self, engine: &Engine) {
+        let n = self.below(2) as usize;
+        let (before, now) = (self.model.events[n].clone(), self.model.now);
+        let brought_forward = now > before.doors_open_at && self.below(4) > 0;
+        if brought_forward {
+            self.put(engine, Entity::Event(Event { ends_at: now.plus_ms(-1), ..before.clone() }));
+        }
+        let result = engine.shred(None, EventId(n as u32));
+        if self.model.events[n].ends_at >= now {
+            assert!(matches!(result, Err(EngineError::EventGoesOn)));
+            return;
+        }
+        let (forgotten, expected) = (result.unwrap(), self.model.shred(EventId(n as u32)));
+        assert_eq!(forgotten.tickets, expected.0);
+        // A fresh answer has its ticket's texts, order and seat too, which are forgotten with it: one more that named nobody.
+        assert!(forgotten.answers >= expected.1, "{forgotten:?} of {expected:?}");
+        let is_named = engine.with_state(|state| {
+            let of_event =
+                |kind: TypeId| state.catalog.ticket_type(kind).is_some_and(|kind| kind.event.index() == n);
+            state.scans.newest().any(|kept| kept.names_holder_of(of_event))
+        });
+        assert!(!is_named, "an answer still says whose ticket it was");
+        self.forgotten = (self.forgotten.0 + expected.0, self.forgotten.1 + expected.1);
+        let guests = self.event_tickets(n);
+        for (_, ticket) in self.store.iter_mut().filter(|(id, _)| guests.contains(&(id.0 as usize))) {
+            ticket.details = ticket.details.without_person();
+        }
+        if brought_forward {
+            self.put(engine, Entity::Event(before));
+        }
+    }
+
     // --- comparing all of it ---
 
     fn compare(&self, engine: &Engine) {
@@ -877,8 +935,15 @@ impl Acts {
             assert_eq!((ticket.status, ticket.status_at), (guest.status, guest.status_at));
             let codes = ticket.details.codes().map(|(kind, code)| (kind, code.to_vec()));
             assert_eq!(codes.collect::<Vec<_>>(), guest.codes, "codes of ticket {n}");
+            assert_eq!(person(&ticket), guest.person, "who holds ticket {n}");
         }
     }
+}
+
+/// Holder, order and seat of a ticket.
+fn person(ticket: &Ticket) -> [String; 3] {
+    let details = &ticket.details;
+    [details.holder(), details.order(), details.seat()].map(str::to_owned)
 }
 
 fn as_scan<T>(ask: &Ask, with: impl FnOnce(&Scan<'_>) -> T) -> T {
@@ -930,5 +995,6 @@ fn heard(answer: &Answer, said: &Said) -> Said {
         direction: answer.direction,
         people: i64::from(answer.people),
         ticket: answer.ticket.as_ref().map(|facts| (facts.ticket.0 as usize, facts.remaining.map(i64::from))),
+        holder: answer.ticket.as_ref().map(|facts| facts.label.holder().to_owned()).unwrap_or_default(),
     }
 }

@@ -5,9 +5,11 @@
 #[path = "support/sim/mod.rs"]
 mod sim;
 
-use engine::Engine;
+use engine::catalog::{EventId, TypeId};
 use engine::clock::ManualClock;
-use sim::audit::{Audit, Heard};
+use engine::ticket::{CodeKind, Ticket, TicketId};
+use engine::{Amendment, Engine};
+use sim::audit::{Audit, Change, Heard, Told};
 use sim::{Honesty, Stats, build, options, run};
 use std::sync::Arc;
 
@@ -43,11 +45,12 @@ fn a_seed_repeats_exactly() {
     let stats = run(7, Honesty::Honest).unwrap();
     assert_eq!(stats, run(7, Honesty::Honest).unwrap());
     assert_ne!(stats.fingerprint, run(8, Honesty::Honest).unwrap().fingerprint);
-    let Stats { stories, told, checkpoints, spares, .. } = stats;
+    let Stats { stories, told, checkpoints, spares, shreddings, .. } = stats;
     assert!(stories > 20, "{stats:?}");
     assert!(told > 20 * stories, "{stats:?}");
     assert!(checkpoints > stories, "{stats:?}");
     assert!(spares > stories, "{stats:?}");
+    assert!(shreddings > stories, "{stats:?}");
 }
 
 fn caught(lies: Honesty) -> usize {
@@ -67,7 +70,7 @@ fn a_disk_that_lies_about_synced_names_is_caught() {
 /// A short honest history and the engine that made it.
 fn history() -> (Audit, Engine) {
     let disk = engine::sim_disk::SimDisk::new();
-    let clock = Arc::new(ManualClock::at(engine::Time(1_782_925_200_000)));
+    let clock = Arc::new(ManualClock::at(engine::Time(1_782_925_260_000)));
     let engine = Engine::open(Arc::new(disk), clock, options()).unwrap().0;
     let mut audit = Audit::new();
     sim::short_history(&engine, &mut audit);
@@ -104,4 +107,27 @@ fn a_state_that_is_not_the_journals_is_caught() {
     other.journal().commit().unwrap();
     assert!(audit.recovered(&engine).is_ok());
     assert!(audit.recovered(&other).is_err(), "another engine passed for this one");
+}
+
+#[test]
+fn a_name_that_comes_back_is_caught() {
+    let (mut audit, engine) = history();
+    let tickets = engine.with_state(|state| state.tickets.next_id());
+    let shredded = |audit: &mut Audit, lsn| {
+        audit.shred_asked();
+        audit.hears(Told::Change { lsn, change: Change::Shredded { tickets } }).unwrap();
+    };
+    engine.put(None, sim::the_match(engine::Time(1_782_925_200_000))).unwrap();
+    let forgotten = engine.shred(None, EventId(0)).unwrap();
+    engine.journal().commit().unwrap();
+    shredded(&mut audit, forgotten.last);
+    audit.recovered(&engine).expect("all of them are forgotten");
+    // The same told by an engine in which a ticket was given its holder again.
+    let named = build::ticket(TypeId(0), "T0", &[(CodeKind::Optical, b"T0")]);
+    let before = engine.with_state(|state| state.tickets.get(TicketId(0)).cloned()).unwrap();
+    let changed = vec![(TicketId(0), before.clone(), Ticket { details: named.details, ..before })];
+    let (action, details) = ("amend".to_owned(), "{}".to_owned());
+    engine.amend(None, Amendment { action, details, changed, added: Vec::new(), as_of: None }).unwrap();
+    engine.journal().commit().unwrap();
+    assert!(audit.recovered(&engine).unwrap_err().contains("is back"));
 }

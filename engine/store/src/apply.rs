@@ -90,8 +90,8 @@ impl<T: Tables> Writer<'_, T> {
             Record::Act { at, operator, act } => self.act(lsn, *at, *operator, act)?,
             Record::Amended { at, operator, action, details, tickets } => {
                 self.amended(lsn, tickets)?;
-                let numbers: Vec<String> = tickets.iter().map(|(id, _)| id.0.to_string()).collect();
-                self.audit(lsn, *at, *operator, action, &numbers.join(","), &as_json(details))?;
+                let subjects = self.subjects(lsn, tickets)?;
+                self.audit(lsn, *at, *operator, action, &subjects, &as_json(details))?;
             }
             Record::Put { at, operator, entity } => {
                 let before = self.shadow.state.catalog.like(entity);
@@ -212,6 +212,16 @@ impl<T: Tables> Writer<'_, T> {
             self.tables.registry(lsn, &entry.kind, &entry.name, entry.value.as_deref())?;
         }
         self.audit(lsn, at, operator, &act.action, &act.subject, &as_json(&act.details))
+    }
+
+    /// Tickets as a line's subject: each finds the line, also where it is about many.
+    fn subjects(&mut self, lsn: Lsn, tickets: &[(TicketId, Ticket)]) -> StoreResult<String> {
+        let numbers: Vec<String> = tickets.iter().map(|(id, _)| id.0.to_string()).collect();
+        if let [_, _, ..] = numbers.as_slice() {
+            let each: BTreeSet<&String> = numbers.iter().collect();
+            each.into_iter().try_for_each(|number| self.tables.audit_subject(lsn, number))?;
+        }
+        Ok(numbers.join(","))
     }
 
     /// People inside follow the tickets, as in the engine.

@@ -135,7 +135,7 @@ pub struct AuditFilter {
     pub operator: Option<OperatorId>,
     /// This was done.
     pub action: Option<String>,
-    /// To this. Of an amendment it is all its tickets' numbers, joined by commas.
+    /// To this, alone or among others: any ticket of an amendment, or all its tickets' numbers joined by commas.
     pub subject: Option<String>,
     /// At this moment or later.
     pub since: Option<Time>,

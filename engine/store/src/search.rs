@@ -8,6 +8,10 @@ use std::collections::BTreeSet;
 /// Words of a search that are looked at.
 const SEARCH_WORDS_MAX: usize = 8;
 
+/// Lines of the audit about something, alone or among others.
+pub(crate) const AUDIT_ABOUT: &str = "lsn IN (SELECT lsn FROM audit WHERE subject = ? \
+     UNION ALL SELECT lsn FROM audit_subjects WHERE subject = ?)";
+
 /// A code with its kind.
 pub(crate) type Code<'a> = (CodeKind, &'a [u8]);
 

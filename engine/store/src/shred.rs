@@ -8,7 +8,7 @@ use engine::Lsn;
 use engine::catalog::{EventId, TypeId};
 use engine::ticket::{Ticket, TicketId};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields of the audit's details that say who somebody is, or may in words.
 const PERSONAL: [&str; 6] = ["holder", "order", "seat", "reason", "note", "q"];
@@ -22,19 +22,8 @@ const ABOUT_SCANS: [&str; 2] = ["annul", "admit_by_hand"];
 pub(crate) enum Lines<'a> {
     /// About one of these.
     About(&'a [String]),
-    /// About several things at once: their subject is a list with commas.
-    AboutSeveral,
     /// Of one action.
     Of(&'a str),
-}
-
-/// A line of the audit as far as forgetting has to know it.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) lsn: Lsn,
-    pub(crate) subject: String,
-    /// JSON.
-    pub(crate) details: String,
 }
 
 /// Forgets who held the event's tickets in a run of numbers: in tickets and their words, in the audit, and in notes.
@@ -56,29 +45,29 @@ pub(crate) fn tickets(
         tables.forget_notes(event)?;
         subjects.push(SEARCHES.to_owned());
     }
-    for line in tables.audit_lines(Lines::About(&subjects))? {
-        redact(tables, &line, |_| true)?;
-    }
-    // A reissue, or a change of many tickets: one event's all of them.
-    for line in tables.audit_lines(Lines::AboutSeveral)? {
-        let mut listed = line.subject.split(',').filter_map(|id| id.parse().ok());
-        if listed.any(|id| ids.contains(&id)) {
-            redact(tables, &line, |_| true)?;
-        }
+    // A line about many of them comes with each.
+    let lines: BTreeMap<Lsn, String> = tables.audit_lines(Lines::About(&subjects))?.into_iter().collect();
+    for (line, details) in lines {
+        redact(tables, line, &details, |_| true)?;
     }
     let concerns = |own: &Value| own["ticket"].as_u64().is_some_and(|id| ids.contains(&id));
     for action in ABOUT_SCANS {
-        for line in tables.audit_lines(Lines::Of(action))? {
-            redact(tables, &line, concerns)?;
+        for (line, details) in tables.audit_lines(Lines::Of(action))? {
+            redact(tables, line, &details, concerns)?;
         }
     }
     Ok(())
 }
 
-fn redact(tables: &mut impl Tables, line: &Line, concerns: impl Fn(&Value) -> bool) -> StoreResult<()> {
-    let Ok(mut value) = serde_json::from_str::<Value>(&line.details) else { return Ok(()) };
+fn redact(
+    tables: &mut impl Tables,
+    line: Lsn,
+    details: &str,
+    concerns: impl Fn(&Value) -> bool,
+) -> StoreResult<()> {
+    let Ok(mut value) = serde_json::from_str::<Value>(details) else { return Ok(()) };
     if concerns(&value) && forget(&mut value) {
-        tables.set_audit_details(line.lsn, &value.to_string())?;
+        tables.set_audit_details(line, &value.to_string())?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::error::StoreResult;
 use crate::figures::Figures;
 use crate::kept::KeptRow;
 use crate::retention::Retention;
-use crate::shred::{Line, Lines};
+use crate::shred::Lines;
 use engine::Lsn;
 use engine::catalog::{Catalog, DeviceId, Entity, EventId, GateId, OperatorId};
 use engine::clock::Time;
@@ -94,8 +94,8 @@ pub(crate) trait Tables {
     /// Writes a row of kept answers anew: the same scans.
     fn put_kept_row(&mut self, first: u64, row: &KeptRow) -> StoreResult<()>;
 
-    /// Lines of the audit.
-    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<Line>>;
+    /// Lines of the audit and their details. One may come more than once.
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>>;
 
     /// Writes the details of a line of the audit anew.
     fn set_audit_details(&mut self, line: Lsn, details: &str) -> StoreResult<()>;
@@ -169,6 +169,9 @@ pub(crate) trait Tables {
 
     /// Writes a line of the audit.
     fn audit(&mut self, line: &Audit<'_>) -> StoreResult<()>;
+
+    /// Notes that a line is about this too, among others; once for each.
+    fn audit_subject(&mut self, line: Lsn, subject: &str) -> StoreResult<()>;
 
     /// Writes what was gathered.
     fn flush(&mut self) -> StoreResult<()>;

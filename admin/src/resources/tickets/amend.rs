@@ -90,7 +90,8 @@ pub(super) async fn carry_out(
     }
 }
 
-/// The amendment is one line of the audit about two tickets. Each gets a line of its own, by which its story finds the other.
+/// The amendment is one line of the audit about two tickets, and of the new one's number it knows nothing. Each gets a line of
+/// its own, by which its story finds the other.
 fn note_places(
     app: &App,
     by: &Principal,

@@ -8,6 +8,7 @@
 //! that is killed repeats a message, it loses none. What a power cut may take back is synced every second: the journal
 //! still has it, and a message has the same id whenever it is made.
 
+mod forgetting;
 mod lists;
 mod schema;
 

@@ -107,3 +107,49 @@ fn another_programs_file_is_not_taken() {
     rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE x (y)").unwrap();
     assert!(Queue::open(&path).is_err());
 }
+
+#[test]
+fn people_of_an_event_are_taken_out_of_every_message_and_every_byte_and_the_rest_is_sent() {
+    let (dir, queue) = queue();
+    let naming = |lsn: u64, event: &str, holder: &str| {
+        let data = serde_json::json!({"event": event, "holder": holder, "order": "A-1", "seat": "", "scan": lsn.to_string()});
+        let body = serde_json::json!({"type": "scan.admitted", "data": data}).to_string();
+        New { body, ..new(lsn) }
+    };
+    let old = |lsn| naming(lsn, "old", "Adelheid Altmann");
+    let plain = r#"{"data":{"event":"old","scan":"15"}}"#.to_owned();
+    let all = [
+        old(11),
+        old(12),
+        old(13),
+        naming(14, "new", "Dorothea Dauer"),
+        New { body: plain.clone(), ..new(15) },
+    ];
+    queue.take("w", &all, 15).unwrap();
+    queue.delivered("w", &next(&queue, 0), &Went::default()).unwrap();
+    queue.failed("w", &next(&queue, 0), &refused(0), Then::Dead).unwrap();
+    let is_in_a_file = |needle: &[u8]| {
+        std::fs::read_dir(dir.path()).unwrap().any(|entry| {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            bytes.windows(needle.len()).any(|window| window == needle)
+        })
+    };
+    assert!(is_in_a_file(b"Adelheid Altmann"));
+    assert_eq!(queue.forget_people("old").unwrap(), 2, "one is delivered and gone, one never named anybody");
+    assert!(!is_in_a_file(b"Adelheid Altmann") && is_in_a_file(b"Dorothea Dauer"));
+    assert_eq!(queue.forget_people("old").unwrap(), 0, "a second time there is nothing");
+    assert!(queue.revive("w", "msg_12_0").unwrap());
+    let mut sent = Vec::new();
+    while let Next::Due(due) = queue.next("w", 0).unwrap() {
+        queue.delivered("w", &due, &Went::default()).unwrap();
+        sent.push(due.body);
+    }
+    let without = |lsn: u64| {
+        let data = serde_json::json!({"event": "old", "scan": lsn.to_string()});
+        serde_json::json!({"type": "scan.admitted", "data": data})
+    };
+    let sent_json: Vec<serde_json::Value> =
+        sent.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(sent_json[..2], [without(12), without(13)]);
+    assert_eq!((&sent[2], &sent[3]), (&all[3].body, &plain), "what is not about them is as it was");
+}

@@ -1,9 +1,9 @@
 //! What people decide about jobs, with the line that says who and why in the same transaction. Decides nothing itself.
 
-use super::{Entry, Lasts, Queue, Within, insert, must_be_one, rows};
+use super::{Entry, Lasts, Queue, Trouble, Within, insert, must_be_one, rows};
 use crate::error::Error;
 use crate::job::{Job, JobState, Origin, Resolution};
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 /// A decision to be written down.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ impl Queue {
     /// A person decides about an unknown job; `queue_max` is for what is printed again, and so is `expires_ms`.
     ///
     /// # Errors
-    /// It is not unknown; the queue is full; the file.
+    /// It is not unknown; what it printed was forgotten; the queue is full; the file.
     pub fn resolve(&self, id: &str, resolving: &Resolving<'_>, now_ms: i64) -> Result<Option<String>, Error> {
         let again = resolving.resolution == Resolution::Reprint;
         let state = if again { JobState::Reprinted } else { JobState::Printed };
@@ -86,11 +86,15 @@ impl Queue {
 
 /// The new job of a reprint. All reprints are linked to the first print, and counted.
 fn reprint(tx: &Transaction<'_>, id: &str, resolving: &Resolving<'_>, now_ms: i64) -> Within<String> {
-    let (root, mut job): (String, Job) = tx.query_row(
-        "SELECT COALESCE(reprint_of, id), id, peripheral, priority, document, origin FROM job WHERE id = ?1",
-        [id],
-        |row| Ok((row.get(0)?, rows::job(row, 1)?)),
-    )?;
+    let found: Option<(String, Job)> = tx
+        .query_row(
+            "SELECT COALESCE(reprint_of, id), id, peripheral, priority, document, origin FROM job
+             WHERE id = ?1 AND length(document) > 0",
+            [id],
+            |row| Ok((row.get(0)?, rows::job(row, 1)?)),
+        )
+        .optional()?;
+    let (root, mut job) = found.ok_or_else(|| Trouble::Refused(Error::Forgotten(id.to_owned())))?;
     let number: u32 = tx.query_row(
         "SELECT COALESCE(MAX(reprint), 0) + 1 FROM job WHERE reprint_of = ?1",
         [&root],

@@ -82,17 +82,13 @@ impl Queue {
 }
 
 fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
-    let job = job(row, 0)?;
     Ok(JobView {
-        id: job.id,
-        peripheral: job.peripheral,
+        id: row.get(0)?,
+        peripheral: row.get(1)?,
         state: state(row, 5)?,
-        priority: job.priority,
-        origin: job.origin,
-        template: match job.document {
-            Document::Template { name, .. } => Some(name),
-            Document::Ops(_) => None,
-        },
+        priority: Priority::from_rank(row.get(2)?),
+        origin: json(&row.get::<_, String>(4)?)?,
+        template: template(&row.get::<_, Vec<u8>>(3)?)?,
         submitted_ms: row.get(6)?,
         expires_ms: row.get(7)?,
         not_before_ms: row.get(8)?,
@@ -102,6 +98,17 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         reprint_of: row.get(12)?,
         reprint: row.get(13)?,
     })
+}
+
+/// A document's template, if it is of one and was not forgotten.
+fn template(bytes: &[u8]) -> rusqlite::Result<Option<String>> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    match document(bytes)? {
+        Document::Template { name, .. } => Ok(Some(name)),
+        Document::Ops(_) => Ok(None),
+    }
 }
 
 /// A job from five columns: id, peripheral, priority, document, origin. Its end is not among them.

@@ -90,7 +90,7 @@ fn orphan(tx: &Transaction<'_>, asking: &Asking, now_ms: i64) -> Within<Vec<Stri
 fn missed(tx: &Transaction<'_>, asking: &Asking, now_ms: i64) -> Within<Vec<OfferedJob>> {
     let mut query = tx.prepare_cached(
         "SELECT id, peripheral, priority, document, origin, expires_ms, reprint FROM job
-         WHERE state = 'handed' AND station = ?1 AND expires_ms > ?2 ORDER BY priority, n",
+         WHERE state = 'handed' AND station = ?1 AND expires_ms > ?2 AND length(document) > 0 ORDER BY priority, n",
     )?;
     let mut rows = query.query(params![asking.station, now_ms])?;
     let mut jobs = Vec::new();

@@ -6,6 +6,7 @@ use super::*;
 use crate::job::{Asking, HandIn, Origin, Priority, Resolution};
 use crate::view::JobFilter;
 use documents::Values;
+use driver_abi::Op;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -545,4 +546,85 @@ proptest! {
     fn the_queue_does_what_a_plain_list_does(acts in acts()) {
         play(&tempfile::tempdir().unwrap(), acts);
     }
+}
+
+/// An entry about an event, with a name on it.
+fn naming(id: &str, event: &str, holder: &str) -> Entry {
+    let mut entry = entry(id, "till", Priority::Normal);
+    let values =
+        [("event", event), ("holder", holder)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    entry.job.document = Document::Template { name: "receipt".to_owned(), values: Values::from(values) };
+    entry.queue_max = 100;
+    entry
+}
+
+#[test]
+fn what_an_events_prints_named_is_forgotten_in_every_state_and_every_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(&dir, T0);
+    let begin = |id: &str| {
+        queue.submit(&naming(id, "old", "Adelheid Altmann"), T0).unwrap();
+        assert_eq!(queue.start("till", T0).unwrap().unwrap().id, id);
+    };
+    let over = |id: &str, state, done| {
+        let text = "Adelheid Altmann is too long".to_owned();
+        queue.finish("till", id, state, &Outcome { done, fault: None, text }, T0).unwrap();
+    };
+    begin("done");
+    over("done", JobState::Confirmed, Done::Confirmed);
+    begin("unknown");
+    over("unknown", JobState::Unknown, Done::Unknown);
+    begin("again");
+    over("again", JobState::Unknown, Done::Unknown);
+    let again = queue.resolve("again", &reprint("Adelheid Altmann came back"), T0).unwrap().unwrap();
+    assert_eq!(queue.start("till", T0).unwrap().unwrap().id, again);
+    begin("started");
+    queue.submit(&naming("waits", "old", "Adelheid Altmann"), T0).unwrap();
+    queue.submit(&naming("other", "new", "Dorothea Dauer"), T0).unwrap();
+    let mut free = naming("free", "", "");
+    free.job.document = Document::Ops(vec![Op::Text("For Adelheid Altmann".into())]);
+    queue.submit(&free, T0).unwrap();
+    let handed = Entry { station: Some("box-1".to_owned()), ..naming("handed", "old", "Adelheid Altmann") };
+    queue.submit(&handed, T0).unwrap();
+    let asking = |known: &[&str]| Asking {
+        station: "box-1".to_owned(),
+        incarnation: "a".to_owned(),
+        known_jobs: known.iter().map(|id| (*id).to_owned()).collect(),
+        max: 9,
+    };
+    assert_eq!(queue.offer(&asking(&[]), T0).unwrap().len(), 1);
+    assert!(is_in_a_file(&dir, b"Adelheid Altmann"));
+
+    assert_eq!(queue.forget("old", T0).unwrap(), 8);
+    assert!(!is_in_a_file(&dir, b"Adelheid Altmann") && is_in_a_file(&dir, b"Dorothea Dauer"));
+    assert_eq!(queue.forget("old", T0).unwrap(), 0, "a second time there is nothing");
+
+    let states = ["done", "unknown", "again", "started", "waits", "free", "other", "handed"]
+        .map(|id| state(&queue, id));
+    use JobState::{Cancelled, Confirmed, Handed, Queued, Reprinted, Started, Unknown};
+    assert_eq!(states, [Confirmed, Unknown, Reprinted, Started, Cancelled, Cancelled, Queued, Handed]);
+    let view = queue.job("waits").unwrap();
+    assert!(view.template.is_none() && view.outcome.unwrap().text.contains("forgotten"), "it says why");
+    let known = queue.submit(&naming("done", "old", "Adelheid Altmann"), T0).unwrap();
+    assert_eq!(known, Submitted::Known(Confirmed), "the same again prints nothing again");
+    assert!(matches!(queue.resolve("unknown", &reprint("lost"), T0), Err(Error::Forgotten(_))));
+    let printed = Resolving { resolution: Resolution::Printed, ..reprint("it lies there") };
+    queue.resolve("unknown", &printed, T0).unwrap();
+    assert!(queue.offer(&asking(&[]), T0).unwrap().is_empty(), "an empty job is not offered again");
+    over(&again, Confirmed, Done::Confirmed);
+    let back = PutBack { not_before_ms: T0, counts: true, outcome: &outcome(Done::None) };
+    queue.put_back("till", "started", &back, T0).unwrap();
+    let view = queue.job("started").unwrap();
+    assert_eq!(view.state, Cancelled, "there is nothing to print any more");
+    assert!(view.outcome.unwrap().text.contains("forgotten"), "it says why");
+    assert_eq!(queue.start("till", T0).unwrap().unwrap().id, "other");
+    assert_eq!(queue.depth("till"), Depth { queued: 1, unknown: 0 });
+}
+
+/// Is it in the queue's file, or in its log?
+fn is_in_a_file(dir: &TempDir, needle: &[u8]) -> bool {
+    std::fs::read_dir(dir.path()).unwrap().any(|entry| {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        bytes.windows(needle.len()).any(|window| window == needle)
+    })
 }

@@ -32,6 +32,8 @@ pub struct Guest {
     pub from: Time,
     pub until: Time,
     pub codes: Vec<(CodeKind, Vec<u8>)>,
+    /// Holder, order and seat.
+    pub person: [String; 3],
     pub usage: Use,
     /// Its event is cold: the ticket is in the store.
     pub stored: bool,
@@ -88,6 +90,7 @@ pub struct Said {
     pub people: i64,
     /// Number and entries left.
     pub ticket: Option<(usize, Option<i64>)>,
+    pub holder: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -437,6 +440,7 @@ impl Reference {
             direction: way.direction,
             people: 0,
             ticket: guest.map(|n| (n, self.left(&self.guests[n], self.guests[n].usage.used))),
+            holder: guest.map_or_else(String::new, |n| self.guests[n].person[0].clone()),
         };
         let shown_green = ask.shown == Some(Shown::Admitted);
         let ruled = match (guest.map(|n| &self.guests[n]), ask.shown) {
@@ -527,6 +531,25 @@ impl Reference {
             self.kept_from += usize::from(self.now.0 - oldest.0 > KEPT_MS);
         }
         Result::Said { said: said_now, lsn: Some(lsn), repeat: false }
+    }
+
+    // --- forgetting ---
+
+    /// Forgets who held an event's tickets; gives how many tickets in memory and kept answers named somebody.
+    pub fn shred(&mut self, event: EventId) -> (u64, u64) {
+        let (mut tickets, mut answers) = (0, 0);
+        let of_event: Vec<bool> = self.guests.iter().map(|guest| self.kind(guest).event == event).collect();
+        for (guest, _) in self.guests.iter_mut().zip(&of_event).filter(|(_, of_event)| **of_event) {
+            tickets += u64::from(!guest.stored && guest.person.iter().any(|text| !text.is_empty()));
+            guest.person = Default::default();
+        }
+        for entry in &mut self.history[self.kept_from..] {
+            if entry.guest.is_some_and(|n| of_event[n]) && !entry.said.holder.is_empty() {
+                answers += 1;
+                entry.said.holder.clear();
+            }
+        }
+        (tickets, answers)
     }
 
     // --- passages ---

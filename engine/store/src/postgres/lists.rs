@@ -6,7 +6,7 @@ use super::ticket_rows;
 use super::values::{Json, Moment, Text, get, number};
 use crate::error::{StoreError, StoreResult};
 use crate::rows::{AuditFilter, AuditRow, CommandRow, ConflictRow, TicketFilter, TicketPage};
-use crate::search::{all_of, joined, joined_after};
+use crate::search::{AUDIT_ABOUT, all_of, joined, joined_after};
 use crate::ticket_list::{self, List, Values};
 use crate::words::Word;
 use engine::Lsn;
@@ -68,7 +68,7 @@ pub(super) fn audit(
     let wanted: [(&str, Option<Value>); 6] = [
         ("operator = ?", filter.operator.map(|own| Box::new(i64::from(own.0)) as Value)),
         ("action = ?", text(&filter.action)),
-        ("subject = ?", text(&filter.subject)),
+        (AUDIT_ABOUT, text(&filter.subject)),
         ("at >= ?", moment(filter.since)),
         ("at < ?", moment(filter.until)),
         ("lsn < ?", before.map(|before| Box::new(before.0 as i64) as Value)),

@@ -7,12 +7,13 @@ use crate::migrations::{self, Migration, Step, migration};
 use deadpool_postgres::ClientWrapper;
 
 /// Every migration, from version 1 on without a gap. One that was released is never edited.
-static MIGRATIONS: [Migration; 5] = [
+static MIGRATIONS: [Migration; 6] = [
     migration!("postgres", 1, "0001_create_projection"),
     migration!("postgres", 2, "0002_create_inbox"),
     migration!("postgres", 3, "0003_questions"),
     migration!("postgres", 4, "0004_administration"),
     migration!("postgres", 5, "0005_figures"),
+    migration!("postgres", 6, "0006_audit_subjects"),
 ];
 
 /// The version this program writes.

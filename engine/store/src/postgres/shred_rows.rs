@@ -5,7 +5,7 @@ use super::ticket_rows;
 use super::values::{Json, get};
 use crate::error::{StoreResult, WhileDoing};
 use crate::kept::KeptRow;
-use crate::shred::{Line, Lines};
+use crate::shred::Lines;
 use deadpool_postgres::ClientWrapper;
 use engine::Lsn;
 use engine::catalog::EventId;
@@ -56,23 +56,26 @@ pub(super) async fn put_kept_row(session: &ClientWrapper, first: u64, row: &Kept
     session.execute(&statement, &values).await.map(drop).while_doing(doing)
 }
 
-/// Lines of the audit.
-pub(super) async fn audit_lines(session: &ClientWrapper, lines: Lines<'_>) -> StoreResult<Vec<Line>> {
+/// Lines of the audit and their details.
+pub(super) async fn audit_lines(
+    session: &ClientWrapper,
+    lines: Lines<'_>,
+) -> StoreResult<Vec<(Lsn, String)>> {
     let doing = "look up the audit";
-    let (which, values) = match lines {
-        Lines::About(subjects) => ("subject = ANY($1)", subjects),
-        Lines::AboutSeveral => ("subject LIKE ANY($1)", &["%,%".to_owned()][..]),
-        Lines::Of(action) => ("action = ANY($1)", &[action.to_owned()][..]),
+    let (sql, values) = match lines {
+        Lines::About(subjects) => (
+            "SELECT lsn, details FROM audit WHERE lsn IN (SELECT lsn FROM audit WHERE subject = ANY($1) \
+             UNION ALL SELECT lsn FROM audit_subjects WHERE subject = ANY($1))",
+            subjects,
+        ),
+        Lines::Of(action) => {
+            ("SELECT lsn, details FROM audit WHERE action = ANY($1)", &[action.to_owned()][..])
+        }
     };
-    let sql = format!("SELECT lsn, subject, details FROM audit WHERE {which}");
-    let statement = session.prepare_cached(&sql).await.while_doing(doing)?;
+    let statement = session.prepare_cached(sql).await.while_doing(doing)?;
     let rows = session.query(&statement, &[&values]).await.while_doing(doing)?;
     let line = |row: &tokio_postgres::Row| {
-        Ok(Line {
-            lsn: Lsn(get::<i64>(row, 0)? as u64),
-            subject: get(row, 1)?,
-            details: get::<Json<'_>>(row, 2)?.0.into_owned(),
-        })
+        Ok((Lsn(get::<i64>(row, 0)? as u64), get::<Json<'_>>(row, 1)?.0.into_owned()))
     };
     rows.iter().map(line).collect()
 }

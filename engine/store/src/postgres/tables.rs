@@ -13,7 +13,7 @@ use crate::error::{StoreResult, WhileDoing};
 use crate::figures::Figures;
 use crate::kept::KeptRow;
 use crate::shadow::Shadow;
-use crate::shred::{Line, Lines};
+use crate::shred::Lines;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
 use deadpool_postgres::ClientWrapper;
@@ -47,6 +47,7 @@ pub(super) struct PostgresTables<'s> {
     conflicts: Copy,
     commands: Copy,
     audit: Copy,
+    audit_subjects: Copy,
     kept: Keeping,
     /// Tickets to be written, and which.
     puts: Puts,
@@ -130,6 +131,11 @@ impl<'s> PostgresTables<'s> {
                 &[Type::INT8, Type::TIMESTAMPTZ, Type::INT8, Type::TEXT, Type::TEXT, Type::JSON],
                 "write the audit",
             ),
+            audit_subjects: Copy::new(
+                "audit_subjects (subject, lsn)",
+                &[Type::TEXT, Type::INT8],
+                "write whom the audit is about",
+            ),
             kept: Keeping::new(),
             puts: Puts::default(),
             put: BTreeSet::new(),
@@ -191,6 +197,7 @@ impl<'s> PostgresTables<'s> {
             &mut self.conflicts,
             &mut self.commands,
             &mut self.audit,
+            &mut self.audit_subjects,
         ];
         for copy in adding {
             copy.flush(session).await?;
@@ -325,7 +332,7 @@ impl Tables for PostgresTables<'_> {
         self.link.wait("write kept answers anew", put)
     }
 
-    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<Line>> {
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>> {
         self.flush()?;
         self.link.wait("look up the audit", shred_rows::audit_lines(self.session, lines))
     }
@@ -451,6 +458,10 @@ impl Tables for PostgresTables<'_> {
         let (action, subject) = (Text::of(line.action), Text::of(line.subject));
         let details = Json(line.details.into());
         self.audit.row(&[&(line.lsn.0 as i64), &Moment(line.at), &by, &action, &subject, &details])
+    }
+
+    fn audit_subject(&mut self, line: Lsn, subject: &str) -> StoreResult<()> {
+        self.audit_subjects.row(&[&Text::of(subject), &(line.0 as i64)])
     }
 
     fn flush(&mut self) -> StoreResult<()> {

@@ -3,7 +3,7 @@
 use super::ticket_rows;
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::rows::{AuditFilter, AuditRow, CommandRow, ConflictRow, TicketFilter, TicketPage};
-use crate::search::{all_of, joined, joined_after};
+use crate::search::{AUDIT_ABOUT, all_of, joined, joined_after};
 use crate::ticket_list::{self, List, Values};
 use crate::words::Word;
 use engine::Lsn;
@@ -67,7 +67,7 @@ pub(super) fn audit(
         [
             ("operator = ?", filter.operator.map(|own| Value::Integer(i64::from(own.0)))),
             ("action = ?", text(&filter.action)),
-            ("subject = ?", text(&filter.subject)),
+            (AUDIT_ABOUT, text(&filter.subject)),
             ("at >= ?", filter.since.map(|time| Value::Integer(time.0))),
             ("at < ?", filter.until.map(|time| Value::Integer(time.0))),
             ("lsn < ?", before.map(|before| Value::Integer(before.0 as i64))),

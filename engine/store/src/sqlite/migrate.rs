@@ -6,12 +6,13 @@ use crate::migrations::{self, Migration, Step, migration};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Every migration, from version 1 on without a gap. One that was released is never edited.
-static MIGRATIONS: [Migration; 5] = [
+static MIGRATIONS: [Migration; 6] = [
     migration!("sqlite", 1, "0001_create_projection"),
     migration!("sqlite", 2, "0002_compact_scans"),
     migration!("sqlite", 3, "0003_questions"),
     migration!("sqlite", 4, "0004_administration"),
     migration!("sqlite", 5, "0005_figures"),
+    migration!("sqlite", 6, "0006_audit_subjects"),
 ];
 
 /// The version this program writes.

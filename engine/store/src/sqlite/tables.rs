@@ -8,7 +8,7 @@ use super::{catalog_rows, count_rows, figure_rows, registry_rows, scan_rows};
 use crate::error::{StoreResult, WhileDoing};
 use crate::figures::Figures;
 use crate::kept::KeptRow;
-use crate::shred::{Line, Lines};
+use crate::shred::Lines;
 use crate::tables::{Audit, Conflict, Place, Position, Tables};
 use crate::words::Word;
 use engine::Lsn;
@@ -105,20 +105,21 @@ impl Tables for SqliteTables<'_> {
         self.write("write kept answers anew", sql, values)
     }
 
-    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<Line>> {
-        let (which, values) = match lines {
-            Lines::About(subjects) => ("subject = ?1", subjects),
-            Lines::AboutSeveral => ("subject LIKE ?1", &["%,%".to_owned()][..]),
-            Lines::Of(action) => ("action = ?1", &[action.to_owned()][..]),
+    fn audit_lines(&mut self, lines: Lines<'_>) -> StoreResult<Vec<(Lsn, String)>> {
+        let (sql, values) = match lines {
+            Lines::About(subjects) => (
+                "SELECT lsn, details FROM audit WHERE lsn IN (SELECT lsn FROM audit WHERE subject = ?1 \
+                 UNION ALL SELECT lsn FROM audit_subjects WHERE subject = ?1)",
+                subjects,
+            ),
+            Lines::Of(action) => {
+                ("SELECT lsn, details FROM audit WHERE action = ?1", &[action.to_owned()][..])
+            }
         };
-        let sql = format!("SELECT lsn, subject, details FROM audit WHERE {which}");
         let mut found = Vec::new();
-        let mut statement = self.transaction.prepare_cached(&sql).while_doing("look up the audit")?;
+        let mut statement = self.transaction.prepare_cached(sql).while_doing("look up the audit")?;
         for value in values {
-            let line = |row: &rusqlite::Row<'_>| {
-                let lsn = Lsn(row.get::<_, i64>(0)? as u64);
-                Ok(Line { lsn, subject: row.get(1)?, details: row.get(2)? })
-            };
+            let line = |row: &rusqlite::Row<'_>| Ok((Lsn(row.get::<_, i64>(0)? as u64), row.get(1)?));
             let rows = statement.query_map([value], line).while_doing("look up the audit")?;
             found.extend(rows.collect::<Result<Vec<_>, _>>().while_doing("read the audit")?);
         }
@@ -242,6 +243,11 @@ impl Tables for SqliteTables<'_> {
         let by = line.operator.map(|operator| operator.0);
         let row = params![line.lsn.0 as i64, line.at.0, by, line.action, line.subject, line.details];
         self.write("write the audit", "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row)
+    }
+
+    fn audit_subject(&mut self, line: Lsn, subject: &str) -> StoreResult<()> {
+        let sql = "INSERT INTO audit_subjects VALUES (?1, ?2)";
+        self.write("write whom the audit is about", sql, params![subject, line.0 as i64])
     }
 
     fn flush(&mut self) -> StoreResult<()> {

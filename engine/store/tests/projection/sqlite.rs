@@ -53,7 +53,7 @@ fn a_filled_database_goes_back_to_every_earlier_version_and_loses_nothing() {
         let set_aside = "CREATE TABLE own_registry AS SELECT * FROM registry; \
              CREATE TABLE own_codes AS SELECT * FROM former_codes";
         connection.execute_batch(set_aside).unwrap();
-        assert_eq!(SqliteStore::migrate(&place.path(), Some(1)).unwrap(), (5, 1));
+        assert_eq!(SqliteStore::migrate(&place.path(), Some(1)).unwrap(), (6, 1));
         let kept: usize = place
             .connection()
             .query_row("SELECT count(*) FROM kept_scans JOIN scans USING (lsn)", [], |row| row.get(0))

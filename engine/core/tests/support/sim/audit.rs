@@ -32,6 +32,10 @@ pub enum Change {
     Command,
     Act,
     Amended,
+    /// Who held the tickets before this one was forgotten.
+    Shredded {
+        tickets: TicketId,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +52,10 @@ pub struct Audit {
     changes: Vec<(Lsn, Change)>,
     /// Ids of scans whose annulment was asked for, maybe in vain.
     annul_asked: BTreeSet<(u32, String)>,
+    /// It was asked that names be forgotten, maybe in vain.
+    shred_asked: bool,
+    /// Scans from one LSN to another whose holder a durable record forgets.
+    forgotten: Vec<(u64, u64)>,
     /// Every record that was ever seen durable.
     records: BTreeMap<u64, Vec<u8>>,
     reader: Option<Reader>,
@@ -67,6 +75,15 @@ impl Told {
     }
 }
 
+/// The answer as it is once nobody is to be named.
+fn nameless(answer: &Answer) -> Answer {
+    let mut answer = answer.clone();
+    if let Some(facts) = &mut answer.ticket {
+        facts.label = facts.label.without_person();
+    }
+    answer
+}
+
 /// What a reply is made of: the answer as it is kept.
 fn bytes_of(answer: &Answer) -> Vec<u8> {
     postcard::to_allocvec(answer).unwrap()
@@ -82,6 +99,8 @@ impl Audit {
             passages: BTreeMap::new(),
             changes: Vec::new(),
             annul_asked: BTreeSet::new(),
+            shred_asked: false,
+            forgotten: Vec::new(),
             records: BTreeMap::new(),
             reader: None,
             heard: 0,
@@ -120,6 +139,16 @@ impl Audit {
         self.annul_asked.insert((device.0, id.to_owned()));
     }
 
+    pub fn shred_asked(&mut self) {
+        self.shred_asked = true;
+    }
+
+    /// Is it the same answer? Where names are forgotten it may have been told with or without one.
+    fn is_same(&self, told: &Answer, other: &Answer) -> bool {
+        bytes_of(told) == bytes_of(other)
+            || self.shred_asked && bytes_of(&nameless(told)) == bytes_of(&nameless(other))
+    }
+
     /// A reply left.
     pub fn hears(&mut self, told: Told) -> Result<(), String> {
         self.heard += 1;
@@ -151,7 +180,7 @@ impl Audit {
         repeat: bool,
     ) -> Result<(), String> {
         if let Some(before) = self.scans.get(&lsn.0) {
-            if bytes_of(&before.answer) != bytes_of(&answer) {
+            if !self.is_same(&before.answer, &answer) {
                 return Err(format!("A5: two answers at LSN {lsn}: {:?} and {answer:?}", before.answer));
             }
             return Ok(());
@@ -225,6 +254,10 @@ impl Audit {
                 }
                 Some(_) => {}
                 None if lsn.0 == self.seen() + 1 => {
+                    if let Ok(Record::Shredded { answers_from, answers_until, .. }) = Record::decode(&payload)
+                    {
+                        self.forgotten.push((answers_from, answers_until));
+                    }
                     self.records.insert(lsn.0, payload);
                 }
                 None => return Err(format!("J1: record {lsn} follows {}", self.seen())),
@@ -252,6 +285,7 @@ impl Audit {
         self.replays(engine)?;
         self.records_say_what_was_told()?;
         self.same_answers(engine)?;
+        self.nobody_is_named(engine)?;
         self.passages_hold(engine)?;
         self.admits_no_more_than_allowed()
     }
@@ -292,7 +326,7 @@ impl Audit {
                 Ok(Record::Scan(scan))
                     if scan.device == heard.sent.device
                         && scan.code == heard.sent.code.as_bytes()
-                        && bytes_of(&scan.answer) == bytes_of(&heard.answer) => {}
+                        && self.is_same(&heard.answer, &scan.answer) => {}
                 other => return Err(format!("LSN {lsn} was told as {heard:?}, the record is {other:?}")),
             }
         }
@@ -307,9 +341,33 @@ impl Audit {
                 Change::Command => matches!(record, Record::Command { .. }),
                 Change::Act => matches!(record, Record::Act { .. }),
                 Change::Amended => matches!(record, Record::Amended { .. }),
+                Change::Shredded { .. } => matches!(record, Record::Shredded { .. }),
             };
             if !same {
                 return Err(format!("{change:?} was told at LSN {lsn}, the record is {record:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer that is kept of a scan: its record's, without a name where a later record forgets it.
+    fn kept(&self, lsn: u64) -> Option<Answer> {
+        let Ok(Record::Scan(scan)) = Record::decode(self.records.get(&lsn)?) else { return None };
+        let is_forgotten = self.forgotten.iter().any(|(from, until)| (*from..*until).contains(&lsn));
+        Some(if is_forgotten { nameless(&scan.answer) } else { scan.answer })
+    }
+
+    /// Of whom it was told that they are forgotten, nobody is named in the state.
+    fn nobody_is_named(&self, engine: &Engine) -> Result<(), String> {
+        for (lsn, change) in &self.changes {
+            let Change::Shredded { tickets } = change else { continue };
+            let named = engine.with_state(|state| {
+                let mut before = state.tickets.iter().filter(|(id, _)| id < tickets);
+                before.any(|(_, ticket)| ticket.details.has_person())
+                    || state.scans.between(0, lsn.0).any(|kept| kept.names_holder_of(|_| true))
+            });
+            if named {
+                return Err(format!("a name that was forgotten at LSN {lsn} is back"));
             }
         }
         Ok(())
@@ -324,7 +382,8 @@ impl Audit {
                 Ok(again)
                     if again.seen == Seen::SameId
                         && again.lsn.0 == *lsn
-                        && bytes_of(&again.answer) == bytes_of(&heard.answer) => {}
+                        && self.kept(*lsn).is_some_and(|kept| bytes_of(&kept) == bytes_of(&again.answer)) => {
+                }
                 other => return Err(format!("A5: {heard:?} told at LSN {lsn}, now {other:?}")),
             }
         }

@@ -40,6 +40,7 @@ pub struct Stats {
     pub told: u64,
     pub checkpoints: u64,
     pub spares: u64,
+    pub shreddings: u64,
     pub fingerprint: u64,
 }
 
@@ -293,7 +294,7 @@ impl Story {
     /// The venue, as far as it is not there yet: a life may have ended in the middle of it.
     fn set_up(&mut self, life: &mut Life) -> Result<(), String> {
         let catalog = life.engine.catalog();
-        let mut wanted = vec![Entity::Event(build::event("Match", START, Time(i64::MAX / 2)))];
+        let mut wanted = vec![the_match(Time(i64::MAX / 2))];
         wanted.push(Entity::Zone(build::zone("PERIMETER")));
         wanted.push(Entity::Zone(build::zone("BOWL")));
         let (outside, perimeter, bowl) = (ZoneId(0), ZoneId(1), ZoneId(2));
@@ -310,7 +311,10 @@ impl Story {
         wanted.extend(types().into_iter().map(Entity::Type));
         for entity in wanted {
             let known = match &entity {
-                Entity::Event(event) => catalog.event_named(&event.name).is_some(),
+                // A life may have ended between its end and its being put off again.
+                Entity::Event(event) => {
+                    catalog.event_named(&event.name).and_then(|id| catalog.event(id)) == Some(event)
+                }
                 Entity::Zone(zone) => catalog.zone_named(&zone.name).is_some(),
                 Entity::Gate(gate) => catalog.gate_named(&gate.name).is_some(),
                 Entity::Device(device) => catalog.device_named(&device.name).is_some(),
@@ -367,9 +371,28 @@ impl Story {
         self.changed(life, done.map_err(|error| error.to_string()), Change::Act)
     }
 
+    /// The match ends, who held its tickets is forgotten, and it goes on after all: the tickets have to be used again.
+    fn shred(&mut self, life: &mut Life, stats: &mut Stats) -> Result<(), String> {
+        if self.now <= START {
+            return Ok(());
+        }
+        let put = |life: &Life, ends_at| {
+            life.engine.put(None, the_match(ends_at)).map_err(|error| error.to_string())
+        };
+        let ended = put(life, self.now.plus_ms(-1));
+        self.changed(life, ended, Change::Put)?;
+        self.audit.shred_asked();
+        let tickets = life.engine.with_state(|state| state.tickets.next_id());
+        let shredded = life.engine.shred(None, EventId(0)).map(|forgotten| forgotten.last);
+        stats.shreddings += u64::from(shredded.is_ok());
+        self.changed(life, shredded.map_err(|error| error.to_string()), Change::Shredded { tickets })?;
+        let goes_on = put(life, Time(i64::MAX / 2));
+        self.changed(life, goes_on, Change::Put)
+    }
+
     fn act(&mut self, life: &mut Life, stats: &mut Stats) -> Result<(), String> {
         let tickets = life.engine.sizes().0;
-        match self.random.below(104) {
+        match self.random.below(106) {
             0..52 => {
                 let sent = self.random_scan(tickets as u64);
                 self.send(life, sent)?;
@@ -401,7 +424,8 @@ impl Story {
             91..92 => self.add_ticket(life, tickets)?,
             92..95 => self.amend(life, tickets)?,
             95..97 => self.registry(life)?,
-            _ => self.checkpoint(life, stats)?,
+            97..104 => self.checkpoint(life, stats)?,
+            _ => self.shred(life, stats)?,
         }
         self.now = self.now.plus_ms(match self.random.below(20) {
             0 => -(self.random.below(300_000) as i64),
@@ -549,7 +573,7 @@ pub fn short_history(engine: &Engine, audit: &mut Audit) {
     let mut story = Story::new(1, Honesty::Honest);
     // The story's own audit is not used: `Life` wants an engine of its own.
     let put = |entity| engine.put(None, entity).map(|_| ());
-    put(Entity::Event(build::event("Match", START, Time(i64::MAX / 2)))).unwrap();
+    put(the_match(Time(i64::MAX / 2))).unwrap();
     put(Entity::Zone(build::zone("BOWL"))).unwrap();
     put(Entity::Gate(build::gate("North", Some(EventId(0)), ZoneId(0), ZoneId(1)))).unwrap();
     types().into_iter().for_each(|kind| put(Entity::Type(kind)).unwrap());
@@ -564,6 +588,11 @@ pub fn short_history(engine: &Engine, audit: &mut Audit) {
         engine.journal().commit().unwrap();
         audit.hears(Told::scan(&sent, &answered)).unwrap();
     }
+}
+
+/// The event of every story.
+pub fn the_match(ends_at: Time) -> Entity {
+    Entity::Event(build::event("Match", START, ends_at))
 }
 
 /// Ticket types never change in a story, so the audit knows how often each admits.

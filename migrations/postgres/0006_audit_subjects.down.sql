@@ -1,0 +1,2 @@
+-- The audit itself says it again.
+DROP TABLE audit_subjects;
