@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{ProjectorStats, Queries, StoreError};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use utoipa::ToSchema;
 use webhooks::Webhooks;
 
@@ -131,6 +131,8 @@ pub struct App {
     pub forget_prints: ForgetPrints,
     /// How far the store is, and what it is asked besides.
     pub projector: Arc<ProjectorStats>,
+    /// Makes the calling thread run when nobody else wants its core. Never where a lock is taken that a gate wants.
+    pub give_way: fn(),
     /// Says when streams have to end.
     pub stopping: watch::Receiver<bool>,
     pub(crate) edge: Edge,
@@ -151,6 +153,7 @@ impl App {
         let free = Semaphore::new(parts.questions.len());
         let fallback = (parts.fallback)(durable.clone(), stopping.clone())?;
         let projector = Arc::clone(&parts.live.projector);
+        let give_way = parts.auth.give_way;
         let live = Live::start(&parts.engine, parts.live, Arc::clone(&parts.last_seen), stopping.clone())?;
         Ok(App {
             operations: Operations::open(parts.data_dir)?,
@@ -165,6 +168,7 @@ impl App {
             webhooks: parts.webhooks,
             forget_prints: parts.forget_prints,
             projector,
+            give_way,
             stopping,
             edge: parts.edge,
             fallback,
@@ -237,16 +241,9 @@ impl App {
         self: &Arc<Self>,
         question: impl FnOnce(&dyn Queries) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
-        let busy = || Problem::new(Kind::Unavailable, "too many questions to the store at once");
-        let permit = tokio::time::timeout(QUESTION_WAITS_MAX, self.free.acquire()).await;
-        let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
+        let permit = self.free().await?;
         let app = Arc::clone(self);
-        let asked = tokio::task::spawn_blocking(move || {
-            let questions = app.questions.lock().pop().expect("a permit stands for a connection");
-            let questions = Returned { app: &app, questions: Some(questions) };
-            question(questions.questions.as_deref().expect("it is given back when this is dropped"))
-        });
-        let answer = asked.await;
+        let answer = tokio::task::spawn_blocking(move || app.ask_freed(question)).await;
         drop(permit);
         match answer {
             Ok(answer) => Ok(answer?),
@@ -255,6 +252,35 @@ impl App {
                 Err(Problem::new(Kind::Internal, "the question could not be asked"))
             }
         }
+    }
+
+    /// Asks the store on this thread, which must be none that answers others.
+    ///
+    /// # Errors
+    /// As [`App::ask`].
+    pub async fn ask_here<T>(
+        &self,
+        question: impl FnOnce(&dyn Queries) -> Result<T, StoreError>,
+    ) -> Result<T, Problem> {
+        let _permit = self.free().await?;
+        Ok(self.ask_freed(question)?)
+    }
+
+    /// A permit stands for a connection to the store.
+    async fn free(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy = || Problem::new(Kind::Unavailable, "too many questions to the store at once");
+        let permit = tokio::time::timeout(QUESTION_WAITS_MAX, self.free.acquire()).await;
+        permit.map_err(|_| busy())?.map_err(|_| busy())
+    }
+
+    /// Asks on the connection that a permit stands for.
+    fn ask_freed<T>(
+        &self,
+        question: impl FnOnce(&dyn Queries) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let questions = self.questions.lock().pop().expect("a permit stands for a connection");
+        let questions = Returned { app: self, questions: Some(questions) };
+        question(questions.questions.as_deref().expect("it is given back when this is dropped"))
     }
 }
 

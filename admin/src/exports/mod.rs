@@ -1,5 +1,6 @@
 //! Exports: pages of the store as a sheet, each made when the one before was taken. A reader who takes nothing for a
-//! minute is cut off, and what was cut off has no last line. Knows no HTTP but the body.
+//! minute is cut off, and what was cut off has no last line. Each is made on a thread that gives way to gates: it would take
+//! a core for as long as it lasts. Knows no HTTP but the body.
 
 use crate::app::App;
 use crate::layers::Cut;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::{Order, ScanFilter};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Exports at once.
 const EXPORTS_MAX: usize = 2;
@@ -115,7 +117,7 @@ pub async fn begin(app: &Arc<App>, wanted: Wanted, cut: Cut) -> Result<Body, Pro
     let whole = Arc::new(AtomicBool::new(false));
     let (own, done) = (Arc::clone(app), Arc::clone(&whole));
     tokio::spawn(async move {
-        if !make(&own, wanted, pages, &done).await {
+        if !make(&own, wanted, pages, done).await {
             // A reader that takes nothing hears of nothing, and keeps the connection.
             cut.0.notify_one();
         }
@@ -132,8 +134,31 @@ pub async fn begin(app: &Arc<App>, wanted: Wanted, cut: Cut) -> Result<Body, Pro
     Ok(Body::from_stream(stream))
 }
 
-/// Makes an export; did it leave whole?
-async fn make(app: &Arc<App>, wanted: Wanted, pages: mpsc::Sender<Bytes>, whole: &AtomicBool) -> bool {
+/// Makes an export and tells its end; did it leave whole?
+async fn make(app: &Arc<App>, wanted: Wanted, pages: mpsc::Sender<Bytes>, whole: Arc<AtomicBool>) -> bool {
+    let (told, ended) = oneshot::channel();
+    let (own, runtime, asked) = (Arc::clone(app), Handle::current(), wanted.clone());
+    let started = std::thread::Builder::new().name("export".to_owned()).spawn(move || {
+        (own.give_way)();
+        let made = runtime.block_on(write(&own, &asked, pages, &whole));
+        // Nobody hears it any more where the node stops.
+        let _ = told.send(made);
+    });
+    if let Err(error) = started {
+        tracing::error!(%error, "no thread for an export");
+    }
+    // The engine's lock is taken here, on a thread that does not give way.
+    let (is_whole, rows) = ended.await.unwrap_or((false, 0));
+    let said = json!({"rows": rows, "whole": is_whole});
+    let noted = app.engine.act(wanted.operator, act(app, &wanted, "export_ended", Some(said)));
+    if let Err(error) = noted {
+        tracing::warn!(%error, "the end of an export is not in the audit");
+    }
+    is_whole
+}
+
+/// Writes an export page by page; did it leave whole, and how many rows has it?
+async fn write(app: &App, wanted: &Wanted, pages: mpsc::Sender<Bytes>, whole: &AtomicBool) -> (bool, u64) {
     let columns = match wanted.what {
         What::Tickets => export::ticket_columns(wanted.personal),
         What::Scans => export::SCAN_COLUMNS.to_vec(),
@@ -143,10 +168,10 @@ async fn make(app: &Arc<App>, wanted: Wanted, pages: mpsc::Sender<Bytes>, whole:
     let mut out = Out { app, pages, sheet: Sheet::new(wanted.form, columns), page: Vec::new() };
     out.sheet.begin(&mut out.page);
     let done = match wanted.what {
-        What::Tickets => out.tickets(&wanted).await,
-        What::Scans => out.scans(&wanted).await,
-        What::Counts => out.counts(&wanted),
-        What::Attendance => out.attendance(&wanted).await,
+        What::Tickets => out.tickets(wanted).await,
+        What::Scans => out.scans(wanted).await,
+        What::Counts => out.counts(wanted).await,
+        What::Attendance => out.attendance(wanted).await,
     };
     let mut ended = done.is_ok();
     if ended {
@@ -156,12 +181,7 @@ async fn make(app: &Arc<App>, wanted: Wanted, pages: mpsc::Sender<Bytes>, whole:
         ended = out.send().await.is_ok() && out.taken().await;
         whole.store(ended, Ordering::Release);
     }
-    let said = json!({"rows": out.sheet.rows(), "whole": ended});
-    let told = app.engine.act(wanted.operator, act(app, &wanted, "export_ended", Some(said)));
-    if let Err(error) = told {
-        tracing::warn!(%error, "the end of an export is not in the audit");
-    }
-    ended
+    (ended, out.sheet.rows())
 }
 
 fn act(app: &App, wanted: &Wanted, action: &str, said: Option<serde_json::Value>) -> Act {
@@ -181,7 +201,7 @@ fn act(app: &App, wanted: &Wanted, action: &str, said: Option<serde_json::Value>
 
 /// Pages on their way to a reader.
 struct Out<'a> {
-    app: &'a Arc<App>,
+    app: &'a App,
     pages: mpsc::Sender<Bytes>,
     sheet: Sheet,
     page: Vec<u8>,
@@ -215,7 +235,7 @@ impl Out<'_> {
         for event in events {
             let mut after = None;
             loop {
-                let page = self.app.ask(move |store| store.tickets_of(event, after, PAGE)).await;
+                let page = self.app.ask_here(|store| store.tickets_of(event, after, PAGE)).await;
                 let page = page.map_err(|_| CutOff)?;
                 let Some((last, _)) = page.last() else { break };
                 after = Some(*last);
@@ -253,11 +273,14 @@ impl Out<'_> {
             order: Order::OldestFirst,
             ..ScanFilter::default()
         };
-        self.app.ask(move |store| store.scans(&filter, after, PAGE)).await.map_err(|_| CutOff)
+        self.app.ask_here(|store| store.scans(&filter, after, PAGE)).await.map_err(|_| CutOff)
     }
 
-    fn counts(&mut self, wanted: &Wanted) -> Result<(), CutOff> {
-        let rows = export::count_rows(&self.catalog(), &self.app.engine.counts(), wanted.event);
+    async fn counts(&mut self, wanted: &Wanted) -> Result<(), CutOff> {
+        // The engine's lock is not taken on this thread.
+        let engine = Arc::clone(&self.app.engine);
+        let counts = tokio::task::spawn_blocking(move || engine.counts()).await.map_err(|_| CutOff)?;
+        let rows = export::count_rows(&self.catalog(), &counts, wanted.event);
         rows.into_iter().for_each(|row| self.sheet.row(&mut self.page, row));
         Ok(())
     }

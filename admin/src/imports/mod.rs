@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// Rows that are judged and done together.
+/// Rows that are judged and done together at the most.
 const BATCH_ROWS: usize = 4 * TICKETS_PER_RECORD_MAX;
 /// A row whose ticket was changed meanwhile is judged again so often.
 const JUDGED_MAX: u32 = 5;
@@ -171,7 +171,7 @@ fn pass(job: &mut Job<'_>, spec: &ImportSpec, dry_run: bool) -> Result<(), Ended
         dry_run,
     };
     loop {
-        let batch: Vec<lists::Line> = rows.by_ref().take(BATCH_ROWS).collect();
+        let batch: Vec<lists::Line> = rows.by_ref().take(job.at_once(BATCH_ROWS)).collect();
         if batch.is_empty() {
             return Ok(());
         }

@@ -159,7 +159,7 @@ impl Bulk<'_> {
                 job.runtime.block_on(asked).map_err(|problem| Ended::Failed(problem.detail))?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             (after, job.rows_done) = (Some(*last), job.rows_done + page.len() as u64);
-            for part in page.chunks(TICKETS_PER_RECORD_MAX) {
+            for part in page.chunks(job.at_once(TICKETS_PER_RECORD_MAX)) {
                 let candidates = part.iter().map(|(id, stored)| {
                     place += 1;
                     newest(job, *id, stored, as_of, place)

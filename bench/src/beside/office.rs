@@ -4,7 +4,7 @@
 use super::{Bench, Side};
 use crate::office::load::{self, Office, Work};
 use crate::office::{House, write_list};
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use load_tests::client::{self, RunSettings};
 use load_tests::codes::{CodeChoice, CodePool};
 use load_tests::listening;
@@ -45,11 +45,20 @@ struct Desked {
     done: Vec<String>,
 }
 
-/// The sides: nobody at the API first, then each kind of work, then all at once.
+/// The sides: nobody at the API first, then each kind of work, then all at once; or those of `names`.
 ///
 /// # Errors
-/// A file cannot be written.
-pub fn sides(gatehouse: &Path, work_dir: &Path, bench: &Bench, tickets: u32) -> Result<Vec<Box<dyn Side>>> {
+/// A side there is not; a file cannot be written.
+pub fn sides(
+    gatehouse: &Path,
+    work_dir: &Path,
+    bench: &Bench,
+    tickets: u32,
+    names: &[String],
+) -> Result<Vec<Box<dyn Side>>> {
+    if let Some(unknown) = names.iter().find(|name| !ALL.iter().any(|(own, _)| own == name)) {
+        bail!("no side {unknown:?}; there are {}", ALL.map(|(name, _)| name).join(", "));
+    }
     let hall = Rc::new(Hall {
         gatehouse: gatehouse.to_owned(),
         work_dir: work_dir.to_owned(),
@@ -60,7 +69,8 @@ pub fn sides(gatehouse: &Path, work_dir: &Path, bench: &Bench, tickets: u32) -> 
     let side = |(name, work)| -> Box<dyn Side> {
         Box::new(Desked { name, work, hall: Rc::clone(&hall), done: Vec::new() })
     };
-    Ok(ALL.map(side).into())
+    let chosen = ALL.into_iter().filter(|(own, _)| names.is_empty() || names.iter().any(|name| name == own));
+    Ok(chosen.map(side).collect())
 }
 
 impl Side for Desked {

@@ -112,7 +112,10 @@ struct AdminArgs {
     /// Tickets of the house, and of each list that is taken in
     #[arg(long, default_value_t = bench::TICKETS, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     tickets: u32,
-    /// Questions of each kind
+    /// These sides only, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    sides: Vec<String>,
+    /// Questions of each kind; 0: none are asked
     #[arg(long, default_value_t = 300)]
     questions: usize,
 }
@@ -248,9 +251,12 @@ fn admin(args: &AdminArgs) -> Result<Outcome> {
         notes: ADMIN_NOTES.map(str::to_owned).into(),
         ..args.turns.turns()?
     };
-    let report = turns.measure(|| office::sides(&gatehouse, work_dir.path(), &bench, tickets))?;
+    let report =
+        turns.measure(|| office::sides(&gatehouse, work_dir.path(), &bench, tickets, &args.sides))?;
     let outcome = tell(&report, &args.turns, "admin")?;
-    ask(args, tickets, work_dir.path())?;
+    if args.questions > 0 {
+        ask(args, tickets, work_dir.path())?;
+    }
     Ok(outcome)
 }
 

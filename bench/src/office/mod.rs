@@ -62,6 +62,8 @@ impl House {
         let token = control["token"].as_str().context("the control file has no token")?.to_owned();
         let house = House { server, token };
         house.wait_projected()?;
+        // What taking the list in has left to the disk is no part of what follows.
+        rustix::fs::sync();
         Ok(house)
     }
 
