@@ -138,6 +138,9 @@ impl Listener {
 
     /// What comes next; waits for it. Not to be given up half-way.
     pub async fn next(&mut self) -> Heard {
+        // Hundreds of listeners that are told the same keep a thread busy for milliseconds, and the kernel would let a gate's
+        // thread wait for its next tick: whoever wants the core has it between one listener and the next.
+        std::thread::yield_now();
         loop {
             if *self.stopping.borrow() {
                 return Heard::Ended(Ended::Stopping);

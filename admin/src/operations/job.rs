@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 /// Progress is kept so often: what is repeated after a kill is at most this long.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// Where others wrote into the journal since the last batch, gates are at work: so long they have the node for themselves.
-/// With as few rows at once as below it leaves a list some 15,000 rows a second.
-const GATES_FIRST: Duration = Duration::from_millis(4);
+/// With as few rows at once as below it leaves a list some 6,000 rows a second.
+const GATES_FIRST: Duration = Duration::from_millis(10);
 /// Rows at once beside gates: some 250 µs. With a thousand a core was busy for 4 ms, and so long gates waited.
 const ROWS_BESIDE_GATES: usize = 64;
 /// Records the store may be behind: some 500,000 tickets.

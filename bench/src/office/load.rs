@@ -163,7 +163,15 @@ impl Hand {
     fn export(&self, desk: &Desk, path: &str) -> Result<()> {
         let mut buffer = vec![0; READ_BYTES];
         while !self.is_over() {
-            let mut body = desk.get(path)?;
+            let mut body = match desk.get(path) {
+                Ok(body) => body,
+                // The one before is still under way for a moment.
+                Err(error) if is_busy(&error) => {
+                    std::thread::sleep(LOOK_EVERY);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let mut reader = body.as_reader();
             loop {
                 let len = reader.read(&mut buffer).with_context(|| path.to_owned())?;
@@ -204,6 +212,10 @@ impl Hand {
         }
         Ok(())
     }
+}
+
+fn is_busy(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ureq::Error::StatusCode(503)))
 }
 
 /// Lists for [`Office::begin`], as long as the house's own, with other codes.
