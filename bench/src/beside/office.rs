@@ -85,8 +85,7 @@ impl Side for Desked {
     /// A node for each round: what one has taken in would be there already the next time.
     fn round(&mut self, warmup: Duration, length: Duration) -> Result<RunResult> {
         let Hall { gatehouse, work_dir, list, lists, bench } = &*self.hall;
-        let house =
-            House::open(gatehouse, work_dir, std::env::var("GH_PIN").ok().and(bench.server_core), list)?;
+        let house = House::open(gatehouse, work_dir, bench.server_core, list)?;
         let (addr, pid) = (house.server.device_addr, house.server.process()?.pid());
         listening::ensure_alone(addr, pid)?;
         let settings = bench.run_settings(Target::at(addr), pid, bench.connection_count);

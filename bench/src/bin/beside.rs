@@ -121,11 +121,11 @@ struct AdminArgs {
 }
 
 /// What a reader of the table of the API has to know.
-const ADMIN_NOTES: [&str; 5] = [
+const ADMIN_NOTES: [&str; 4] = [
     "each round is a node of its own with its tickets; import: one list of as many tickets after the other; listeners: each hears \
      every topic, every scan among them; exports: all tickets with their holders and all scans, again and again",
-    "gates, journal, store and the API of the server share one core: the hardest place for the gates",
-    "those who use the API are on the client's core and give way to the gates' client",
+    "the server has all cores; the gates' client and those who use the API are on one of them, and they give way to the gates' \
+     client",
     "a listener that is too slow is dropped, as it is meant to be, and comes back",
     "of every 100 scans 79 are staff codes (admitted), 1 is a fresh code (admitted once), 20 are used codes (denied)",
 ];
@@ -239,10 +239,7 @@ fn peripherals(args: &PeripheralsArgs) -> Result<Outcome> {
 
 fn admin(args: &AdminArgs) -> Result<Outcome> {
     let work_dir = tempfile::tempdir().context("create a directory")?;
-    let bench = Bench {
-        server_core: Some(args.turns.server_core),
-        connection_count: usize::from(args.turns.connections),
-    };
+    let bench = Bench { server_core: None, connection_count: usize::from(args.turns.connections) };
     let gatehouse = args.turns.gatehouse()?;
     let tickets = if args.turns.quick { 1_000 } else { args.tickets };
     let turns = Turns {
@@ -264,7 +261,7 @@ fn admin(args: &AdminArgs) -> Result<Outcome> {
 fn ask(args: &AdminArgs, tickets: u32, work_dir: &Path) -> Result<()> {
     let turns = args.turns.turns()?;
     let list = write_list(work_dir, "", 0..tickets)?;
-    let house = House::open(&args.turns.gatehouse()?, work_dir, Some(turns.server_core), &list)?;
+    let house = House::open(&args.turns.gatehouse()?, work_dir, None, &list)?;
     let target = Target::at(house.server.device_addr);
     let settings = RunSettings::at(target, usize::from(args.turns.connections), turns.warmup, turns.length);
     let scans = client::run_open(&settings, &mut CodePool::open(&CodeChoice::Mix, 0)?, office::RATE)?.answers;

@@ -54,14 +54,15 @@ impl Report {
         let mut text = format!(
             "# What people ask of the API in a house of {tickets} tickets\n\n\
              - date: {}, commit: {}\n\
-             - machine: {}, {} cores, Linux {}; server and client on a core each, {scans} scans before\n\
-             - the whole round trip over a kept connection, the answer read as JSON; pages of 50\n\n\
-             | question | times | p50 ms | p99 ms | most ms |\n|---|---|---|---|---|\n",
+             - machine: {}, {} cores, Linux {}; {scans} scans before\n\
+             - the whole round trip over a kept connection, the answer read as JSON; pages of 50\n\
+             - a page may be empty and be followed by others: where only a letter is told, and the first thousands of tickets name nobody\n\n\
+             | question | times | found something | p50 ms | p99 ms | most ms |\n|---|---|---|---|---|---|\n",
             self.date, self.commit, machine.cpu_model, machine.core_count, machine.kernel
         );
-        for Asked { kind, questions, ms, .. } in &self.questions {
+        for Asked { kind, questions, found, ms } in &self.questions {
             let Spread { median, p99, most } = ms;
-            let _ = writeln!(text, "| {kind} | {questions} | {median:.2} | {p99:.2} | {most:.2} |");
+            let _ = writeln!(text, "| {kind} | {questions} | {found} | {median:.2} | {p99:.2} | {most:.2} |");
         }
         text
     }
@@ -138,7 +139,7 @@ fn ask_kind(
         ms.push(began.elapsed().as_secs_f64() * 1e3);
         found += usize::from(!answer["items"].as_array().is_some_and(Vec::is_empty));
     }
-    ensure!(found == count, "{found} of {count} found something");
+    ensure!(found > 0, "none of {count} found anything");
     Ok(Asked { kind, questions: count, found, ms: Spread::of(ms) })
 }
 

@@ -281,6 +281,18 @@ fn create_dir_durably(dir: &Path) -> Result<(), DiskError> {
     Ok(())
 }
 
+/// Has the disk begin with a part of a file that was written and is not synced yet; waits for nothing and promises nothing.
+/// For files beside the journal: a sync of many megabytes at once keeps the journal's next sync waiting until it is done.
+///
+/// # Errors
+/// The file's.
+pub fn begin_writing(file: &File, from: u64, len: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    // Not for its name: Linux begins to write what is dirty (mm/fadvise.c), and keeps what is being written in memory.
+    rustix::fs::fadvise(file, from, std::num::NonZeroU64::new(len), rustix::fs::Advice::DontNeed)?;
+    Ok(())
+}
+
 #[cfg(target_os = "linux")]
 fn preallocate(file: &File, len: u64) -> io::Result<()> {
     use rustix::io::Errno;

@@ -10,10 +10,9 @@
 //! Frames in use have the head's salts; after them follow those of an earlier round, until they are written over.
 
 use crate::error::{StoreError, StoreResult};
-use rustix::fs::Advice;
+use engine::disk::begin_writing;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,8 +98,7 @@ impl Log {
         let used = self.used().map_err(io::Error::other)?;
         let mut from = if used.salts == self.synced.salts { self.synced.bytes } else { 0 };
         while from + PIECE_BYTES < used.bytes {
-            // Not for its name: what is dirty is written (without waiting), and what is being written stays in memory.
-            rustix::fs::fadvise(file, from, NonZeroU64::new(PIECE_BYTES), Advice::DontNeed)?;
+            begin_writing(file, from, PIECE_BYTES)?;
             std::thread::sleep(PIECE_WAIT);
             from += PIECE_BYTES;
         }
