@@ -105,7 +105,9 @@ impl Courier {
         let (queue, id, pace) = (&self.shared.queue, &self.line.id, &self.shared.pace);
         let now_ms = SystemClock.now().0;
         let wait = pace.wait(due.attempts + 1, &due.id, answered.retry_after);
-        let then = wait.map_or(Then::Dead, |wait| Then::Again(now_ms.saturating_add(millis(wait))));
+        // The clock tells whole milliseconds, and this one is partly over: with one more nobody is asked too early.
+        let again_ms = |wait| now_ms.saturating_add(millis(wait)).saturating_add(1);
+        let then = wait.map_or(Then::Dead, |wait| Then::Again(again_ms(wait)));
         let since_ms = queue.failed(id, due, &answered.went, then)?;
         if let (Some(_), Then::Again(at_ms)) = (answered.retry_after, then) {
             self.quiet_until_ms = at_ms;
