@@ -1,5 +1,5 @@
 //! What people ask of the API of a full house, one after the other: head counts, lists, searches, a ticket and its story. A
-//! time is that of the whole round trip over a kept connection, JSON read. Knows the questions and checks that they find
+//! time is that of the whole round trip over a kept connection, JSON read. Knows the questions and tells how many found
 //! something.
 
 use super::{Desk, EVENT};
@@ -95,7 +95,7 @@ const KINDS: [(&str, Question); 18] = [
 /// Asks all kinds of questions, `count` times each, of tickets 0 to `tickets`.
 ///
 /// # Errors
-/// A question fails, or finds nothing.
+/// A question fails.
 pub fn ask(desk: &Desk, tickets: u32, count: usize) -> Result<Vec<Asked>> {
     let cursors = cursors(desk, tickets)?;
     let ask = |(kind, question): &(&'static str, Question)| {
@@ -139,7 +139,6 @@ fn ask_kind(
         ms.push(began.elapsed().as_secs_f64() * 1e3);
         found += usize::from(!answer["items"].as_array().is_some_and(Vec::is_empty));
     }
-    ensure!(found > 0, "none of {count} found anything");
     Ok(Asked { kind, questions: count, found, ms: Spread::of(ms) })
 }
 
