@@ -21,7 +21,7 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 const GATES_FIRST: Duration = Duration::from_millis(10);
 /// Rows at once beside gates: some 250 µs. With a thousand a core was busy for 4 ms, and so long gates waited.
 const ROWS_BESIDE_GATES: usize = 64;
-/// Records the store may be behind: some 500,000 tickets.
+/// Records the store may be behind: some 500,000 tickets, 128,000 beside gates.
 const PROJECTED_BEHIND_MAX: u64 = 2_000;
 /// Between two looks at the journal or the store.
 const LOOK_EVERY: Duration = Duration::from_millis(2);

@@ -335,3 +335,19 @@ fn a_list_that_comes_in_small_pieces_is_read_like_any_other() {
     let said = std::fs::read_to_string(&out).unwrap() + &std::fs::read_to_string(&err).unwrap();
     assert!(status.success() && said.contains("1 tickets imported"), "{status}: {said}");
 }
+
+#[test]
+fn a_command_that_comes_while_the_directory_is_taken_waits_for_whoever_has_it() {
+    let site = Site::venue("");
+    let directory = site.data().join("journal");
+    let taken = engine::disk::StdDisk::open(&directory).unwrap();
+    std::thread::scope(|scope| {
+        let command = scope.spawn(|| import(&site, b"code,type,holder\nLATE,SEAT,Eve\n", &[]));
+        // Far longer than the command takes to be refused.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        assert!(!command.is_finished(), "it waits");
+        drop(taken);
+        command.join().unwrap().well();
+    });
+    admits(&site.start(), "LATE", "Eve");
+}

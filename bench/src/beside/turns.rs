@@ -29,8 +29,8 @@ pub struct Turns {
     pub length: Duration,
     /// The core of this program's loop.
     pub client_core: usize,
-    /// The core of every side's server.
-    pub server_core: usize,
+    /// The core of every side's server; `None`: it has all of them.
+    pub server_core: Option<usize>,
     /// Where the sides' data lives.
     pub work_dir: PathBuf,
     /// Measure although others use the machine, and say so.
@@ -62,8 +62,8 @@ pub struct Report {
     pub machine: Machine,
     /// What others did there, before the start.
     pub before: Busy,
-    /// The cores of servers and client.
-    pub cores: [usize; 2],
+    /// The cores of servers and client; `None`: all of them.
+    pub cores: [Option<usize>; 2],
     /// Under the sides' data.
     pub file_system: String,
     /// What the first side is to the others.
@@ -117,7 +117,7 @@ impl Turns {
             commit: self.commit.clone(),
             machine: procfs::machine(),
             before,
-            cores: [self.server_core, self.client_core],
+            cores: [self.server_core, Some(self.client_core)],
             file_system: procfs::file_system(&self.work_dir),
             first_is: self.first_is,
             sides,
@@ -219,13 +219,15 @@ impl Report {
     }
 
     fn head(&self, text: &mut String) {
-        let Report { machine, cores: [server, client], .. } = self;
+        let Report { machine, cores, .. } = self;
+        let [server, client] =
+            cores.map(|core| core.map_or_else(|| "all cores".to_owned(), |core| format!("core {core}")));
         push(text, &format!("- date: {}, commit: {}", self.date, self.commit));
         push(text, &format!("- command: `{}`", self.command));
         push(
             text,
             &format!(
-                "- machine: {}, {} cores, {} MiB, Linux {}, data on {}; servers on core {server}, client on core {client}",
+                "- machine: {}, {} cores, {} MiB, Linux {}, data on {}; servers on {server}, client on {client}",
                 machine.cpu_model, machine.core_count, machine.memory_mib, machine.kernel, self.file_system
             ),
         );
@@ -365,7 +367,7 @@ mod tests {
             warmup: Duration::ZERO,
             length: Duration::ZERO,
             client_core: 0,
-            server_core: 0,
+            server_core: Some(0),
             work_dir: std::env::temp_dir(),
             busy_ok: true,
             commit: "c".to_owned(),
@@ -404,7 +406,7 @@ mod tests {
             commit: "c".to_owned(),
             machine: procfs::machine(),
             before,
-            cores: [0, 1],
+            cores: [Some(0), None],
             file_system: "ext4".to_owned(),
             first_is: "limit",
             sides,
@@ -416,6 +418,7 @@ mod tests {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         assert_eq!(cells[2..6], ["40 (20 – 50)", "0.20", "12.00 (9.00 – 20.00)", "3.00"], "{text}");
         assert_eq!(cells[10], "3", "{text}");
+        assert!(text.contains("servers on core 0, client on all cores"), "{text}");
         assert!(text.contains("- a note") && text.contains("device-0") && !text.contains("never"), "{text}");
         let json: serde_json::Value = serde_json::to_value(&report).unwrap();
         assert_eq!(json.pointer("/sides/1/to_first/cpu").unwrap(), 3.0);

@@ -246,6 +246,7 @@ fn admin(args: &AdminArgs) -> Result<Outcome> {
         title: "A node's gates beside its API at work",
         first_is: "quiet",
         notes: ADMIN_NOTES.map(str::to_owned).into(),
+        server_core: None,
         ..args.turns.turns()?
     };
     let report =
@@ -316,7 +317,7 @@ impl TurnsArgs {
             warmup,
             length,
             client_core: self.client_core,
-            server_core: self.server_core,
+            server_core: Some(self.server_core),
             work_dir: std::env::temp_dir(),
             busy_ok: self.busy_ok,
             commit: self.commit.clone(),

@@ -123,20 +123,15 @@ impl Indexes for PostgresQueries {
         let of_place = of_place(place, &mut values);
         let joins = with_words(others, &mut values);
         let codes = by_codes(text, &mut values);
-        let mut parts = vec![format!(
-            "(SELECT own.ticket FROM ({codes}) AS own WHERE {of_place} ORDER BY own.ticket LIMIT $1)"
-        )];
-        for word in spelled {
-            values.push(Box::new(word.clone()));
-            parts.push(format!(
-                "(SELECT own.ticket FROM ticket_words AS own {joins}WHERE own.word = ${} AND {of_place} \
-                 ORDER BY own.ticket LIMIT $1)",
-                values.len()
-            ));
-        }
+        values.push(Box::new(spelled.to_vec()));
+        // The words as one value: a statement is kept for each text of a question, not for each number of words.
         let rest = format!(
-            "WHERE id = ANY (ARRAY(SELECT ticket FROM ({}) AS found ORDER BY ticket LIMIT $1)) ORDER BY id",
-            parts.join(" UNION ")
+            "WHERE id = ANY (ARRAY(SELECT ticket FROM (\
+             (SELECT own.ticket FROM ({codes}) AS own WHERE {of_place} ORDER BY own.ticket LIMIT $1) UNION \
+             SELECT found.ticket FROM unnest(${}::text[]) AS spelled(word) CROSS JOIN LATERAL \
+             (SELECT own.ticket FROM ticket_words AS own {joins}WHERE own.word = spelled.word AND {of_place} \
+             ORDER BY own.ticket LIMIT $1) AS found) AS all_found ORDER BY ticket LIMIT $1)) ORDER BY id",
+            values.len()
         );
         self.look_for(&rest, &values)
     }

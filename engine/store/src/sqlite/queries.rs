@@ -301,8 +301,6 @@ fn conditions(filter: &ScanFilter, after: Option<Lsn>) -> (String, Vec<Value>) {
     joined(wanted, '?')
 }
 
-/// Tickets that have, for every word of the text, a word that begins with it. `None`: there is no word. The other words
-/// are looked up for each ticket that has the first: a common one is thousands of tickets.
 /// Which tickets of `own` are of a search's place. An event's tickets mostly came together: those before its first are not
 /// looked at.
 fn of_place(place: &Place, values: &mut Vec<Value>) -> String {
@@ -317,7 +315,8 @@ fn of_place(place: &Place, values: &mut Vec<Value>) -> String {
     )
 }
 
-/// Tickets that have all of the words.
+/// Tickets that have, for every word, a word that begins with it. The other words are looked up for each ticket that has
+/// the first.
 fn by_words(words: &[WordRange], values: &mut Vec<Value>) -> String {
     let mut sql = String::new();
     for word in words {
