@@ -60,7 +60,9 @@ permissions! {
     DevicesWrite = "devices.write", Manager;
     /// Sees printers and displays and their jobs.
     PeripheralsRead = "peripherals.read", Steward;
-    /// Sets printers and displays up, repeats and settles jobs.
+    /// Prints, shows texts, presses buttons at gates.
+    PeripheralsUse = "peripherals.use", Steward;
+    /// Takes jobs back, repeats and settles them, opens drawers, releases printers, reads their file again.
     PeripheralsWrite = "peripherals.write", Supervisor;
     /// Sees who may sign in.
     OperatorsRead = "operators.read", Manager;

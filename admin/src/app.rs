@@ -1,12 +1,13 @@
 //! What resources work with: the engine for changes and points, the store for lists, search and history, and the wait
 //! until a change is safe and can be read back. Knows no HTTP but the type of what answers the rest of the paths.
 
-use crate::access::{Permissions, Principal, Proof};
+use crate::access::{Permissions, Principal, Proof, STATION_PREFIX};
 use crate::auth::{self, Auth, AuthParts};
 use crate::durable::Durable;
 use crate::exports::Exports;
 use crate::live::{LastSeen, Live, LiveParts};
 use crate::operations::Operations;
+use crate::peripheral_desk::{PeripheralDesk, PeripheralsAt};
 use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::http::Request;
@@ -82,6 +83,8 @@ pub struct Parts {
     pub live: LiveParts,
     /// Webhooks at work; whoever gives them ends them.
     pub webhooks: Arc<Webhooks>,
+    /// Printers and displays; `None`: the node has none.
+    pub peripherals: Option<PeripheralsAt>,
     /// Reaches what printers keep.
     pub forget_prints: ForgetPrints,
     /// Makes what answers the paths that are not ours; it ends its streams when it is told to stop.
@@ -127,6 +130,8 @@ pub struct App {
     pub live: Live,
     /// Webhooks at work.
     pub webhooks: Arc<Webhooks>,
+    /// Printers and displays.
+    pub peripherals: PeripheralDesk,
     /// Reaches what printers keep.
     pub forget_prints: ForgetPrints,
     /// How far the store is, and what it is asked besides.
@@ -166,6 +171,7 @@ impl App {
             settings: parts.settings,
             live,
             webhooks: parts.webhooks,
+            peripherals: PeripheralDesk::new(parts.peripherals),
             forget_prints: parts.forget_prints,
             projector,
             give_way,
@@ -188,10 +194,14 @@ impl App {
         let catalog = self.engine.catalog();
         let Some(id) = catalog.operator_keyed(&hash) else { return auth::principal(self, token) };
         let operator = catalog.operator(id)?;
+        // A station's key lies on a client PC: it opens the station's own two paths, which no permission opens.
+        let is_station = operator.name.starts_with(STATION_PREFIX);
+        let permissions =
+            if is_station { Permissions::default() } else { Permissions::of_role(operator.role) };
         Some(Principal {
             operator: Some(id),
             name: operator.name.as_str().into(),
-            permissions: Permissions::of_role(operator.role),
+            permissions,
             proof: Proof::OperatorToken,
         })
     }

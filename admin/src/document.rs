@@ -44,6 +44,7 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "account", description = "Signing in, and what belongs to the one who asks"),
         (name = "operators", description = "Who may sign in"),
         (name = "tokens", description = "How programs sign in"),
+        (name = "peripherals", description = "Printers and displays, what they print and show, and the stations they hang at"),
         (name = "webhooks", description = "What happened, told to other people's servers"),
     )
 )]
@@ -96,10 +97,8 @@ pub fn headed() -> OpenApiRouter<Arc<App>> {
 async fn rest(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let (path, method) = (request.uri().path().to_owned(), request.method().clone());
     let response = (app.fallback)(request).await;
-    // Older paths below it take POST alone, or are of printers and stations, and say themselves what they have not found.
-    let speaks_itself =
-        ["/api/v1/peripherals", "/api/v1/station"].iter().any(|older| path.starts_with(older));
-    let is_ours = path.starts_with("/api/v1/") && method != Method::POST && !speaks_itself;
+    // Older paths below it take POST alone, and say themselves what they have not found.
+    let is_ours = path.starts_with("/api/v1/") && method != Method::POST;
     if response.status() == StatusCode::NOT_FOUND && is_ours {
         return Problem::not_found("path", &path).into_response();
     }

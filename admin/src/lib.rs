@@ -16,6 +16,7 @@
 //! | `app` | what resources work with: engine, store, waiting for what was changed |
 //! | `venue_settings` | what the venue itself has set: retention, alarm, time zone |
 //! | `durable` | waiting for the journal |
+//! | `peripheral_desk` | printers and displays, asked on threads that may wait |
 //! | `live` | the live feed: a hub behind the journal's tail, and its listeners |
 //! | `statistics` | intervals, arrival curves, forecasts |
 //! | `privacy` | forgetting who held an event's tickets |
@@ -40,6 +41,7 @@ mod mistakes;
 mod moment;
 mod operations;
 mod page;
+mod peripheral_desk;
 mod privacy;
 mod problem;
 mod resources;
@@ -53,5 +55,6 @@ pub use auth::{AuthParts, Setup, SignInFigures, check_new_password, has_operator
 pub use document::document;
 pub use durable::Durable;
 pub use live::{LiveFigures, LiveParts, PeripheralNow};
+pub use peripheral_desk::PeripheralsAt;
 pub use problem::Kind;
 pub use serve::{Admin, start};

@@ -227,6 +227,33 @@ impl From<EngineError> for Problem {
     }
 }
 
+impl From<peripherals::Error> for Problem {
+    fn from(error: peripherals::Error) -> Problem {
+        use peripherals::Error;
+        let kind = match &error {
+            Error::UnknownPeripheral(_) | Error::UnknownTemplate(_) | Error::UnknownJob(_) => Kind::NotFound,
+            Error::BadId(_) => return Problem::invalid("id", error.to_string()),
+            Error::BadDocument(words) => return Problem::invalid("lines", words.clone()),
+            Error::WhoAndWhy => return Problem::invalid("reason", error.to_string()),
+            Error::IdConflict(_)
+            | Error::WrongState { .. }
+            | Error::Forgotten(_)
+            | Error::WrongKind { .. }
+            | Error::Elsewhere { .. }
+            | Error::NotYours { .. }
+            | Error::NotReady { .. } => Kind::Conflict,
+            Error::Full { .. } | Error::NotInTime(_) => Kind::Unavailable,
+            _ => {
+                // It names files of this machine.
+                tracing::error!(%error, "the printers' queue cannot do what is asked");
+                let words = "printers and displays cannot do this now; gates go on, and the log says why";
+                return Problem::new(Kind::Unavailable, words);
+            }
+        };
+        Problem::new(kind, error.to_string())
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         // What a database says is for the log: it may name hosts and statements.

@@ -97,11 +97,7 @@ async fn ask(sender: mpsc::Sender<Asked>, request: axum::extract::Request) -> An
     if !parts.headers.iter().all(|(name, value)| headers.push(name.as_str().as_bytes(), value.as_bytes())) {
         return refusal(431, "headers_too_large", "the headers are larger than may be");
     }
-    let operator = match parts
-        .extensions
-        .get::<Principal>()
-        .map(|own| signed_in(own, &parts.method, parts.uri.path()))
-    {
+    let operator = match parts.extensions.get::<Principal>().map(|own| signed_in(own, parts.uri.path())) {
         None => None,
         Some(Ok(operator)) => operator,
         Some(Err(permission)) => {
@@ -128,15 +124,11 @@ async fn ask(sender: mpsc::Sender<Asked>, request: axum::extract::Request) -> An
 
 /// The operator of a session or an API token, where it may go to this path. Who sends a token of `gatehouse user add` is
 /// known by it.
-fn signed_in(
-    principal: &Principal,
-    method: &axum::http::Method,
-    path: &str,
-) -> Result<Option<OperatorId>, Permission> {
+fn signed_in(principal: &Principal, path: &str) -> Result<Option<OperatorId>, Permission> {
     if !matches!(principal.proof, Proof::Session(_) | Proof::ApiToken(_)) {
         return Ok(None);
     }
-    for permission in taken_by(method.is_safe(), path) {
+    for permission in taken_by(path) {
         if !principal.may(*permission) {
             return Err(*permission);
         }
@@ -145,10 +137,9 @@ fn signed_in(
 }
 
 /// The permissions an older path takes, besides the role it asks for itself.
-fn taken_by(reads: bool, path: &str) -> &'static [Permission] {
+fn taken_by(path: &str) -> &'static [Permission] {
     match path {
         "/api/v1/venue" => &[Permission::VenueWrite],
-        "/api/v1/stations" => &[Permission::DevicesWrite],
         "/api/v1/tickets/import" => &[Permission::TicketsImport],
         "/api/v1/tickets/status" => &[Permission::TicketsWrite],
         // A scan there names its holder.
@@ -156,8 +147,6 @@ fn taken_by(reads: bool, path: &str) -> &'static [Permission] {
             &[Permission::ScansRead, Permission::TicketsPersonal]
         }
         _ if path.starts_with("/api/v1/station/") => &[Permission::PeripheralsWrite],
-        _ if path.starts_with("/api/v1/peripherals") && reads => &[Permission::PeripheralsRead],
-        _ if path.starts_with("/api/v1/peripherals") => &[Permission::PeripheralsWrite],
         _ => &[],
     }
 }

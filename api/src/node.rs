@@ -404,7 +404,8 @@ impl Node {
         let needed = !admin::has_operators(&core.engine.catalog());
         let (setup, setup_token) = admin::Setup::begin(&config.data_dir.join(SETUP_FILE), needed)?;
         let local_token = secrets::hash(token.as_bytes());
-        let given = Given { questions, setup, local_token, webhooks: Arc::clone(&webhooks) };
+        let peripherals = backroom.as_ref().map(Backroom::at);
+        let given = Given { questions, setup, local_token, webhooks: Arc::clone(&webhooks), peripherals };
         let api = serve_api(config, &core, given, &shared, &sources, &stopping)?;
         let api_addr = api.local_addr();
         write_control(&control, api_addr, &token)?;
@@ -492,6 +493,7 @@ struct Given {
     setup: admin::Setup,
     local_token: [u8; 32],
     webhooks: Arc<Webhooks>,
+    peripherals: Option<admin::PeripheralsAt>,
 }
 
 fn serve_api(
@@ -503,7 +505,7 @@ fn serve_api(
     stopping: &Arc<AtomicBool>,
 ) -> Result<Admin, StartError> {
     use anyhow::Context;
-    let Given { questions, setup, local_token, webhooks } = given;
+    let Given { questions, setup, local_token, webhooks, peripherals } = given;
     let figures = Arc::clone(&sources.sign_in);
     let (cold_codes, shared, stopping) =
         (Arc::clone(&core.cold_codes), Arc::clone(shared), Arc::clone(stopping));
@@ -526,6 +528,7 @@ fn serve_api(
         last_seen: Arc::new(move |device| port.last_seen(device)),
         settings: config.resolved.iter().map(node_setting).collect(),
         live,
+        peripherals,
         forget_prints,
         fallback: Box::new(move |durable, stopping| behind::start(make_ops, durable, stopping)),
     };

@@ -21,9 +21,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Largest body of a change, in bytes.
 pub const CHANGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Longest name of a station, in bytes.
-const STATION_NAME_BYTES_MAX: usize = 40;
-
 /// What the API port's worker needs.
 pub struct Ops {
     port: Port,
@@ -84,7 +81,6 @@ impl Ops {
             "/api/v1/tickets/status" => set_status(&self.engine, operator, request.body)?,
             // The command `gatehouse user add`; operators make each other at `/api/v1/operators`.
             "/api/v1/local/operators" if operator.is_none() => add_operator(&self.engine, request.body)?,
-            "/api/v1/stations" => add_station(&self.engine, operator, request.body)?,
             _ => return Err((404, "not_found", "there is no such path".to_owned())),
         };
         reply.wait = wait;
@@ -121,21 +117,19 @@ impl Ops {
         }
     }
 
-    /// Printers, displays and stations.
+    /// A station asks for work, or hands some in.
     fn at_the_counter(&self, request: &Request<'_, Memo>, reply: &Reply) -> Result<Next, Refused> {
-        let now_ms = self.engine.now().0;
-        let wanted = paths::wanted(request.method, request.path, request.query, request.body, now_ms)
-            .ok_or((404, "not_found", "there is no such path, or not with this method".to_owned()))?;
-        let asker = match self.operator(request, wanted.least)? {
-            None => Asker::Person("this machine's own command".to_owned()),
-            Some(id) => {
-                let name = self.engine.catalog().operator(id).map(|operator| operator.name.clone());
-                let name = name.unwrap_or_default();
-                match name.strip_prefix(STATION_PREFIX) {
-                    Some(station) => Asker::Station(station.to_owned()),
-                    None => Asker::Person(name),
-                }
-            }
+        let wanted = paths::wanted(request.method, request.path, request.body).ok_or((
+            404,
+            "not_found",
+            "there is no such path, or not with this method".to_owned(),
+        ))?;
+        let id = self.operator(request, Role::Steward)?;
+        let catalog = self.engine.catalog();
+        let name = id.and_then(|id| catalog.operator(id)).map(|own| own.name.as_str()).unwrap_or_default();
+        let asker = match name.strip_prefix(STATION_PREFIX) {
+            Some(station) => Asker::Station(station.to_owned()),
+            None => Asker::Person(name.to_owned()),
         };
         self.counter.serve(wanted, asker, reply)
     }
@@ -362,26 +356,4 @@ pub fn add_operator(engine: &Engine, body: &[u8]) -> Changed {
     };
     let lsn = engine.put(None, Entity::Operator(operator)).map_err(|error| engine_error(&error))?;
     Ok((json!({"status": "success", "email": email, "role": role, "token": token}), lsn.0))
-}
-
-/// Adds a station, or gives the one of this name another key; it is shown once: `{"name": …}`.
-pub fn add_station(engine: &Engine, by: Option<OperatorId>, body: &[u8]) -> Changed {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|error| (400, "malformed_request", error.to_string()))?;
-    let name = value["name"].as_str().unwrap_or_default();
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if name.is_empty() || name.len() > STATION_NAME_BYTES_MAX || !name.bytes().all(good) {
-        let words =
-            format!("name: 1 to {STATION_NAME_BYTES_MAX} of A-Z, a-z, 0-9, '-', '_' and '.' are meant");
-        return Err((400, "malformed_request", words));
-    }
-    let key = secrets::new_key().map_err(|problem| (503, "unavailable", problem))?;
-    let station = Operator {
-        name: format!("{STATION_PREFIX}{name}"),
-        role: Role::Steward,
-        password_hash: String::new(),
-        token_hashes: vec![secrets::hash(key.as_bytes())],
-    };
-    let lsn = engine.put(by, Entity::Operator(station)).map_err(|error| engine_error(&error))?;
-    Ok((json!({"status": "success", "station": name, "key": key}), lsn.0))
 }

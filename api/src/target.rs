@@ -95,7 +95,6 @@ impl Target {
                         parameter("dry_run") == "1",
                     ),
                     "/api/v1/tickets/status" => ops::set_status(engine, None, body),
-                    "/api/v1/stations" => ops::add_station(engine, None, body),
                     _ => ops::add_operator(engine, body),
                 };
                 let (value, wait) = changed.map_err(|(_, _, message)| anyhow::anyhow!(message))?;

@@ -35,6 +35,8 @@ mod lists;
 mod live;
 #[path = "admin/match_day.rs"]
 mod match_day;
+#[path = "admin/peripherals.rs"]
+mod peripherals;
 #[path = "admin/permissions.rs"]
 mod permissions;
 #[path = "admin/privacy.rs"]

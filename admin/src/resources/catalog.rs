@@ -15,7 +15,7 @@ use engine::{EngineError, Lsn};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 
 /// A change is tried so often where others change the same thing meanwhile.
@@ -248,4 +248,9 @@ pub(super) fn choice<T: Serialize>(all: &[T], description: &str, default: Option
         .description(Some(description))
         .default(default.map(word))
         .into()
+}
+
+/// The same, or nothing.
+pub(super) fn or_null(schema: Schema) -> Schema {
+    OneOfBuilder::new().item(ObjectBuilder::new().schema_type(Type::Null)).item(schema).into()
 }

@@ -12,14 +12,17 @@ mod events;
 mod exports;
 mod gates;
 mod imports;
+mod jobs;
 mod live;
 mod me;
 mod names;
 mod operations;
 mod operators;
+mod peripherals;
 mod privacy;
 mod scans;
 mod settings;
+mod stations;
 mod statistics;
 mod texts;
 mod tickets;
@@ -62,4 +65,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(imports::routes())
         .merge(exports::routes())
         .merge(webhooks::routes())
+        .merge(peripherals::routes())
+        .merge(jobs::routes())
+        .merge(stations::routes())
 }

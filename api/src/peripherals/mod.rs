@@ -82,9 +82,14 @@ impl Backroom {
         Ok(Some(Backroom { peripherals, file, stop, following: Some(following) }))
     }
 
-    /// What requests need.
+    /// What the admin API needs.
+    pub fn at(&self) -> admin::PeripheralsAt {
+        admin::PeripheralsAt { peripherals: Arc::clone(&self.peripherals), file: self.file.clone() }
+    }
+
+    /// What stations' requests and figures need.
     pub fn desk(&self) -> requests::Desk {
-        requests::Desk::new(Arc::clone(&self.peripherals), Some(self.file.clone()))
+        requests::Desk::new(Arc::clone(&self.peripherals))
     }
 
     /// Ends it: what is being printed is finished, within its time.

@@ -1,11 +1,10 @@
-//! Paths of the API port that are about printers, displays and stations: which request each means, who may make it, and
-//! that it runs beside the port's worker. Knows HTTP's methods and no socket.
+//! The two paths a station asks its server at, and the counter behind which requests about printers and displays run beside a
+//! port's worker. Knows HTTP's methods and no socket.
 
 use super::requests::{Asker, Desk, parse};
 use crate::http::{Method, Next, Reply};
 use crate::ops::{self, Refused};
 use ::peripherals::Asking;
-use engine::catalog::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -23,13 +22,9 @@ const OFFER_LOOK_EVERY: Duration = Duration::from_millis(250);
 type Work = Box<dyn FnOnce(&Desk, &Asker) -> Result<Value, Refused> + Send>;
 
 /// A request that was understood.
-pub struct Wanted {
-    /// Who may make it.
-    pub least: Role,
-    work: Work,
-}
+pub struct Wanted(Work);
 
-/// The desk behind the API port.
+/// The desk behind a port.
 pub struct Counter {
     desk: Option<Desk>,
     turns: Arc<Semaphore>,
@@ -46,56 +41,23 @@ struct OfferRequest {
     wait_s: u64,
 }
 
-/// Is this path one of these?
+/// Is this path a station's?
 pub fn is_ours(path: &str) -> bool {
-    path.starts_with("/api/v1/peripherals") || path.starts_with("/api/v1/station/")
+    path.starts_with("/api/v1/station/")
 }
 
-/// What a request wants; `None`: there is no such path, or not with this method.
-pub fn wanted(method: Method, path: &str, query: Option<&str>, body: &[u8], now_ms: i64) -> Option<Wanted> {
-    let (body, query) = (body.to_vec(), query.map(str::to_owned));
-    let asks = matches!(method, Method::Get | Method::Head);
-    let path = path.strip_prefix("/api/v1/")?;
-    let (least, work): (Role, Work) = match (asks, path) {
-        (true, "peripherals") => (Role::Viewer, Box::new(|desk, _| Ok(desk.list()))),
-        (true, "peripherals/audit") => (Role::Supervisor, Box::new(|desk, _| desk.audit())),
-        (true, "peripherals/jobs") => (
-            Role::Viewer,
-            Box::new(move |desk, _| {
-                let of = |name| ops::parameter(query.as_deref(), name);
-                match of("job") {
-                    Some(id) => desk.job(id),
-                    None => desk.jobs(of("peripheral"), of("state")),
-                }
-            }),
-        ),
-        (false, "peripherals/print") => {
-            (Role::Steward, Box::new(move |desk, asker| desk.print(&body, asker, now_ms)))
+/// What a station wants; `None`: there is no such path, or not with this method.
+pub fn wanted(method: Method, path: &str, body: &[u8]) -> Option<Wanted> {
+    let body = body.to_vec();
+    match (method, path) {
+        (Method::Post, "/api/v1/station/offer") => {
+            Some(Wanted::new(move |desk, asker| offer(desk, asker, &body)))
         }
-        (false, "peripherals/button") => {
-            (Role::Steward, Box::new(move |desk, asker| desk.press(&body, asker, now_ms)))
+        (Method::Post, "/api/v1/station/hand-in") => {
+            Some(Wanted::new(move |desk, asker| desk.hand_in(station(asker)?, &body)))
         }
-        (false, "peripherals/show") => (Role::Steward, Box::new(move |desk, _| desk.show(&body))),
-        (false, "peripherals/resolve") => {
-            (Role::Supervisor, Box::new(move |desk, asker| desk.resolve(&body, asker)))
-        }
-        (false, "peripherals/cancel") => {
-            (Role::Supervisor, Box::new(move |desk, asker| desk.cancel(&body, asker)))
-        }
-        (false, "peripherals/kick") => {
-            (Role::Supervisor, Box::new(move |desk, asker| desk.kick(&body, asker)))
-        }
-        (false, "peripherals/release") => {
-            (Role::Supervisor, Box::new(move |desk, asker| desk.release(&body, asker)))
-        }
-        (false, "peripherals/reload") => (Role::Manager, Box::new(|desk, _| desk.reload())),
-        (false, "station/offer") => (Role::Steward, Box::new(move |desk, asker| offer(desk, asker, &body))),
-        (false, "station/hand-in") => {
-            (Role::Steward, Box::new(move |desk, asker| desk.hand_in(station(asker)?, &body)))
-        }
-        _ => return None,
-    };
-    Some(Wanted { least, work })
+        _ => None,
+    }
 }
 
 fn station(asker: &Asker) -> Result<&str, Refused> {
@@ -123,12 +85,9 @@ fn offer(desk: &Desk, asker: &Asker, body: &[u8]) -> Result<Value, Refused> {
 // === impl Wanted ===
 
 impl Wanted {
-    /// Work that may be asked for by `least`.
-    pub fn new(
-        least: Role,
-        work: impl FnOnce(&Desk, &Asker) -> Result<Value, Refused> + Send + 'static,
-    ) -> Wanted {
-        Wanted { least, work: Box::new(work) }
+    /// A request that means this work.
+    pub fn new(work: impl FnOnce(&Desk, &Asker) -> Result<Value, Refused> + Send + 'static) -> Wanted {
+        Wanted(Box::new(work))
     }
 }
 
@@ -157,7 +116,7 @@ impl Counter {
         Ok(Next::Later(Box::pin(async move {
             let done = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
-                (wanted.work)(&desk, &asker)
+                (wanted.0)(&desk, &asker)
             });
             match done.await {
                 Ok(Ok(value)) => ops::write(&mut reply, &value),

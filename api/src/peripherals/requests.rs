@@ -1,26 +1,19 @@
-//! What people and programs ask of printers and displays, in JSON: the same at the server and at a station. Every call may
-//! wait for a disk or a device and belongs on a thread of its own. Knows no HTTP and no keys.
+//! What web pages of a client PC ask of the printers and displays there, and what a station asks of its server, in JSON. Every
+//! call may wait for a disk or a device and belongs on a thread of its own. Knows no HTTP and no keys.
 
-use super::settings;
 use crate::ops::Refused;
 use ::peripherals::{
-    Asking, Document, Error, HandIn, Job, JobFilter, JobState, Offered, Op, Origin, PeripheralMetrics,
-    Peripherals, Priority, Resolution, ScanFacts, Show, Step, Submitted, Values,
+    Asking, Document, Error, HandIn, Job, JobFilter, JobState, Offered, Origin, PeripheralMetrics,
+    Peripherals, Priority, Show, Submitted, Values,
 };
-use driver_frames::Cut;
 use engine::Lsn;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Jobs or decisions on one page.
 const PAGE_MAX: usize = 200;
-/// A text without template is shown for so long.
-const SHOWN_MS: u32 = 5_000;
-/// Lines of a text that is printed without template.
-const LINES_MAX: usize = 200;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -35,8 +28,6 @@ pub enum Asker {
 #[derive(Clone)]
 pub struct Desk {
     peripherals: Arc<Peripherals>,
-    /// Read again by a reload.
-    file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -66,40 +57,9 @@ struct ShowRequest {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Button {
-    gate: String,
-    #[serde(default)]
-    values: Values,
-    id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Resolve {
-    job: String,
-    #[serde(rename = "as")]
-    resolution: Resolution,
-    reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfJob {
-    job: String,
-    reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Kick {
     printer: String,
     reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfPeripheral {
-    peripheral: String,
 }
 
 #[derive(Deserialize)]
@@ -131,9 +91,9 @@ impl Asker {
 // === impl Desk ===
 
 impl Desk {
-    /// Answers with these; a reload reads the file again.
-    pub fn new(peripherals: Arc<Peripherals>, file: Option<PathBuf>) -> Desk {
-        Desk { peripherals, file }
+    /// Answers with these.
+    pub fn new(peripherals: Arc<Peripherals>) -> Desk {
+        Desk { peripherals }
     }
 
     /// Their figures.
@@ -155,7 +115,8 @@ impl Desk {
             None => Vec::new(),
             Some(word) => vec![job_state(word)?],
         };
-        let filter = JobFilter { peripheral: peripheral.map(str::to_owned), states, max: PAGE_MAX };
+        let filter =
+            JobFilter { peripheral: peripheral.map(str::to_owned), states, before: None, max: PAGE_MAX };
         let jobs = self.peripherals.jobs(&filter).map_err(|error| refused(&error))?;
         Ok(json!({"status": "success", "jobs": jobs}))
     }
@@ -174,7 +135,7 @@ impl Desk {
     /// # Errors
     /// The queue's file.
     pub fn audit(&self) -> Result<Value, Refused> {
-        let decisions = self.peripherals.audit(PAGE_MAX).map_err(|error| refused(&error))?;
+        let decisions = self.peripherals.audit(None, PAGE_MAX).map_err(|error| refused(&error))?;
         Ok(json!({"status": "success", "decisions": decisions}))
     }
 
@@ -184,7 +145,11 @@ impl Desk {
     /// A request that cannot be, a queue that is full.
     pub fn print(&self, body: &[u8], asker: &Asker, now_ms: i64) -> Result<Value, Refused> {
         let wanted: Print = parse(body)?;
-        let document = document(wanted.template, wanted.values, wanted.lines)?;
+        let document = match (wanted.template, wanted.lines) {
+            (Some(name), None) => Document::Template { name, values: wanted.values },
+            (None, Some(lines)) => Document::lines(&lines).map_err(|error| refused(&error))?,
+            _ => return Err(neither()),
+        };
         let id = match wanted.id {
             Some(id) => id,
             None => new_id()?,
@@ -210,49 +175,12 @@ impl Desk {
     /// A request that cannot be.
     pub fn show(&self, body: &[u8]) -> Result<Value, Refused> {
         let wanted: ShowRequest = parse(body)?;
-        let show = match document(wanted.template, wanted.values, None) {
-            Ok(Document::Template { name, values }) => Show::Template { name, values },
-            _ => Show::Steps(vec![Step {
-                ops: shown(&wanted.lines.ok_or_else(neither)?)?,
-                for_ms: wanted.for_ms.unwrap_or(SHOWN_MS),
-            }]),
+        let show = match (wanted.template, wanted.lines) {
+            (Some(name), None) => Show::Template { name, values: wanted.values },
+            (None, Some(lines)) => Show::lines(&lines, wanted.for_ms).map_err(|error| refused(&error))?,
+            _ => return Err(neither()),
         };
         self.peripherals.show(&wanted.display, show).map_err(|error| refused(&error))?;
-        Ok(json!({"status": "success"}))
-    }
-
-    /// Somebody pressed a button at a gate: the rules say what that prints and shows.
-    ///
-    /// # Errors
-    /// A request that cannot be, a queue that is full.
-    pub fn press(&self, body: &[u8], asker: &Asker, now_ms: i64) -> Result<Value, Refused> {
-        let Button { gate, values, id } = parse(body)?;
-        let id = match id {
-            Some(id) => id,
-            None => new_id()?,
-        };
-        let facts = ScanFacts::button(gate, values, now_ms);
-        let jobs = self.peripherals.press(&id, &facts, asker.name()).map_err(|error| refused(&error))?;
-        Ok(json!({"status": "success", "jobs": jobs}))
-    }
-
-    /// A person decides about a job that may have printed.
-    ///
-    /// # Errors
-    /// A job that is not unknown.
-    pub fn resolve(&self, body: &[u8], asker: &Asker) -> Result<Value, Refused> {
-        let Resolve { job, resolution, reason } = parse(body)?;
-        let reprint = self.peripherals.resolve(&job, resolution, asker.name(), &reason);
-        Ok(json!({"status": "success", "reprint": reprint.map_err(|error| refused(&error))?}))
-    }
-
-    /// Takes back a job that waits.
-    ///
-    /// # Errors
-    /// A job that does not wait.
-    pub fn cancel(&self, body: &[u8], asker: &Asker) -> Result<Value, Refused> {
-        let OfJob { job, reason } = parse(body)?;
-        self.peripherals.cancel(&job, asker.name(), &reason).map_err(|error| refused(&error))?;
         Ok(json!({"status": "success"}))
     }
 
@@ -264,27 +192,6 @@ impl Desk {
         let Kick { printer, reason } = parse(body)?;
         let outcome = self.peripherals.kick(&printer, asker.name(), &reason);
         Ok(json!({"status": "success", "outcome": outcome.map_err(|error| refused(&error))?}))
-    }
-
-    /// Ends a quarantine.
-    ///
-    /// # Errors
-    /// No such peripheral.
-    pub fn release(&self, body: &[u8], asker: &Asker) -> Result<Value, Refused> {
-        let OfPeripheral { peripheral } = parse(body)?;
-        self.peripherals.release(&peripheral, asker.name()).map_err(|error| refused(&error))?;
-        Ok(json!({"status": "success"}))
-    }
-
-    /// Reads the settings' file again: what changed gets a new driver host, all others notice nothing.
-    ///
-    /// # Errors
-    /// Every mistake in the file; then everything stays as it is.
-    pub fn reload(&self) -> Result<Value, Refused> {
-        let file = self.file.as_ref().ok_or((409, "no_file", "there is no settings file".to_owned()))?;
-        let settings = settings(file).map_err(|mistakes| (400, "bad_settings", mistakes.0.join("\n")))?;
-        self.peripherals.reload(settings).map_err(|error| refused(&error))?;
-        Ok(json!({"status": "success"}))
     }
 
     /// Forgets what was printed about an event, once the rules have taken every record up to this one; gives how many jobs
@@ -328,36 +235,6 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
 
 fn neither() -> Refused {
     (400, "malformed_request", "template or lines: one of them is needed".to_owned())
-}
-
-fn document(
-    template: Option<String>,
-    values: Values,
-    lines: Option<Vec<String>>,
-) -> Result<Document, Refused> {
-    match (template, lines) {
-        (Some(name), None) => Ok(Document::Template { name, values }),
-        (None, Some(lines)) => {
-            let lines = lines.iter().take(LINES_MAX).map(|line| clean(line));
-            let ops = lines.flat_map(|line| [Op::Text(line.into()), Op::Newline]);
-            let end = [Op::Feed(3), Op::Cut(Cut::Partial)];
-            Ok(Document::Ops(ops.chain(end).collect()))
-        }
-        _ => Err(neither()),
-    }
-}
-
-fn shown(lines: &[String]) -> Result<Vec<Op<'static>>, Refused> {
-    if lines.is_empty() || lines.len() > 4 {
-        return Err((400, "malformed_request", "lines: one to four".to_owned()));
-    }
-    let lines = (1..).zip(lines).map(|(line, text)| Op::Line { line, text: clean(text).into() });
-    Ok([Op::Clear].into_iter().chain(lines).collect())
-}
-
-/// A line's text: a control character in it would be none.
-fn clean(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 fn new_id() -> Result<String, Refused> {

@@ -7,7 +7,6 @@ use crate::http::{Fault, Method, Next, Reply, Request, Service};
 use crate::ops::{self, Refused};
 use crate::peripherals::paths::{Counter, Wanted};
 use crate::peripherals::requests::{Asker, Desk, parse};
-use engine::catalog::Role;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -44,7 +43,7 @@ impl Pages {
             (Method::Get | Method::Head, "/jobs") => jobs(request.query),
             (Method::Post, "/print") => print(body(request)?),
             (Method::Post, "/display") => show(body(request)?),
-            (Method::Get | Method::Head, "/audit") => Wanted::new(Role::Viewer, |desk, _| desk.audit()),
+            (Method::Get | Method::Head, "/audit") => Wanted::new(|desk, _| desk.audit()),
             (Method::Post, "/drawer") => self.drawer(body(request)?)?,
             (_, "/status" | "/jobs" | "/audit" | "/print" | "/display" | "/drawer") => {
                 let words = "GET /status, GET /jobs, GET /audit, POST /print, POST /display, POST /drawer";
@@ -87,7 +86,7 @@ impl Pages {
         let missing = || (400, "malformed_request", "who: whose hand is in the drawer?".to_owned());
         let who = body.as_object_mut().and_then(|fields| fields.remove("who")).ok_or_else(missing)?;
         let who = who.as_str().filter(|who| !who.trim().is_empty()).ok_or_else(missing)?.to_owned();
-        Ok(Wanted::new(Role::Viewer, move |desk, asker| {
+        Ok(Wanted::new(move |desk, asker| {
             the_only(desk, &mut body, "printer", "printer")?;
             let asker = Asker::Person(format!("{who}, {}", asker.name()));
             desk.kick(body.to_string().as_bytes(), &asker)
@@ -97,7 +96,7 @@ impl Pages {
     fn status(&self) -> Wanted {
         let (link, name) = (Arc::clone(&self.link), self.options.name.clone());
         let alone = self.options.server.is_none();
-        Wanted::new(Role::Viewer, move |desk, _| {
+        Wanted::new(move |desk, _| {
             let mut value = desk.list();
             value["station"] = json!(name);
             value["server"] = if alone { json!({"state": "none"}) } else { link.value() };
@@ -129,7 +128,7 @@ fn body(request: &Request<'_, ()>) -> Result<Value, Refused> {
 
 fn jobs(query: Option<&str>) -> Wanted {
     let query = query.map(str::to_owned);
-    Wanted::new(Role::Viewer, move |desk, _| {
+    Wanted::new(move |desk, _| {
         let of = |name| ops::parameter(query.as_deref(), name);
         match of("job") {
             Some(id) => desk.job(id),
@@ -139,7 +138,7 @@ fn jobs(query: Option<&str>) -> Wanted {
 }
 
 fn print(mut body: Value) -> Wanted {
-    Wanted::new(Role::Viewer, move |desk, asker| {
+    Wanted::new(move |desk, asker| {
         the_only(desk, &mut body, "peripheral", "printer")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         desk.print(body.to_string().as_bytes(), asker, now.as_millis() as i64)
@@ -147,7 +146,7 @@ fn print(mut body: Value) -> Wanted {
 }
 
 fn show(mut body: Value) -> Wanted {
-    Wanted::new(Role::Viewer, move |desk, _| {
+    Wanted::new(move |desk, _| {
         the_only(desk, &mut body, "display", "display")?;
         desk.show(body.to_string().as_bytes())
     })

@@ -99,7 +99,7 @@ impl Station {
             }
             _ => None,
         };
-        let desk = Desk::new(Arc::clone(&peripherals), Some(file));
+        let desk = Desk::new(Arc::clone(&peripherals));
         let local = serve_pages(options, desk, link)?;
         let addr = local.local_addr();
         Ok(Station { peripherals, local, pulling, addr })
@@ -156,12 +156,13 @@ pub fn register(config: &Config, options: &StationOptions, token_file: &Path) ->
     let mut response = target::agent_elsewhere(ANSWER_MAX)
         .post(format!("{}/api/v1/stations", server.trim_end_matches('/')))
         .header("Authorization", format!("Bearer {}", token.trim()))
+        .header("Content-Type", "application/json")
         .send(json!({"name": options.name}).to_string().as_bytes())
         .with_context(|| format!("speak to {server}"))?;
     let well = response.status().is_success();
     let text = response.body_mut().read_to_string().context("read the server's answer")?;
     let answer: Value = serde_json::from_str(&text).context("read the server's answer")?;
-    ensure!(well, "the server refused: {}", answer["message"].as_str().unwrap_or("without a word"));
+    ensure!(well, "the server refused: {}", answer["detail"].as_str().unwrap_or("without a word"));
     let Some(key) = answer["key"].as_str() else { bail!("the server gave no key") };
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("create {}", config.data_dir.display()))?;

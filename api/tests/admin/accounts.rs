@@ -105,7 +105,7 @@ fn the_last_administrator_stays_one_and_stations_are_no_people() {
     is_problem(&lower, 409, "conflict");
     is_problem(&api.ask("PUT", &at, &[], br#"{"role":"manager"}"#), 428, "precondition_required");
     let body = json!({"name": "till-1"}).to_string();
-    assert_eq!(api.ask("POST", "/api/v1/stations", &[], body.as_bytes()).status, 200);
+    assert_eq!(api.ask("POST", "/api/v1/stations", &[], body.as_bytes()).status, 201);
     assert_eq!(api.all("/api/v1/operators").len(), 1);
     is_problem(&api.ask("GET", "/api/v1/operators/station:till-1", &[], b""), 404, "not_found");
     let new = |email: &str| {

@@ -39,6 +39,7 @@ const LEAST: &[(&str, &str)] = &[
     ("tickets.read", "steward"),
     ("devices.read", "steward"),
     ("peripherals.read", "steward"),
+    ("peripherals.use", "steward"),
     ("gates.command", "supervisor"),
     ("tickets.personal", "supervisor"),
     ("tickets.write", "supervisor"),

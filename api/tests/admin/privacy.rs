@@ -183,9 +183,9 @@ fn what_was_printed_and_told_to_others_is_forgotten_and_the_rest_is_still_told()
     until("both slips", || (paper.count(&format!("deny {} OLD-1", OLD[0])) == 2).then_some(()));
     let print = |printer: &str, id: &str, line: &str| {
         let body = json!({"peripheral": printer, "id": id, "lines": [line], "expires_s": 86_400});
-        api.post("/api/v1/peripherals/print", &body);
+        api.create("/api/v1/jobs", &body);
     };
-    let state = |id: &str| api.get(&format!("/api/v1/peripherals/jobs?job={id}"))["job"].clone();
+    let state = |id: &str| api.get(&format!("/api/v1/jobs/{id}"));
     print("till", "by-hand", &format!("Chair for {}", OLD[4]));
     print("away", "waits", &format!("Letter to {}", OLD[3]));
     paper.wait_for("Chair for");
@@ -219,7 +219,7 @@ fn what_printers_left_that_are_gone_is_forgotten_too() {
     let server = site.start();
     planted(&server);
     let body = json!({"peripheral": "away", "lines": [format!("Letter to {}", OLD[4])]});
-    Api::demo(&server).post("/api/v1/peripherals/print", &body);
+    Api::demo(&server).create("/api/v1/jobs", &body);
     server.stop();
     let queue = std::fs::read(site.data().join("peripherals.db")).unwrap();
     assert!(queue.windows(OLD[4].len()).any(|bytes| bytes == OLD[4].as_bytes()));

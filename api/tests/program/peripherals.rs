@@ -16,21 +16,21 @@ fn site(peripherals: &str) -> Site {
 /// One request to the API port.
 pub fn api(server: &Server, method: &str, path: &str, token: &str, body: &Value) -> Answer {
     let body = if method == "GET" { String::new() } else { body.to_string() };
-    let headers = [("Authorization", format!("Bearer {token}"))];
-    let headers = [(headers[0].0, headers[0].1.as_str())];
+    let bearer = format!("Bearer {token}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     Client::to(server.api).request(method, path, &headers, body.as_bytes()).unwrap()
 }
 
 fn jobs(server: &Server, query: &str) -> Vec<Value> {
-    let answer = api(server, "GET", &format!("/api/v1/peripherals/jobs{query}"), DEMO_TOKEN, &Value::Null);
+    let answer = api(server, "GET", &format!("/api/v1/jobs{query}"), DEMO_TOKEN, &Value::Null);
     assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["jobs"].as_array().unwrap().clone()
+    answer.json()["items"].as_array().unwrap().clone()
 }
 
 fn peripheral(server: &Server, name: &str) -> Value {
-    let list = api(server, "GET", "/api/v1/peripherals", DEMO_TOKEN, &Value::Null).json();
-    let all = list["peripherals"].as_array().unwrap().clone();
-    all.into_iter().find(|own| own["name"] == name).unwrap_or_else(|| panic!("no {name} in {list}"))
+    let answer = api(server, "GET", &format!("/api/v1/peripherals/{name}"), DEMO_TOKEN, &Value::Null);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
 }
 
 /// Process of a peripheral's driver host, once it works.
@@ -133,8 +133,9 @@ fn a_driver_host_that_is_killed_comes_back_and_gates_and_paper_do_not_notice() {
         (jobs(&server, "?state=confirmed").len() + unknown.len() == 2).then_some(unknown)
     });
     for job in unknown {
-        let decide = json!({"job": job["id"], "as": "reprint", "reason": "nothing came out"});
-        let answer = api(&server, "POST", "/api/v1/peripherals/resolve", DEMO_TOKEN, &decide);
+        let decide = json!({"as": "reprint", "reason": "nothing came out"});
+        let path = format!("/api/v1/jobs/{}/resolve", job["id"].as_str().unwrap());
+        let answer = api(&server, "POST", &path, DEMO_TOKEN, &decide);
         assert_eq!(answer.status, 200, "{answer:?}");
         paper.wait_for("REPRINT 1");
     }
@@ -142,64 +143,6 @@ fn a_driver_host_that_is_killed_comes_back_and_gates_and_paper_do_not_notice() {
     let page = server.metrics();
     assert!(page.contains("gatehouse_peripheral_host_crashes_total{peripheral=\"till\"} 1"), "{page}");
     assert!(page.contains("gatehouse_peripheral_up{peripheral=\"till\"} 1"), "{page}");
-    server.stop();
-}
-
-#[test]
-fn people_print_show_look_and_decide_by_their_roles() {
-    let paper = Paper::new();
-    let site = printing_site(&paper);
-    let add = |email: &str, role: &str| {
-        let done = site.command(&["user", "add", "--email", email, "--role", role]).well();
-        done.out.lines().last().unwrap().to_owned()
-    };
-    let (viewer, steward) = (add("v@venue.example", "viewer"), add("s@venue.example", "steward"));
-    let server = site.start();
-    host_of(&server, "till");
-    let print = json!({"peripheral": "till", "lines": ["Lost child at gate 4", "\u{1b}@"], "id": "call-1"});
-    let ask = |path: &str, token: &str, body: &Value| api(&server, "POST", path, token, body);
-    assert_eq!(ask("/api/v1/peripherals/print", "nobody", &print).status, 401);
-    assert_eq!(ask("/api/v1/peripherals/print", &viewer, &print).status, 403);
-    let answer = ask("/api/v1/peripherals/print", &steward, &print);
-    assert_eq!((answer.status, answer.json()["state"].clone()), (200, json!("queued")), "{answer:?}");
-    paper.wait_for("Lost child");
-    let state = || {
-        let job = api(&server, "GET", "/api/v1/peripherals/jobs?job=call-1", &viewer, &Value::Null).json();
-        job["job"]["state"].clone()
-    };
-    until("the job done", || (state() == "confirmed").then_some(()));
-    let again = ask("/api/v1/peripherals/print", &steward, &print).json();
-    assert_eq!(again["state"], "confirmed", "{again}");
-    let other = json!({"peripheral": "till", "lines": ["something else"], "id": "call-1"});
-    assert_eq!(ask("/api/v1/peripherals/print", &steward, &other).json()["error"], "job_id_conflict");
-    assert_eq!(paper.count("Lost child"), 1);
-    assert!(!paper.text().contains('\u{1b}'), "a control character went through");
-    let button = json!({"gate": "ENTRANCE_01", "values": {"holder": "Press: Anna"}, "id": "b1"});
-    for _ in 0..2 {
-        assert_eq!(ask("/api/v1/peripherals/button", &steward, &button).json()["jobs"], json!(["b1:1"]));
-    }
-    paper.wait_for("button Press: Anna");
-    let button = || {
-        let job = api(&server, "GET", "/api/v1/peripherals/jobs?job=b1:1", &viewer, &Value::Null).json();
-        job["job"]["state"].clone()
-    };
-    until("the button's job done", || (button() == "confirmed").then_some(()));
-    assert_eq!(paper.count("button"), 1);
-    let decide = json!({"job": "call-1", "as": "reprint", "reason": "it fell into the mud"});
-    assert_eq!(ask("/api/v1/peripherals/resolve", &steward, &decide).status, 403);
-    assert_eq!(ask("/api/v1/peripherals/resolve", DEMO_TOKEN, &decide).json()["error"], "wrong_state");
-    for (path, body, code) in [
-        ("/api/v1/peripherals/print", json!({"peripheral": "tlil", "lines": ["a"]}), "not_found"),
-        ("/api/v1/peripherals/print", json!({"peripheral": "till"}), "malformed_request"),
-        ("/api/v1/peripherals/print", json!({"peripheral": "till", "linse": []}), "malformed_request"),
-        ("/api/v1/peripherals/show", json!({"display": "till", "lines": ["a"]}), "malformed_request"),
-        ("/api/v1/peripherals/nothing", json!({}), "not_found"),
-        ("/api/v1/station/offer", json!({"incarnation": "a", "max": 1}), "not_allowed"),
-    ] {
-        let answer = ask(path, DEMO_TOKEN, &body).json();
-        assert_eq!(answer["error"], code, "{path}: {answer}");
-    }
-    assert_eq!(api(&server, "GET", "/api/v1/peripherals", &viewer, &Value::Null).status, 200);
     server.stop();
 }
 
@@ -214,15 +157,6 @@ fn mistakes_in_the_peripherals_file_are_told_all_at_once_before_anything_starts(
     for words in ["no way to a device", "speed"] {
         assert!(done.said().contains(words), "{words}: {done:?}");
     }
-}
-
-#[test]
-fn a_node_without_printers_says_how_to_name_them() {
-    let server = Site::demo().start();
-    let answer = api(&server, "GET", "/api/v1/peripherals", DEMO_TOKEN, &Value::Null);
-    assert_eq!(answer.status, 404);
-    assert!(answer.json()["message"].as_str().unwrap().contains("--peripherals-file"), "{answer:?}");
-    server.stop();
 }
 
 #[test]

@@ -139,13 +139,12 @@ fn order(server: &Server, id: &str, line: &str) {
 
 fn order_at(server: &Server, printer: &str, id: &str, line: &str) {
     let body = json!({"peripheral": printer, "lines": [line], "id": id});
-    let answer = api(server, "POST", "/api/v1/peripherals/print", DEMO_TOKEN, &body);
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer = api(server, "POST", "/api/v1/jobs", DEMO_TOKEN, &body);
+    assert_eq!(answer.status, 201, "{answer:?}");
 }
 
 fn server_job(server: &Server, id: &str) -> Value {
-    let path = format!("/api/v1/peripherals/jobs?job={id}");
-    api(server, "GET", &path, DEMO_TOKEN, &Value::Null).json()["job"].clone()
+    api(server, "GET", &format!("/api/v1/jobs/{id}"), DEMO_TOKEN, &Value::Null).json()
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What a display shows and when: pure, driven by the caller's clock. The latest wins, never faster than a person could
 //! see; a sequence of timed steps, then the idle text. Knows no process.
 
+use crate::error::Error;
+use crate::job::plain;
 use documents::{Template, Values};
 use driver_abi::{Capabilities, Op};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,10 @@ use std::time::Duration;
 pub const PACE_MS: u64 = 50;
 /// Steps of one show.
 pub const STEPS_MAX: usize = 32;
+/// Lines of a text that is shown without template.
+pub const SHOWN_LINES_MAX: usize = 4;
+/// Such a text is shown for so long where nothing else is said, in ms.
+const SHOWN_MS: u32 = 5_000;
 /// A text the display did not take is told it again after so long, in ms.
 const AGAIN_MS: u64 = 1_000;
 
@@ -35,6 +41,21 @@ pub struct Step {
     pub ops: Vec<Op<'static>>,
     /// For how long, in ms.
     pub for_ms: u32,
+}
+
+impl Show {
+    /// Lines of text, for so many ms; then the idle text. A control character in them is none.
+    ///
+    /// # Errors
+    /// No line, or more than [`SHOWN_LINES_MAX`].
+    pub fn lines(lines: &[String], for_ms: Option<u32>) -> Result<Show, Error> {
+        if lines.is_empty() || lines.len() > SHOWN_LINES_MAX {
+            return Err(Error::BadDocument(format!("1 to {SHOWN_LINES_MAX} lines are meant")));
+        }
+        let lines = (1..).zip(lines).map(|(line, text)| Op::Line { line, text: plain(text).into() });
+        let ops = [Op::Clear].into_iter().chain(lines).collect();
+        Ok(Show::Steps(vec![Step { ops, for_ms: for_ms.unwrap_or(SHOWN_MS) }]))
+    }
 }
 
 /// The steps of a display's template.

@@ -1,8 +1,9 @@
 //! Jobs as callers see them: what is to be printed where, how far it came, who decided what about it. Knows no table
 //! and no process.
 
+use crate::error::Error;
 use documents::Values;
-use driver_abi::{Done, Fault, Op};
+use driver_abi::{Cut, Done, Fault, Op};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,6 +11,8 @@ use std::fmt;
 pub const JOB_ID_BYTES_MAX: usize = 64;
 /// A document is at most so long, in bytes: it has to fit into a frame to the driver host, with a reprint's mark.
 pub const DOCUMENT_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Lines of a text that is printed without template.
+pub const LINES_MAX: usize = 200;
 /// A job that names no end is given up after so long, in ms.
 pub const EXPIRES_AFTER_MS: i64 = 15 * 60 * 1_000;
 
@@ -173,6 +176,27 @@ pub struct HandIn {
     pub state: JobState,
     /// What became of it.
     pub outcome: Option<Outcome>,
+}
+
+// === impl Document ===
+
+impl Document {
+    /// Lines of text, then some paper and a cut. A control character in them is none.
+    ///
+    /// # Errors
+    /// No line, or more than [`LINES_MAX`].
+    pub fn lines(lines: &[String]) -> Result<Document, Error> {
+        if lines.is_empty() || lines.len() > LINES_MAX {
+            return Err(Error::BadDocument(format!("1 to {LINES_MAX} lines are meant")));
+        }
+        let ops = lines.iter().flat_map(|line| [Op::Text(plain(line).into()), Op::Newline]);
+        Ok(Document::Ops(ops.chain([Op::Feed(3), Op::Cut(Cut::Partial)]).collect()))
+    }
+}
+
+/// A line's text: what a device would take for an order is a space.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 // === impl JobState ===

@@ -18,13 +18,13 @@ mod settings;
 mod view;
 mod worker;
 
-pub use display::{Show, Step};
+pub use display::{SHOWN_LINES_MAX, Show, Step};
 pub use documents::Values;
 pub use driver_frames::{Done, Fault, Kind, Op, Way};
 pub use error::{Error, QueueError};
 pub use job::{
     Asking, DOCUMENT_BYTES_MAX, Document, EXPIRES_AFTER_MS, HandIn, JOB_ID_BYTES_MAX, Job, JobState,
-    OfferedJob, Origin, Outcome, Priority, Resolution, Submitted,
+    LINES_MAX, OfferedJob, Origin, Outcome, Priority, Resolution, Submitted,
 };
 #[doc(hidden)]
 pub use pace::Pace;

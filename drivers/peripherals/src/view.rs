@@ -72,6 +72,8 @@ pub struct LastOutcome {
 /// A job, for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobView {
+    /// Counts from 1 on, in the order the jobs came.
+    pub number: i64,
     /// Its key.
     pub id: String,
     /// Where.
@@ -109,6 +111,8 @@ pub struct JobFilter {
     pub peripheral: Option<String>,
     /// In these states only; none: in any.
     pub states: Vec<JobState>,
+    /// With a number below this only.
+    pub before: Option<i64>,
     /// At most so many; 0: as many as one page may have.
     pub max: usize,
 }

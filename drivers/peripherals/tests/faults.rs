@@ -136,7 +136,7 @@ fn five_crashes_at_the_start_are_a_quarantine_and_a_release_ends_it() {
         assert!(matches!(peripherals.kick("till", "Ada", "change"), Err(Error::NotReady { .. })));
         peripherals.release("till", "Ada").unwrap();
         until_job(&peripherals, "one", JobState::Confirmed);
-        assert_eq!(peripherals.audit(1).unwrap()[0].what, "release");
+        assert_eq!(peripherals.audit(None, 1).unwrap()[0].what, "release");
     }
 }
 
@@ -260,7 +260,7 @@ fn a_drawer_is_opened_by_its_own_command_and_audited() {
     assert_eq!(peripherals.kick("till", "Ada", "again").unwrap().done, Done::Unknown);
     until_state(&peripherals, "till", PeripheralState::Ready);
     assert_eq!(venue.read("paper"), "[drawer]\n[drawer]\n", "a drawer is never opened by itself");
-    let audit = peripherals.audit(10).unwrap();
+    let audit = peripherals.audit(None, 10).unwrap();
     let told: Vec<_> = audit.iter().rev().map(|line| (line.what.as_str(), line.why.as_str())).collect();
     assert_eq!(told[..2], [("drawer", "change for a guest"), ("drawer outcome", "confirmed")]);
     assert_eq!((told[2], told[3].0, told.len()), (("drawer", "again"), "drawer outcome", 4));

@@ -1,10 +1,10 @@
 //! What the document says of a device's fields: words, formats and limits. Knows no device.
 
-use crate::resources::catalog::choice;
+use crate::resources::catalog::{choice, or_null};
 use engine::catalog::{CardFormat, DeviceStatus, Direction};
 use engine::limits::{DEVICE_SETTING_BYTES_MAX, DEVICE_SETTINGS_MAX, NAME_BYTES_MAX};
 use utoipa::openapi::schema::{
-    AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
+    AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type,
 };
 
 /// Addresses a device may speak from.
@@ -25,10 +25,6 @@ pub(super) fn card_formats() -> Schema {
 
 pub(super) fn directions() -> Schema {
     or_null(choice(&[Direction::Entry, Direction::Exit], "The way a device looks.", None))
-}
-
-pub(super) fn or_null(schema: Schema) -> Schema {
-    OneOfBuilder::new().item(ObjectBuilder::new().schema_type(Type::Null)).item(schema).into()
 }
 
 pub(super) fn addresses() -> Schema {

@@ -1,12 +1,12 @@
 //! How a device stands now: heard of or not, what it was set to, what waits for it.
 
 use super::commands::device;
-use super::schemas::{or_null, statuses};
+use super::schemas::statuses;
 use crate::app::App;
 use crate::extract::Path;
 use crate::moment::Moment;
 use crate::problem::Problem;
-use crate::resources::catalog::choice;
+use crate::resources::catalog::{choice, or_null};
 use axum::Json as Answer;
 use axum::extract::State;
 use engine::catalog::{DeviceStatus, GateMode};

@@ -120,6 +120,12 @@ impl Peripherals {
         known.map(|(own, running)| self.view(own, &running.slot)).collect()
     }
 
+    /// One of them. Touches memory only.
+    pub fn one(&self, name: &str) -> Option<PeripheralView> {
+        let (settings, running) = (self.settings(), self.running.read());
+        Some(self.view(settings.peripheral(name)?, &running.get(name)?.slot))
+    }
+
     fn view(&self, own: &PeripheralSettings, slot: &Slot) -> PeripheralView {
         let depth = self.shared.queue.depth(&own.name);
         let board = slot.board.lock().clone();
@@ -158,6 +164,11 @@ impl Peripherals {
         }
     }
 
+    /// Was a station heard of lately?
+    pub fn hears(&self, station: &str) -> bool {
+        self.stations.is_heard(station)
+    }
+
     /// All peripherals in numbers. Touches memory only.
     pub fn metrics(&self) -> Vec<PeripheralMetrics> {
         let running = self.running.read();
@@ -185,12 +196,12 @@ impl Peripherals {
         self.shared.queue.job(id)
     }
 
-    /// Decisions, newest first, at most `max`.
+    /// Decisions, newest first, at most `max` with a number below `before`.
     ///
     /// # Errors
     /// The queue's file.
-    pub fn audit(&self, max: usize) -> Result<Vec<AuditView>, Error> {
-        self.shared.queue.audit(max)
+    pub fn audit(&self, before: Option<i64>, max: usize) -> Result<Vec<AuditView>, Error> {
+        self.shared.queue.audit(before, max)
     }
 }
 

@@ -12,7 +12,7 @@ const PAGE_MAX: usize = 1_000;
 
 const VIEW: &str =
     "SELECT id, peripheral, priority, document, origin, state, submitted_ms, expires_ms, not_before_ms,
-    attempts, changed_ms, outcome, reprint_of, reprint FROM job";
+    attempts, changed_ms, outcome, reprint_of, reprint, n FROM job";
 
 impl Queue {
     /// Jobs, newest first.
@@ -30,6 +30,10 @@ impl Queue {
             wanted.extend(filter.states.iter().map(|state| Value::from(state.word().to_owned())));
             conditions.push(format!("state IN ({})", vec!["?"; filter.states.len()].join(", ")));
         }
+        if let Some(before) = filter.before {
+            wanted.push(before.into());
+            conditions.push("n < ?".to_owned());
+        }
         let max = if filter.max == 0 { PAGE_MAX } else { filter.max.min(PAGE_MAX) };
         let sql = format!("{VIEW} WHERE {} ORDER BY n DESC LIMIT {max}", conditions.join(" AND "));
         self.ask(&sql, wanted, view)
@@ -44,16 +48,17 @@ impl Queue {
         found.into_iter().next().ok_or_else(|| Error::UnknownJob(id.to_owned()))
     }
 
-    /// Decisions, newest first.
+    /// Decisions, newest first, with a number below `before`.
     ///
     /// # Errors
     /// The file.
-    pub fn audit(&self, max: usize) -> Result<Vec<AuditView>, Error> {
+    pub fn audit(&self, before: Option<i64>, max: usize) -> Result<Vec<AuditView>, Error> {
         let max = max.min(PAGE_MAX);
         let sql = format!(
-            "SELECT number, at_ms, who, what, peripheral, job, why FROM audit ORDER BY number DESC LIMIT {max}"
+            "SELECT number, at_ms, who, what, peripheral, job, why FROM audit WHERE number < ?1
+             ORDER BY number DESC LIMIT {max}"
         );
-        self.ask(&sql, Vec::new(), |row| {
+        self.ask(&sql, vec![before.unwrap_or(i64::MAX).into()], |row| {
             Ok(AuditView {
                 number: row.get(0)?,
                 at_ms: row.get(1)?,
@@ -83,6 +88,7 @@ impl Queue {
 
 fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
     Ok(JobView {
+        number: row.get(14)?,
         id: row.get(0)?,
         peripheral: row.get(1)?,
         state: state(row, 5)?,

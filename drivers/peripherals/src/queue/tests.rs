@@ -147,7 +147,7 @@ fn reprints_are_new_jobs_linked_to_the_first_and_counted() {
         id = new;
     }
     assert_eq!(queue.start("till", T0).unwrap().unwrap().reprint, 2);
-    let audit = queue.audit(10).unwrap();
+    let audit = queue.audit(None, 10).unwrap();
     let told: Vec<_> = audit.iter().map(|line| (line.what.as_str(), line.who.as_str())).collect();
     assert_eq!(told, [("reprint", "Ada"), ("reprint", "Ada")]);
     assert_eq!(audit[0].why, "nothing came out");
@@ -296,7 +296,7 @@ fn old_jobs_are_forgotten_and_unresolved_ones_are_told_of() {
     assert_eq!(state(&queue, "lost"), JobState::Unknown);
     queue.prune(T0 + UNKNOWN_KEPT_MS + 1).unwrap();
     assert_eq!(queue.jobs(&JobFilter::default()).unwrap(), []);
-    assert_eq!(queue.audit(1).unwrap()[0].job.as_deref(), Some("lost"));
+    assert_eq!(queue.audit(None, 1).unwrap()[0].job.as_deref(), Some("lost"));
     assert_eq!(queue.depth("till"), Depth::default());
 }
 
