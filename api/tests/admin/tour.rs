@@ -1,8 +1,8 @@
 //! The tour of `admin/README.md`, command by command against a server of the demo: what it shows is what is answered.
 //! Knows Markdown's fences and no resource.
 
-use crate::support::{DEMO_TOKEN, Site};
-use crate::testers;
+use crate::support::DEMO_TOKEN;
+use crate::{peripherals, testers};
 use serde_json::Value;
 use std::process::Command;
 
@@ -34,7 +34,7 @@ fn the_tour_of_the_readme_runs_command_by_command_and_answers_what_it_shows() {
     let readme = std::fs::read_to_string(testers::admin("README.md")).unwrap();
     let blocks = blocks(&readme);
     assert!(blocks.len() >= 8, "the tour has {} blocks", blocks.len());
-    let site = Site::demo();
+    let site = peripherals::site("file:/dev/null");
     let server = site.start();
     let commands: Vec<&str> = blocks.iter().map(|(commands, _)| commands.as_str()).collect();
     let script = format!("set -euo pipefail\n{}\n", commands.join(&format!("\necho; echo '{MARK}'\n")));
