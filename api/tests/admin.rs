@@ -29,6 +29,8 @@ mod contract;
 mod conventions;
 #[path = "admin/devices.rs"]
 mod devices;
+#[path = "admin/exports.rs"]
+mod exports;
 #[path = "admin/lists.rs"]
 mod lists;
 #[path = "admin/live.rs"]
