@@ -31,6 +31,8 @@ mod conventions;
 mod devices;
 #[path = "admin/exports.rs"]
 mod exports;
+#[path = "admin/far.rs"]
+mod far;
 #[path = "admin/lists.rs"]
 mod lists;
 #[path = "admin/live.rs"]
@@ -54,6 +56,8 @@ mod testers;
 mod tickets;
 #[path = "admin/tour.rs"]
 mod tour;
+#[path = "admin/turns.rs"]
+mod turns;
 #[path = "admin/venue.rs"]
 mod venue;
 #[path = "admin/webhooks.rs"]

@@ -38,6 +38,8 @@ const RUNNING_MAX: usize = 2;
 const WAITING_MAX: usize = 16;
 /// Lists that arrive at once.
 const UPLOADS_MAX: usize = 4;
+/// Who finds no room asks again after so many seconds.
+const RETRY_AFTER_S: u32 = 10;
 /// An ended operation is kept so long.
 const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Operations that are kept at the most.
@@ -196,7 +198,9 @@ impl Operations {
             return Ok(());
         }
         let words = format!("{WAITING_MAX} operations wait already; ask again when one of them has ended");
-        Err(Problem::new(Kind::Unavailable, words))
+        let mut problem = Problem::new(Kind::Unavailable, words);
+        problem.retry_after_s = Some(RETRY_AFTER_S);
+        Err(problem)
     }
 
     /// Lets an operation wait for its turn. Its file is written when this returns.

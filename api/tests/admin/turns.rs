@@ -1,0 +1,70 @@
+//! Operations that wait for their turn: how many may, what the next is told, and that there is room once one has ended. Knows
+//! the document, not the code.
+
+use crate::api::{Api, is_problem};
+use crate::operations::{came_to, ended};
+use crate::support::{Answer, Site, until};
+use serde_json::Value;
+use std::fmt::Write;
+
+/// Operations at work, and operations that wait.
+const AT_WORK: usize = 2;
+const WAITING: usize = 16;
+/// Two lists beside each other take some 12,000 rows a second: these are at work until they are cancelled.
+const LONG_ROWS: usize = 1_000_000;
+
+fn list(prefix: &str, count: usize) -> String {
+    let mut list = "code,type\n".to_owned();
+    (0..count).for_each(|n| writeln!(list, "{prefix}-{n},VIP").unwrap());
+    list
+}
+
+fn send(api: &Api<'_>, list: &str) -> Answer {
+    let csv = [("Content-Type", "text/csv")];
+    api.ask("POST", "/api/v1/events/demo-match/imports", &csv, list.as_bytes())
+}
+
+/// It was taken on; where to look for it.
+#[track_caller]
+fn taken_on(answer: &Answer) -> String {
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    answer.header("Location").unwrap().to_owned()
+}
+
+#[test]
+fn where_sixteen_wait_the_next_is_told_to_come_again_and_has_room_once_one_has_ended() {
+    let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "0");
+    let server = site.start();
+    let api = Api::demo(&server);
+    let state = |at: &str| api.get(at)["state"].as_str().unwrap().to_owned();
+    let at_work: Vec<String> =
+        (0..AT_WORK).map(|n| taken_on(&send(&api, &list(&format!("LONG{n}"), LONG_ROWS)))).collect();
+    until("both to be at work", || at_work.iter().all(|at| state(at) == "running").then_some(()));
+    let waiting: Vec<String> =
+        (0..WAITING).map(|n| taken_on(&send(&api, &list(&format!("SHORT{n}"), 10)))).collect();
+    assert!(waiting.iter().all(|at| state(at) == "queued"));
+    let asked = || api.all("/api/v1/operations").len();
+    let before = asked();
+    let bulk = r#"{"action": "block", "filter": {"codes": ["DEMO-VIP-0001"]}, "reason": "stolen"}"#;
+    let others = [
+        send(&api, &list("LATE", 10)),
+        api.ask("POST", "/api/v1/events/demo-match/tickets/bulk", &[], bulk.as_bytes()),
+    ];
+    for refused in others {
+        let problem = is_problem(&refused, 503, "unavailable");
+        assert_eq!(problem["detail"], "16 operations wait already; ask again when one of them has ended");
+        assert_eq!(refused.header("Retry-After"), Some("10"));
+    }
+    assert_eq!(asked(), before, "nothing is kept of what was refused");
+    assert!(at_work.iter().chain(&waiting).all(|at| ["queued", "running"].contains(&&*state(at))));
+    let cancel = |at: &str| api.ask("POST", &format!("{at}/cancel"), &[], b"").status;
+    assert_eq!(cancel(&at_work[0]), 202);
+    let late = until("room", || Some(send(&api, &list("LATE", 10))).filter(|answer| answer.status == 202));
+    for at in waiting.iter().chain([&taken_on(&late)]) {
+        assert_eq!(came_to(&ended(&api, at)), "succeeded +10 ~0 =0 !0");
+    }
+    assert_eq!(state(&at_work[1]), "running", "the other one went on");
+    assert_eq!(cancel(&at_work[1]), 202);
+    let cancelled: Vec<Value> = at_work.iter().map(|at| ended(&api, at)["state"].clone()).collect();
+    assert_eq!(cancelled, ["cancelled", "cancelled"]);
+}
