@@ -16,6 +16,9 @@ mod operations;
 mod paper;
 #[path = "admin/people.rs"]
 mod people;
+#[path = "program/postgres.rs"]
+#[allow(dead_code, reason = "shared with the tests of the program, which need more of it")]
+mod postgres;
 #[path = "admin/stream.rs"]
 mod stream;
 
