@@ -9,6 +9,7 @@
 //!
 //! Knows when work is done, not what it is: `imports` and `bulk` do it.
 
+mod beside_gates;
 pub mod bulk;
 mod files;
 mod job;
