@@ -128,3 +128,54 @@ fn a_reader_who_leaves_makes_room_at_once_and_the_audit_says_that_not_all_was_ta
     have_ended(&api, 2 * AT_ONCE);
     assert_eq!(whole(&api)[AT_ONCE..], [json!(true), json!(true)]);
 }
+
+/// Rows of an export.
+fn rows(api: &Api<'_>, what: &str) -> Vec<Value> {
+    let sheet = api.file(&format!("/api/v1/exports/{what}format=ndjson"));
+    let mut rows: Vec<Value> = sheet.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.pop().unwrap()["rows"], rows.len());
+    rows
+}
+
+#[test]
+fn attendance_by_interval_adds_up_to_the_counts_whatever_was_annulled_or_let_in_by_hand() {
+    let site = Site::demo();
+    let server = site.start();
+    let api = Api::demo(&server);
+    for (code, device, is_admitted) in [
+        ("DEMO-VIP-0001", 900, true),
+        ("DEMO-VIP-0001", 41, true),
+        ("DEMO-VIP-0002", 900, true),
+        ("DEMO-VIP-0003", 900, true),
+        ("DEMO-VIP-0003", 41, true),
+        ("DEMO-BLOCKED", 900, false),
+        ("DEMO-SPECIMEN", 900, true),
+        ("NOBODY-HAS-THIS", 900, false),
+    ] {
+        let told = server.scan(device, code, &format!("{code} at {device}"));
+        assert_eq!(told["access_granted"], is_admitted, "{told}");
+    }
+    let by_hand = |code: &str| {
+        let code = json!({"kind": "optical", "code": code});
+        let guest = json!({"code": code, "gate": "ENTRANCE_01", "reason": "a friend", "scan_id": "by-hand"});
+        api.create("/api/v1/admissions", &guest);
+    };
+    by_hand("A-STRANGER");
+    server.projected();
+    // One did not go in, and one did not go out.
+    for (code, direction) in [("DEMO-VIP-0002", "entry"), ("DEMO-VIP-0003", "exit")] {
+        let scans = api.all(&format!("/api/v1/scans?code={code}"));
+        let scan = scans.iter().find(|scan| scan["direction"] == direction).unwrap();
+        let annul = format!("/api/v1/scans/{}/annul", scan["lsn"]);
+        assert_eq!(api.post(&annul, &json!({"reason": "turned round"}))["passage"], "annulled");
+    }
+    server.projected();
+    let attendance = rows(&api, "attendance?event=demo-match&interval=10&");
+    let sum = |name: &str| attendance.iter().map(|row| row[name].as_i64().unwrap()).sum::<i64>();
+    let counts = rows(&api, "counts?event=demo-match&");
+    let event = counts.iter().find(|row| row["what"] == "event").unwrap();
+    let tallies = ["entries", "exits", "admits", "denials"];
+    assert_eq!(tallies.map(sum), [2, 1, 5, 2]);
+    assert_eq!(tallies.map(|name| event[name].as_i64().unwrap()), [2, 1, 5, 2], "{event}");
+    assert_eq!(event["turns"], 1, "the stranger");
+}
