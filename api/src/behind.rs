@@ -133,7 +133,7 @@ fn signed_in(
     method: &axum::http::Method,
     path: &str,
 ) -> Result<Option<OperatorId>, Permission> {
-    if !matches!(principal.proof, Proof::Session(_) | Proof::ApiToken(_)) {
+    if !matches!(principal.proof, Proof::Session(_) | Proof::ApiToken { .. }) {
         return Ok(None);
     }
     for permission in taken_by(method.is_safe(), path) {

@@ -46,6 +46,8 @@ mod match_day;
 mod permissions;
 #[path = "admin/privacy.rs"]
 mod privacy;
+#[path = "admin/programs.rs"]
+mod programs;
 #[path = "../../admin/webhooks/tests/receiver/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of the crate, which need more of it")]
 mod receiver;
