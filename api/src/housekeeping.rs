@@ -133,10 +133,13 @@ impl Housekeeper {
         loop {
             let as_of = self.store.cursor()?;
             let tickets = self.store.tickets_of(event, after, WARM_BATCH)?;
-            let Some((last, _)) = tickets.last() else { break };
-            let (last, read) = (*last, tickets.len());
-            match self.engine.warm(as_of, tickets) {
-                // The box office changes tickets meanwhile.
+            let (last, read) = (tickets.last().map(|(id, _)| *id), tickets.len());
+            let warmed = match last {
+                Some(_) => self.engine.warm(as_of, tickets),
+                None => self.engine.set_warm(as_of, event),
+            };
+            match warmed {
+                // The box office changes or sells tickets meanwhile.
                 Err(EngineError::StoreBehind) if waits < WARM_WAITS_MAX => {
                     waits += 1;
                     std::thread::park_timeout(HOUSEKEEPING_EVERY);
@@ -144,9 +147,11 @@ impl Housekeeper {
                 }
                 warmed => warmed?,
             };
-            (after, count) = (Some(last), count + read);
+            if last.is_none() {
+                break;
+            }
+            (after, count) = (last, count + read);
         }
-        self.engine.set_warm(event)?;
         info!(event = event.0, count, "tickets brought back from the store");
         Ok(())
     }

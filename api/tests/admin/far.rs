@@ -2,12 +2,15 @@
 //! near, and over every kill. Knows the document, not the code.
 
 use crate::api::{Api, is_problem};
-use crate::support::{Server, Site, until};
+use crate::support::{LOOK_EVERY, Server, Site};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 const OLD: &str = "FAR-OLD";
 const NEW: &str = "FAR-NEW";
 const OTHER: &str = "FAR-OTHER";
+/// Twice the time between two looks, and some.
+const LOOKS_WITHIN: Duration = Duration::from_secs(150);
 const HOLDER: &str = "Ann Example";
 const EVENT: &str = "/api/v1/events/spring";
 
@@ -18,6 +21,16 @@ fn told(server: &Server, code: &str, scan_id: &str) -> String {
         "admitted".to_owned()
     } else {
         told["reason"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Waits until a node has looked which events are near: it does so at its start, where the store follows, and then every minute.
+#[track_caller]
+fn looked(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < LOOKS_WITHIN, "waited too long for {what}");
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
@@ -37,9 +50,8 @@ fn spring(site: &Site) -> (Server, u64) {
     });
     server.projected();
     server.stop();
-    // It looks at its start which events are near, and not again for a minute.
     let server = site.start();
-    until("the tickets to leave the memory", || (server.metric("gatehouse_cold_codes") >= 2.0).then_some(()));
+    looked("tickets to leave the memory", || server.metric("gatehouse_cold_codes") >= 2.0);
     (server, ids[0])
 }
 
@@ -54,7 +66,7 @@ fn comes_near(site: &Site, server: Server) -> Server {
     api.change("/api/v1/gates/ENTRANCE_01", |gate| gate["event"] = json!("spring"));
     server.kill();
     let server = site.start();
-    until("the tickets to come back", || (server.metric("gatehouse_tickets") >= before + 3.0).then_some(()));
+    looked("tickets to come back", || server.metric("gatehouse_tickets") >= before + 3.0);
     server
 }
 
