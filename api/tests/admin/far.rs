@@ -2,6 +2,7 @@
 //! near, and over every kill. Knows the document, not the code.
 
 use crate::api::{Api, is_problem};
+use crate::operations::{came_to, ended};
 use crate::support::{LOOK_EVERY, Server, Site};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -55,15 +56,20 @@ fn spring(site: &Site) -> (Server, u64) {
     (server, ids[0])
 }
 
-/// The doors open, and a gate is the event's; gives a server that has its three tickets in memory.
-fn comes_near(site: &Site, server: Server) -> Server {
-    let before = server.metric("gatehouse_tickets");
-    let api = Api::demo(&server);
+/// The doors open, and a gate is the event's.
+fn opens(server: &Server) {
+    let api = Api::demo(server);
     api.change(EVENT, |event| {
         event["doors_open_at"] = json!("2020-01-01T00:00:00Z");
         event["starts_at"] = json!("2020-01-01T01:00:00Z");
     });
     api.change("/api/v1/gates/ENTRANCE_01", |gate| gate["event"] = json!("spring"));
+}
+
+/// The event comes near; gives a server that has its three tickets in memory.
+fn comes_near(site: &Site, server: Server) -> Server {
+    let before = server.metric("gatehouse_tickets");
+    opens(&server);
     server.kill();
     let server = site.start();
     looked("tickets to come back", || server.metric("gatehouse_tickets") >= before + 3.0);
@@ -112,4 +118,31 @@ fn a_ticket_of_an_event_far_away_that_was_reissued_admits_once_when_it_comes_nea
     std::fs::remove_dir_all(site.journal()).unwrap();
     let server = site.start();
     is_reissued(&server, ids, "near, from the store", ["superseded", "already_used"]);
+}
+
+/// Found by reading: an event was near from its first tickets on, and nobody looked for the others after a kill.
+#[test]
+fn a_kill_while_tickets_come_back_leaves_none_of_them_behind() {
+    const MANY: usize = 60_000;
+    let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "0");
+    let (server, _) = spring(&site);
+    let api = Api::demo(&server);
+    let rows: String = (0..MANY).map(|n| format!("MANY-{n},SEAT\n")).collect();
+    let csv = [("Content-Type", "text/csv")];
+    let list = format!("code,type\n{rows}");
+    let answer = api.ask("POST", &format!("{EVENT}/imports"), &csv, list.as_bytes());
+    assert_eq!(came_to(&ended(&api, answer.header("Location").unwrap())), "succeeded +60000 ~0 =0 !0");
+    let before = server.metric("gatehouse_tickets");
+    opens(&server);
+    server.projected();
+    server.kill();
+    let server = site.start();
+    looked("some tickets to come back", || server.metric("gatehouse_tickets") > before);
+    server.kill();
+    let server = site.start();
+    let all = before + MANY as f64 + 2.0;
+    looked("all tickets to come back", || server.metric("gatehouse_tickets") >= all);
+    for n in [0, MANY / 2, MANY - 1] {
+        assert_eq!(told(&server, &format!("MANY-{n}"), &format!("many-{n}")), "admitted");
+    }
 }
