@@ -9,7 +9,7 @@ const ROWS_BESIDE_GATES: usize = 64;
 /// Are gates at work beside an operation?
 #[derive(Debug)]
 pub(super) struct BesideGates {
-    /// The journal's end after the last batch, and behind own records since then.
+    /// The journal's last record after the last batch, or the last of its own that follow it.
     own_end: Lsn,
     /// Others wrote during the last batch.
     seen: bool,
@@ -23,12 +23,12 @@ impl BesideGates {
 
     /// A record of the operation's own was written.
     pub(super) fn wrote(&mut self, lsn: Lsn) {
-        if lsn == self.own_end {
-            self.own_end = Lsn(lsn.0 + 1);
+        if lsn.0 == self.own_end.0.saturating_add(1) {
+            self.own_end = lsn;
         }
     }
 
-    /// A batch is done, and this is the journal's end.
+    /// A batch is done, and this is the journal's last record.
     pub(super) fn batch_ended(&mut self, end: Lsn) {
         self.seen = self.others_wrote(end);
         self.own_end = end;
@@ -40,7 +40,7 @@ impl BesideGates {
         if self.seen { most.min(ROWS_BESIDE_GATES) } else { most }
     }
 
-    /// Do gates go first, where this is the journal's end before a batch is written?
+    /// Do gates go first, where this is the journal's last record before a batch is written?
     pub(super) fn go_first(&self, end: Lsn) -> bool {
         self.seen || self.others_wrote(end)
     }
@@ -60,8 +60,8 @@ mod tests {
         let (mut beside, mut end) = (BesideGates::unseen(), 100);
         let batch = |among: &u64| {
             let told = (beside.rows_at_once(1_000), beside.go_first(Lsn(end)));
-            beside.wrote(Lsn(end));
-            beside.wrote(Lsn(end + 1 + among));
+            beside.wrote(Lsn(end + 1));
+            beside.wrote(Lsn(end + 2 + among));
             end += 2 + among;
             beside.batch_ended(Lsn(end));
             told
@@ -69,6 +69,7 @@ mod tests {
         others.iter().map(batch).collect()
     }
 
+    /// Found by watching a list: its own records were taken for a gate's, and alone it had 6,000 rows a second.
     #[test]
     fn a_list_beside_gates_goes_on_with_few_rows_and_alone_with_all() {
         assert_eq!(after(&[0, 0, 0]), [(1_000, false); 3], "its own records are nobody else's");
