@@ -4,13 +4,13 @@
 use crate::api::{Api, is_problem};
 use crate::operations::{came_to, ended};
 use crate::support::{Answer, Server, Site, until};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write;
 
 /// Operations at work, and operations that wait.
 const AT_WORK: usize = 2;
 const WAITING: usize = 16;
-/// Two lists beside each other take some 12,000 rows a second: these are at work until they are cancelled.
+/// Two lists beside each other take some 12,000 rows a second: these are at work until one of them is cancelled.
 const LONG_ROWS: usize = 1_000_000;
 
 fn list(prefix: &str, count: usize) -> String {
@@ -71,8 +71,6 @@ fn where_sixteen_wait_the_next_is_told_to_come_again_and_has_room_once_one_has_e
         assert_eq!(came_to(&ended(&api, at)), "succeeded +0 ~1 =0 !0");
     }
     assert_eq!(came_to(&ended(&api, &taken_on(&late))), "succeeded +10 ~0 =0 !0");
-    assert_eq!(state(&at_work[1]), "running", "the other one went on");
-    assert_eq!(cancel(&at_work[1]), 202);
-    let cancelled: Vec<Value> = at_work.iter().map(|at| ended(&api, at)["state"].clone()).collect();
-    assert_eq!(cancelled, ["cancelled", "cancelled"]);
+    assert_eq!(ended(&api, &at_work[0])["state"], "cancelled");
+    assert!(["running", "succeeded"].contains(&&*state(&at_work[1])), "the other one goes on");
 }
