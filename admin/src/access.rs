@@ -112,8 +112,13 @@ pub enum Proof {
     OperatorToken,
     /// A session's access token: the session's id.
     Session(Arc<str>),
-    /// An API token: its id.
-    ApiToken(Arc<str>),
+    /// An API token.
+    ApiToken {
+        /// Its id.
+        id: Arc<str>,
+        /// What its maker calls it.
+        name: Arc<str>,
+    },
 }
 
 // === impl Permissions ===

@@ -7,7 +7,7 @@ pub mod edge;
 pub mod idempotency;
 mod rate;
 
-use crate::access::{Permission, Principal};
+use crate::access::{Permission, Principal, Proof};
 use crate::app::App;
 use crate::auth::visitor;
 use crate::problem::{Kind, Problem};
@@ -118,7 +118,8 @@ pub struct Token(pub Arc<str>);
 #[derive(Clone, Default)]
 pub struct Cut(pub Arc<Notify>);
 
-/// Gives the request an id, and the log a line about every change and every mistake of ours.
+/// Gives the request an id, and the log a line about every change and every mistake of ours. The audit knows a program by its
+/// token's maker only: the line names the token.
 pub async fn tell(mut request: Request<Body>, next: Next) -> Response {
     let began = Instant::now();
     let id = request.headers().get(REQUEST_ID).filter(|id| is_request_id(id)).cloned().unwrap_or_else(new_id);
@@ -129,14 +130,23 @@ pub async fn tell(mut request: Request<Body>, next: Next) -> Response {
         request.extensions().get::<MatchedPath>().map_or("-".to_owned(), |path| path.as_str().to_owned());
     let mut response = next.run(request).await;
     let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis() as u64);
-    let (id_text, trace_text) = (text(&id), trace.as_ref().map(text));
+    let (api_token, api_token_id) = token_of(&response).unzip();
+    let (id_text, trace) = (text(&id), trace.as_ref().map(text));
     if status >= 500 {
-        tracing::warn!(%method, route, status, ms, id = id_text, trace = trace_text, "a request failed");
+        tracing::warn!(%method, route, status, ms, id = id_text, trace, api_token, api_token_id, "a request failed");
     } else if !method.is_safe() && route != "-" {
-        tracing::info!(%method, route, status, ms, id = id_text, trace = trace_text, "a change was asked for");
+        tracing::info!(%method, route, status, ms, id = id_text, trace, api_token, api_token_id, "a change was asked for");
     }
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// Name and id of the API token that a request came with.
+fn token_of(response: &Response) -> Option<(&str, &str)> {
+    match response.extensions().get::<Proof>()? {
+        Proof::ApiToken { id, name } => Some((name, id)),
+        Proof::Local | Proof::OperatorToken | Proof::Session(_) => None,
+    }
 }
 
 fn text(value: &HeaderValue) -> &str {
@@ -165,15 +175,31 @@ fn new_id() -> HeaderValue {
 pub async fn admit(State(guard): State<Arc<Guard>>, request: Request<Body>, next: Next) -> Response {
     let token = bearer(&request).or_else(|| guard.live_ticket(&request));
     let principal = token.as_deref().and_then(|token| guard.app.principal(token));
+    let proof = principal.as_ref().map(|own| own.proof.clone());
+    let mut response = counted(&guard, token, principal, request, next).await;
+    if let Some(proof) = proof {
+        response.extensions_mut().insert(proof);
+    }
+    response
+}
+
+/// Counts a request where it is to be counted, and has it answered unless there were too many.
+async fn counted(
+    guard: &Guard,
+    token: Option<String>,
+    principal: Option<Principal>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
     let address = visitor::address(request.extensions(), request.headers());
-    let counted = request.extensions().get::<MatchedPath>().is_some_and(|at| at.as_str().starts_with(API));
-    let standing = counted.then(|| guard.rates.count(principal.as_ref(), address)).flatten();
+    let is_counted = request.extensions().get::<MatchedPath>().is_some_and(|at| at.as_str().starts_with(API));
+    let standing = is_counted.then(|| guard.rates.count(principal.as_ref(), address)).flatten();
     let Some(standing) = standing else {
-        return admitted(&guard, token, principal, request, next).await;
+        return admitted(guard, token, principal, request, next).await;
     };
     let mut response = match standing.refusal() {
         Some(refusal) => refusal.into_response(),
-        None => admitted(&guard, token, principal, request, next).await,
+        None => admitted(guard, token, principal, request, next).await,
     };
     standing.tell(response.headers_mut());
     response

@@ -125,7 +125,7 @@ async fn ask(sender: mpsc::Sender<Asked>, request: axum::extract::Request) -> An
 /// The operator of a session or an API token, where it may go to this path. Who sends a token of `gatehouse user add` is
 /// known by it.
 fn signed_in(principal: &Principal, path: &str) -> Result<Option<OperatorId>, Permission> {
-    if !matches!(principal.proof, Proof::Session(_) | Proof::ApiToken(_)) {
+    if !matches!(principal.proof, Proof::Session(_) | Proof::ApiToken { .. }) {
         return Ok(None);
     }
     for permission in taken_by(path) {

@@ -2,8 +2,10 @@
 //! when each is due; leaves how to engine, journal and store, and threads to the node.
 
 use crate::config::Config;
+use engine::catalog::EventId;
 use engine::journal::Journal;
 use engine::{Engine, EngineError, Lsn};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -61,6 +63,8 @@ impl Housekeeper {
         let (mut tried_at, mut failed) = (Instant::now(), false);
         let mut tempered_at: Option<Instant> = None;
         let mut unfilled_told = false;
+        // An event is near from its first tickets that came back: a node that was killed in between looks for the others.
+        let mut unfinished: BTreeSet<EventId> = self.engine.catalog().events().map(|(id, _)| id).collect();
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(HOUSEKEEPING_EVERY);
             let records =
@@ -74,7 +78,7 @@ impl Housekeeper {
             self.complete_cold_filter(&mut unfilled_told);
             if tempered_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
                 tempered_at = Some(Instant::now());
-                self.temper();
+                self.temper(&mut unfinished);
             }
         }
     }
@@ -104,16 +108,22 @@ impl Housekeeper {
         true
     }
 
-    /// Tickets of events that are not near leave the memory; those of events that come near return.
-    fn temper(&self) {
+    /// Tickets of events that are not near leave the memory; those of events that come near return, and those of `unfinished`
+    /// ones that were left behind.
+    fn temper(&self, unfinished: &mut BTreeSet<EventId>) {
         let (catalog, now) = (self.engine.catalog(), self.engine.now());
         for (id, event) in catalog.events() {
             let near = now >= event.doors_open_at.plus_ms(-self.config.hot_before_ms)
                 && now <= event.ends_at.plus_ms(self.config.hot_after_ms);
             let served = catalog.gates().any(|(_, gate)| gate.event == Some(id));
-            if event.cold && (near || served) {
-                if let Err(error) = self.warm(id) {
-                    warn!(event = %event.name, %error, "tickets cannot be brought back from the store; it is tried again");
+            let left_behind = unfinished.contains(&id) && self.engine.projected() >= self.began_at;
+            if (event.cold || left_behind) && (near || served) {
+                match self.warm(id) {
+                    Ok(()) => drop(unfinished.remove(&id)),
+                    Err(error) => {
+                        unfinished.insert(id);
+                        warn!(event = %event.name, %error, "tickets cannot be brought back from the store; it is tried again");
+                    }
                 }
             } else if !event.cold
                 && !near
@@ -128,15 +138,18 @@ impl Housekeeper {
         }
     }
 
-    fn warm(&self, event: engine::catalog::EventId) -> anyhow::Result<()> {
+    fn warm(&self, event: EventId) -> anyhow::Result<()> {
         let (mut after, mut count, mut waits) = (None, 0, 0);
         loop {
             let as_of = self.store.cursor()?;
             let tickets = self.store.tickets_of(event, after, WARM_BATCH)?;
-            let Some((last, _)) = tickets.last() else { break };
-            let (last, read) = (*last, tickets.len());
-            match self.engine.warm(as_of, tickets) {
-                // The box office changes tickets meanwhile.
+            let (last, read) = (tickets.last().map(|(id, _)| *id), tickets.len());
+            let warmed = match last {
+                Some(_) => self.engine.warm(as_of, tickets),
+                None => self.engine.set_warm(as_of, event),
+            };
+            match warmed {
+                // The box office changes or sells tickets meanwhile.
                 Err(EngineError::StoreBehind) if waits < WARM_WAITS_MAX => {
                     waits += 1;
                     std::thread::park_timeout(HOUSEKEEPING_EVERY);
@@ -144,10 +157,12 @@ impl Housekeeper {
                 }
                 warmed => warmed?,
             };
-            (after, count) = (Some(last), count + read);
+            if last.is_none() {
+                break;
+            }
+            (after, count) = (last, count + read);
         }
-        self.engine.set_warm(event)?;
-        info!(event = event.0, count, "tickets brought back from the store");
+        info!(event = event.0, count, "all tickets that the store has are in memory");
         Ok(())
     }
 }

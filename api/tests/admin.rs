@@ -16,6 +16,9 @@ mod operations;
 mod paper;
 #[path = "admin/people.rs"]
 mod people;
+#[path = "program/postgres.rs"]
+#[allow(dead_code, reason = "shared with the tests of the program, which need more of it")]
+mod postgres;
 #[path = "admin/stream.rs"]
 mod stream;
 
@@ -29,6 +32,10 @@ mod contract;
 mod conventions;
 #[path = "admin/devices.rs"]
 mod devices;
+#[path = "admin/exports.rs"]
+mod exports;
+#[path = "admin/far.rs"]
+mod far;
 #[path = "admin/lists.rs"]
 mod lists;
 #[path = "admin/live.rs"]
@@ -41,6 +48,8 @@ mod peripherals;
 mod permissions;
 #[path = "admin/privacy.rs"]
 mod privacy;
+#[path = "admin/programs.rs"]
+mod programs;
 #[path = "../../admin/webhooks/tests/receiver/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of the crate, which need more of it")]
 mod receiver;
@@ -54,6 +63,8 @@ mod testers;
 mod tickets;
 #[path = "admin/tour.rs"]
 mod tour;
+#[path = "admin/turns.rs"]
+mod turns;
 #[path = "admin/venue.rs"]
 mod venue;
 #[path = "admin/webhooks.rs"]

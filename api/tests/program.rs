@@ -36,6 +36,8 @@ mod paper;
 mod peripherals;
 #[path = "program/poison.rs"]
 mod poison;
+#[path = "program/postgres.rs"]
+mod postgres;
 #[path = "program/recovery.rs"]
 mod recovery;
 #[path = "program/retry.rs"]

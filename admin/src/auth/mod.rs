@@ -166,7 +166,7 @@ fn by_api_token(app: &App, id: &str, secret: &str) -> Option<Principal> {
         operator: Some(account.id),
         name: account.operator.name.as_str().into(),
         permissions: Permissions::of_role(account.operator.role).and(token.permissions()),
-        proof: Proof::ApiToken(id.into()),
+        proof: Proof::ApiToken { id: id.into(), name: token.name.into() },
     })
 }
 

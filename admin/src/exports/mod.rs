@@ -178,10 +178,15 @@ async fn write(app: &App, wanted: &Wanted, pages: mpsc::Sender<Bytes>, whole: &A
         out.sheet.end(&mut out.page);
         // Seen before the last page is: who finds no further page looks at it.
         whole.store(true, Ordering::Release);
-        ended = out.send().await.is_ok() && out.taken().await;
+        ended = out.send().await.is_ok() && is_taken(&out.pages).await;
         whole.store(ended, Ordering::Release);
     }
     (ended, out.sheet.rows())
+}
+
+/// Was the last page taken too? Not where the reader left before it.
+async fn is_taken(pages: &mpsc::Sender<Bytes>) -> bool {
+    matches!(tokio::time::timeout(READER_WAIT, pages.reserve()).await, Ok(Ok(_)))
 }
 
 fn act(app: &App, wanted: &Wanted, action: &str, said: Option<serde_json::Value>) -> Act {
@@ -217,11 +222,6 @@ impl Out<'_> {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(CutOff),
         }
-    }
-
-    /// Was the last page taken too?
-    async fn taken(&self) -> bool {
-        tokio::time::timeout(READER_WAIT, self.pages.reserve()).await.is_ok()
     }
 
     fn catalog(&self) -> Arc<Catalog> {
@@ -299,5 +299,23 @@ impl Out<'_> {
         }
         attendance.rows().for_each(|row| self.sheet.row(&mut self.page, row));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_page_is_not_taken_by_a_reader_who_has_left() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (pages, mut taken) = mpsc::channel(1);
+            pages.send(Bytes::from_static(b"last")).await.unwrap();
+            assert!(taken.recv().await.is_some() && is_taken(&pages).await);
+            pages.send(Bytes::from_static(b"last")).await.unwrap();
+            drop(taken);
+            assert!(!is_taken(&pages).await);
+        });
     }
 }

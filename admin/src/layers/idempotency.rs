@@ -192,7 +192,7 @@ fn key_of(value: &HeaderValue) -> Result<&str, Problem> {
 
 fn scope(principal: &Principal) -> String {
     match (&principal.proof, principal.operator) {
-        (Proof::ApiToken(id), _) => format!("token {id}"),
+        (Proof::ApiToken { id, .. }, _) => format!("token {id}"),
         (_, Some(operator)) => format!("operator {}", operator.0),
         (_, None) => "local".to_owned(),
     }

@@ -67,7 +67,7 @@ impl Rates {
         let whose = match principal {
             None => address.map_or(Whose::Crowd, |address| Whose::Address(network(address))),
             Some(Principal { proof: Proof::Local, .. }) => return None,
-            Some(Principal { proof: Proof::ApiToken(id), .. }) => Whose::Program(Arc::clone(id)),
+            Some(Principal { proof: Proof::ApiToken { id, .. }, .. }) => Whose::Program(Arc::clone(id)),
             Some(principal) => Whose::Operator(principal.operator?),
         };
         Some(self.buckets.lock().take(whose, self.per_minute, Instant::now()))

@@ -1,5 +1,6 @@
 //! An operation being done: its turn with the gates, its progress and when that is kept, its end. Knows no list.
 
+use super::beside_gates::BesideGates;
 use super::files::Errors;
 use super::{Counts, Entry, RowError, Spec, State, bulk};
 use crate::app::App;
@@ -17,10 +18,8 @@ use tokio::runtime::Handle;
 /// Progress is kept so often: what is repeated after a kill is at most this long.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// Where others wrote into the journal since the last batch, gates are at work: so long they have the node for themselves.
-/// With as few rows at once as below it leaves a list some 6,000 rows a second.
+/// With the few rows at once that it then takes a list has some 6,000 rows a second.
 const GATES_FIRST: Duration = Duration::from_millis(10);
-/// Rows at once beside gates: some 250 µs. With a thousand a core was busy for 4 ms, and so long gates waited.
-const ROWS_BESIDE_GATES: usize = 64;
 /// Records the store may be behind: some 500,000 tickets, 128,000 beside gates.
 const PROJECTED_BEHIND_MAX: u64 = 2_000;
 /// Between two looks at the journal or the store.
@@ -54,10 +53,7 @@ pub struct Job<'a> {
     errors: Errors,
     /// The last record that was written for it.
     last: Lsn,
-    /// The journal's end after its last batch.
-    own_end: Lsn,
-    /// Others wrote during the last batch.
-    beside_gates: bool,
+    gates: BesideGates,
     saved_at: Instant,
 }
 
@@ -130,8 +126,7 @@ impl<'a> Job<'a> {
             rows_done: saved.operation.progress.rows_done,
             errors: errors.map_err(|error| failed(&error))?,
             last: Lsn(0),
-            own_end: Lsn(u64::MAX),
-            beside_gates: false,
+            gates: BesideGates::unseen(),
             saved_at: Instant::now(),
         };
         job.save()?;
@@ -151,27 +146,19 @@ impl<'a> Job<'a> {
     /// A record was written for it.
     pub fn wrote(&mut self, lsn: Lsn) {
         self.last = self.last.max(lsn);
-        if lsn == self.own_end {
-            self.own_end = Lsn(lsn.0 + 1);
-        }
+        self.gates.wrote(lsn);
     }
 
-    /// How many rows are taken on at once, at most so many: few where gates are at work. A core that is busy with rows is not
-    /// free for a gate's sync before they are done.
+    /// How many rows are taken on at once, at most so many: few where gates are at work.
     pub fn at_once(&self, most: usize) -> usize {
-        if self.beside_gates { most.min(ROWS_BESIDE_GATES) } else { most }
+        self.gates.rows_at_once(most)
     }
 
     /// Before a batch is written: gates that are at work go first.
     pub fn give_way(&self) {
-        if self.beside_gates || self.others_wrote() {
+        if self.gates.go_first(self.end_of_journal()) {
             std::thread::park_timeout(GATES_FIRST);
         }
-    }
-
-    /// Since the last batch.
-    fn others_wrote(&self) -> bool {
-        self.end_of_journal() > self.own_end
     }
 
     /// After a batch: keeps the progress when that is due, and waits for a store that is far behind.
@@ -191,8 +178,7 @@ impl<'a> Job<'a> {
             self.check()?;
             std::thread::park_timeout(LOOK_EVERY);
         }
-        self.beside_gates = self.others_wrote();
-        self.own_end = self.end_of_journal();
+        self.gates.batch_ended(self.end_of_journal());
         self.check()
     }
 

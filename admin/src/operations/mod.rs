@@ -9,6 +9,7 @@
 //!
 //! Knows when work is done, not what it is: `imports` and `bulk` do it.
 
+mod beside_gates;
 pub mod bulk;
 mod files;
 mod job;
@@ -38,6 +39,8 @@ const RUNNING_MAX: usize = 2;
 const WAITING_MAX: usize = 16;
 /// Lists that arrive at once.
 const UPLOADS_MAX: usize = 4;
+/// Who finds no room asks again after so many seconds.
+const RETRY_AFTER_S: u32 = 10;
 /// An ended operation is kept so long.
 const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Operations that are kept at the most.
@@ -51,7 +54,7 @@ pub struct Operations {
     pub files: Files,
     /// Lists that may still arrive at once.
     pub uploads: Semaphore,
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
     wake: Condvar,
     stopping: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -61,6 +64,17 @@ pub struct Operations {
 struct Inner {
     all: BTreeMap<String, Arc<Entry>>,
     waiting: VecDeque<Arc<Entry>>,
+    /// Places that are kept for those who are about to wait.
+    promised: usize,
+}
+
+/// A place among those who wait, kept until it is taken or given up.
+pub struct Place(Arc<Mutex<Inner>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().promised -= 1;
+    }
 }
 
 /// One operation.
@@ -134,7 +148,7 @@ impl Operations {
         Ok(Operations {
             files,
             uploads: Semaphore::new(UPLOADS_MAX),
-            inner: Mutex::new(inner),
+            inner: Arc::new(Mutex::new(inner)),
             wake: Condvar::new(),
             stopping: AtomicBool::new(false),
             threads: Mutex::default(),
@@ -187,31 +201,35 @@ impl Operations {
         }
     }
 
-    /// Is there room for one more?
+    /// Keeps a place for one more. To be asked for before anything is noted of it.
     ///
     /// # Errors
     /// Too many wait.
-    pub fn check_room(&self) -> Result<(), Problem> {
-        if self.inner.lock().waiting.len() < WAITING_MAX {
-            return Ok(());
+    pub fn place(&self) -> Result<Place, Problem> {
+        let mut inner = self.inner.lock();
+        if inner.waiting.len() + inner.promised < WAITING_MAX {
+            inner.promised += 1;
+            return Ok(Place(Arc::clone(&self.inner)));
         }
         let words = format!("{WAITING_MAX} operations wait already; ask again when one of them has ended");
-        Err(Problem::new(Kind::Unavailable, words))
+        let mut problem = Problem::new(Kind::Unavailable, words);
+        problem.retry_after_s = Some(RETRY_AFTER_S);
+        Err(problem)
     }
 
-    /// Lets an operation wait for its turn. Its file is written when this returns.
+    /// Lets an operation wait for its turn in the place that was kept for it. Its file is written when this returns.
     ///
     /// # Errors
-    /// Too many wait, or its file cannot be written.
-    pub fn submit(&self, saved: Saved, now: Time) -> Result<Arc<Entry>, Problem> {
+    /// Its file cannot be written.
+    pub fn submit(&self, place: Place, saved: Saved, now: Time) -> Result<Arc<Entry>, Problem> {
         self.forget(now);
-        self.check_room()?;
         self.files.save(&saved).map_err(|error| no_file(&error))?;
         let (id, entry) = (saved.operation.id.clone(), Entry::of(saved));
         let mut inner = self.inner.lock();
         inner.all.insert(id, Arc::clone(&entry));
         inner.waiting.push_back(Arc::clone(&entry));
         drop(inner);
+        drop(place);
         self.wake.notify_one();
         Ok(entry)
     }

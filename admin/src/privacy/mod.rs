@@ -217,8 +217,10 @@ fn is_being_done(app: &App, event: &str) -> bool {
 fn submit(app: &App, event: &str, now: Time) {
     let by = crate::access::Principal::local();
     let spec = Spec::Shred(ShredSpec { reason: "the venue's retention is over".to_owned() });
-    let submitted = crate::operations::new_id(now)
-        .and_then(|id| app.operations.submit(Saved::new(id, event, &by, spec, now), now));
+    let submitted = app.operations.place().and_then(|place| {
+        let id = crate::operations::new_id(now)?;
+        app.operations.submit(place, Saved::new(id, event, &by, spec, now), now)
+    });
     match submitted {
         Ok(_) => {
             tracing::info!(event, "who held the event's tickets is being forgotten, as the venue has set")

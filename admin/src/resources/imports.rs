@@ -82,7 +82,7 @@ async fn import(
     request: Request,
 ) -> Result<Response, Problem> {
     let spec = params.spec(&app, &event, request.headers())?;
-    app.operations.check_room()?;
+    let place = app.operations.place()?;
     let Ok(_upload) = app.operations.uploads.try_acquire() else {
         return Err(Problem::new(Kind::Unavailable, "too many lists arrive at once; send it again later"));
     };
@@ -106,7 +106,7 @@ async fn import(
     app.settle(lsn).await?;
     let mut saved = Saved::new(id.clone(), &event, &by, Spec::Import(spec), now);
     saved.operation.progress.bytes_total = bytes;
-    let answer = submit(&app, saved).await?;
+    let answer = submit(&app, place, saved).await?;
     list.keep();
     Ok(answer)
 }

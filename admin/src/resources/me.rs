@@ -46,7 +46,7 @@ impl Me {
                 Proof::Local => "local",
                 Proof::OperatorToken => "operator_token",
                 Proof::Session(_) => "session",
-                Proof::ApiToken(_) => "api_token",
+                Proof::ApiToken { .. } => "api_token",
             },
             permissions: principal.permissions.iter().map(|permission| permission.word()).collect(),
         }

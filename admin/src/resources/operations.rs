@@ -4,7 +4,7 @@ use crate::access::Permission;
 use crate::app::App;
 use crate::extract::{Json, Params, Path, Who};
 use crate::operations::bulk::{BulkAction, BulkFilter, BulkSpec, CODES_MAX};
-use crate::operations::{self, Operation, OperationKind, RowError, Saved, Spec};
+use crate::operations::{self, Operation, OperationKind, Place, RowError, Saved, Spec};
 use crate::page::{Page, PageParams, cursor};
 use crate::problem::{Kind, Problem};
 use axum::extract::{OriginalUri, State};
@@ -180,17 +180,18 @@ async fn bulk(
     let NewBulk { action, filter, reason, dry_run } = new;
     let spec = Spec::Bulk(BulkSpec { action, filter, reason, dry_run });
     let saved = Saved::new(operations::new_id(now)?, &event, &by, spec, now);
-    app.operations.check_room()?;
+    let place = app.operations.place()?;
     let act = Act { action: "bulk".to_owned(), subject: event, details, entries: Vec::new() };
     let lsn = app.engine.act(by.operator, act)?;
     app.settle(lsn).await?;
-    submit(&app, saved).await
+    submit(&app, place, saved).await
 }
 
 /// Hands an operation over, and answers.
-pub(super) async fn submit(app: &Arc<App>, saved: Saved) -> Result<Response, Problem> {
+pub(super) async fn submit(app: &Arc<App>, place: Place, saved: Saved) -> Result<Response, Problem> {
     let own = Arc::clone(app);
-    let submitted = tokio::task::spawn_blocking(move || own.operations.submit(saved, own.engine.now())).await;
+    let submitted =
+        tokio::task::spawn_blocking(move || own.operations.submit(place, saved, own.engine.now())).await;
     let entry = submitted.map_err(|_| Problem::new(Kind::Internal, "the operation could not be begun"))??;
     Ok(accepted(&entry.shown()))
 }

@@ -64,7 +64,7 @@ async fn shred(
     if catalog.event(id).is_none_or(|event| event.ends_at >= now) {
         return Err(Problem::new(Kind::Conflict, EngineError::EventGoesOn.to_string()));
     }
-    app.operations.check_room()?;
+    let place = app.operations.place()?;
     let act = Act {
         action: "shred_asked".to_owned(),
         subject: event.clone(),
@@ -74,7 +74,7 @@ async fn shred(
     let lsn = app.engine.act(by.operator, act)?;
     app.settle(lsn).await?;
     let spec = Spec::Shred(ShredSpec { reason: new.reason });
-    submit(&app, Saved::new(operations::new_id(now)?, &event, &by, spec, now)).await
+    submit(&app, place, Saved::new(operations::new_id(now)?, &event, &by, spec, now)).await
 }
 
 /// Lists the proofs of what was forgotten, oldest first.

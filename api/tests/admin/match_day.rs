@@ -16,6 +16,7 @@ mod night;
 mod trouble;
 
 use crate::api::Api;
+use crate::postgres::Database;
 use crate::support::{Server, Site, until};
 use board::Board;
 use book::{Book, EVENT, GATES, Line};
@@ -63,7 +64,17 @@ struct Day {
 
 #[test]
 fn a_match_day_by_the_api_alone_agrees_with_books_of_its_own_from_setup_to_shredding() {
-    let mut day = morning();
+    from_setup_to_shredding(Site::bare());
+}
+
+#[test]
+fn a_match_day_on_postgresql_agrees_with_the_same_books_from_setup_to_shredding() {
+    let database = Database::start();
+    from_setup_to_shredding(database.on(Site::bare()));
+}
+
+fn from_setup_to_shredding(site: Site) {
+    let mut day = morning(site);
     let board = doors(&mut day);
     surge(&mut day);
     trouble::lost_and_found(&mut day);
@@ -120,8 +131,8 @@ impl Day {
 }
 
 /// From nothing to a venue that waits for its guests.
-fn morning() -> Day {
-    let site = Site::bare().set("KQT300_API_SECRET", SECRET).set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "0");
+fn morning(site: Site) -> Day {
+    let site = site.set("KQT300_API_SECRET", SECRET).set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "0");
     let server = site.start();
     let staff = morning::staff(&server);
     let manager = Api::with(&server, &staff.manager);

@@ -138,6 +138,38 @@ fn no_file_has_a_name_of_a_shredded_event_and_everything_else_is_as_it_was() {
     }
 }
 
+/// Found by reading: tickets that named nobody any more were passed over, and with them their lines of the audit.
+#[test]
+fn whom_a_ticket_named_before_is_forgotten_too_the_first_time_and_later() {
+    let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "0");
+    let server = site.start();
+    let api = Api::demo(&server);
+    let ticket = json!({"type": "STANDARD", "reference": "OLD-1", "holder": OLD[0]});
+    let id = event(&api, "old-match", 2020, &ticket);
+    let hands = |holder: &str, reason: &str| {
+        let change = json!({"holder": holder, "reason": reason});
+        assert_eq!(api.post(&format!("/api/v1/tickets/{id}/change-holder"), &change)["changed"], true);
+    };
+    let is_forgotten = |names: &[&str]| {
+        server.projected();
+        for name in names {
+            assert!(holds(&site.data(), name.as_bytes()).is_some(), "{name} was never written");
+        }
+        let proof = shred(&api, "old-match");
+        assert_eq!((&proof["complete"], &proof["tickets"]), (&json!(true), &json!(0)), "{proof}");
+        let told = api.get(&format!("/api/v1/tickets/{id}/story")).to_string();
+        for name in names {
+            assert!(!told.contains(name), "{name} is told: {told}");
+            assert_eq!(holds(&site.data(), name.as_bytes()), None, "{name} is still there");
+        }
+    };
+    hands("", OLD[7]);
+    is_forgotten(&[OLD[0], OLD[7]]);
+    hands(OLD[3], OLD[8]);
+    hands("", OLD[9]);
+    is_forgotten(&[OLD[3], OLD[8], OLD[9]]);
+}
+
 /// A site with a printer that works, one that is never there, and a slip for every refusal.
 fn printing_site(paper: &Paper) -> Site {
     let site = Site::demo().set("GATEHOUSE_ADMIN_RATE_PER_MINUTE", "100000");

@@ -2,7 +2,7 @@
 //! were received.
 
 use crate::audit::audit as audit_rows;
-use crate::database::Database;
+use crate::postgres::Database;
 use crate::support::{Client, Server, Site, scan_body};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

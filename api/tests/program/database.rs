@@ -1,36 +1,16 @@
 //! A node in front of a real PostgreSQL server that is stopped, killed and started again: no gate notices, and every
 //! scan is in the access log once.
 
+use crate::postgres::Database;
 use crate::support::{Server, Site, scan_body, until, venue, venue_scan};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use store_testkit::{Postgres, all_programs};
 
 const VALIDATE: &str = "/api/access/validate";
 /// After so long a turnstile's controller drops a grant.
 const GRANT_DROPPED_AFTER: Duration = Duration::from_secs(5);
-
-/// A database server of a test's own.
-pub struct Database {
-    pub server: Postgres,
-}
-
-impl Database {
-    pub fn start() -> Database {
-        Database { server: Postgres::start(&all_programs()[0], &Default::default()) }
-    }
-
-    /// A site with demo data whose node projects here.
-    pub fn site(&self) -> Site {
-        self.on(Site::demo())
-    }
-
-    pub fn on(&self, site: Site) -> Site {
-        site.set("DATABASE_URL", &self.server.url("postgres"))
-    }
-}
 
 /// How often each scan is in the access log.
 fn logged(site: &Site) -> BTreeMap<String, usize> {

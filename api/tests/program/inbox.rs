@@ -2,7 +2,7 @@
 //! what came of it, and is taken in once, whatever dies in between.
 
 use crate::audit::audit;
-use crate::database::Database;
+use crate::postgres::Database;
 use crate::support::{Server, Site, scan_body, until, venue, venue_scan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! What people and Prometheus see: health, readiness and numbers that move as scans are made.
 
-use crate::database::Database;
+use crate::postgres::Database;
 use crate::support::{Client, Server, Site, until};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -295,3 +295,25 @@ fn a_code_that_the_store_may_have_is_looked_for_there_first() {
     assert!(matches!(add(&["far"], 0, Some(read_at)), Err(EngineError::StoreBehind)));
     venue.replays();
 }
+
+/// Found by reading: a first ticket was in the store alone then, of an event whose tickets were all in memory, and admitted
+/// nobody.
+#[test]
+fn an_event_is_not_near_before_the_store_was_asked_for_its_newest_ticket() {
+    let venue = Venue::new();
+    let engine = &venue.engine;
+    engine.put(None, Entity::Event(build::event("ball", START, START.plus_ms(build::DAY_MS)))).unwrap();
+    engine.put(None, Entity::Type(build::ticket_type("BALL", EventId(2), Some(1), Reentry::None))).unwrap();
+    engine.cool(EventId(2)).unwrap();
+    // The store was asked, and had none: it does not know of this one yet.
+    let read_at = engine.cold_changed();
+    let sold = ticket(3, "B0", &["B0"]);
+    let (lsn, ids) = engine.amend(ADMIN, amendment(Vec::new(), vec![sold.clone()])).unwrap();
+    assert!(matches!(engine.set_warm(read_at, EventId(2)), Err(EngineError::StoreBehind)));
+    engine.warm(lsn, vec![(ids[0], sold)]).unwrap();
+    engine.set_warm(lsn, EventId(2)).unwrap();
+    let gate = build::gate("North", Some(EventId(2)), ZoneId(0), ZoneId(1));
+    engine.put(None, Entity::Gate(gate)).unwrap();
+    assert_eq!(venue.refusal("B0"), None);
+    venue.replays();
+}

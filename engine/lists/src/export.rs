@@ -68,12 +68,16 @@ pub const ATTENDANCE_COLUMNS: [&str; 6] = ["from", "until", "entries", "exits", 
 /// Intervals of attendance at the most: a year of hours, two months of ten minutes.
 pub const INTERVALS_MAX: usize = 10_000;
 
-/// People and scans of one interval.
+/// One interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Interval {
+    /// People that entered, annulled ones taken back.
     entries: u64,
+    /// People that left, annulled ones taken back.
     exits: u64,
+    /// Scans that admitted, annulled ones among them.
     admits: u64,
+    /// Scans that were refused.
     denials: u64,
 }
 
@@ -197,25 +201,28 @@ impl Attendance {
         Attendance { interval_ms, intervals: BTreeMap::new() }
     }
 
-    /// Takes a scan. Tests, specimens and annulled passages do not count.
+    /// Takes a scan, as counts do: tests and specimens do not count, a stranger that was let in is a turn, and of an annulled
+    /// passage the people are taken back, not the decision.
     ///
     /// # Errors
     /// There would be too many intervals, in words.
     pub fn take(&mut self, row: &ScanRow) -> Result<(), String> {
-        if row.kind == ScanKind::Test || row.specimen || row.outcome == PassageOutcome::Annulled {
+        let is_stranger = row.verdict.admits() && row.ticket.is_none();
+        if row.kind == ScanKind::Test || row.specimen || is_stranger {
             return Ok(());
         }
+        let people = if row.outcome == PassageOutcome::Annulled { 0 } else { u64::from(row.people) };
         let from = row.decided_at.0.div_euclid(self.interval_ms) * self.interval_ms;
         let interval = self.intervals.entry(from).or_default();
         match (row.verdict.admits(), row.direction) {
             (false, _) => interval.denials += 1,
             (true, Direction::Entry) => {
                 interval.admits += 1;
-                interval.entries += u64::from(row.people);
+                interval.entries += people;
             }
             (true, Direction::Exit) => {
                 interval.admits += 1;
-                interval.exits += u64::from(row.people);
+                interval.exits += people;
             }
         }
         if self.intervals.len() > INTERVALS_MAX {

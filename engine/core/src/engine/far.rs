@@ -87,12 +87,16 @@ impl Engine {
         Ok(self.commit(&mut state, &Record::Warmed { at: self.clock.now(), tickets })?)
     }
 
-    /// An event's tickets are all back: new ones go into memory again. Also for an event without tickets.
+    /// An event's tickets are all back, as far as the store had them at record `as_of`: new ones go into memory again. Also
+    /// for an event without tickets.
     ///
     /// # Errors
-    /// `Unavailable`.
-    pub fn set_warm(&self, event: EventId) -> Result<Lsn, EngineError> {
+    /// `StoreBehind`: another may have come since, which would stay in the store alone; look again. `Unavailable`.
+    pub fn set_warm(&self, as_of: Lsn, event: EventId) -> Result<Lsn, EngineError> {
         let mut state = self.state.lock();
+        if self.cold_changed() > as_of {
+            return Err(EngineError::StoreBehind);
+        }
         let Some(known) = state.catalog.event(event).filter(|known| known.cold) else {
             return Ok(Lsn(state.lsn));
         };
