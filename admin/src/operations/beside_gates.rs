@@ -3,8 +3,8 @@
 
 use engine::journal::Lsn;
 
-/// Rows at once beside gates: some 250 µs. With a thousand a core was busy for 4 ms, and so long gates waited.
-const ROWS_BESIDE_GATES: usize = 64;
+/// Rows at once beside gates: some 130 µs. With a thousand a core was busy for 4 ms, and so long gates waited.
+const ROWS_BESIDE_GATES: usize = 32;
 
 /// Are gates at work beside an operation?
 #[derive(Debug)]

@@ -215,6 +215,12 @@ pub(crate) trait WhileDoing<T> {
     fn while_doing(self, action: &'static str) -> StoreResult<T>;
 }
 
+impl<T> WhileDoing<T> for std::io::Result<T> {
+    fn while_doing(self, action: &'static str) -> StoreResult<T> {
+        self.map_err(|source| StoreError::Database { action, source: Box::new(source) })
+    }
+}
+
 impl<T> WhileDoing<T> for Result<T, rusqlite::Error> {
     fn while_doing(self, action: &'static str) -> StoreResult<T> {
         self.map_err(|source| StoreError::Database { action, source: Box::new(source) })

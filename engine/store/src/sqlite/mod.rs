@@ -7,13 +7,16 @@
 //!   and the journal repeats them: the engine deletes a journal segment only once a sync is past it.
 //! - `wal_autocheckpoint = 0`: [`Store::sync`] syncs the log, one run of bytes. Its pages are moved to their places in the
 //!   database, all over the disk, in calm moments ([`Store::tidy`]), or when the log has become long: while scans
-//!   come thick every moved portion kept the journal's syncs waiting for some 10 ms.
+//!   come thick every moved portion kept the journal's syncs waiting for some 10 ms. Both files are synced by us then, and
+//!   not by SQLite, which has the disk do all of it at once: the log before its pages are moved, the database before the
+//!   next commit, which may begin the log anew. There is one writer, so nothing is committed in between.
 //! - A reader keeps the log from being moved and so from beginning anew. From a gibibyte on batches are refused until
 //!   it has gone: the journal, which grows by a fraction of the log, holds them.
 
 mod bootstrap;
 mod catalog_rows;
 mod count_rows;
+mod database_file;
 mod figure_rows;
 mod kept_rows;
 mod lists;
@@ -29,6 +32,7 @@ use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::shadow::Shadow;
 use crate::store::{Queries, Store, StoreWatch};
 use crate::{apply, seed};
+use database_file::DatabaseFile;
 use engine::Lsn;
 use engine::record::Record;
 use engine::state::State;
@@ -54,12 +58,16 @@ const LOG_BYTES_MOVED_IF_CALM: u64 = 4 << 20;
 const WRITER_CACHE_KIB: i64 = 128 * 1_024;
 /// Memory for pages of a reading connection, in KiB.
 const READER_CACHE_KIB: i64 = 8 * 1_024;
+/// What SQLite syncs by itself: see above.
+const SYNCS: &str = "NORMAL";
 /// Form of the columns that are not plain SQL.
 const FORMAT: i64 = 1;
 
 /// The projection in one SQLite file.
 pub struct SqliteStore {
     connection: Connection,
+    /// Dropped after the connection.
+    database: DatabaseFile,
     path: PathBuf,
     log: Log,
     log_bytes_max: u64,
@@ -75,6 +83,8 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be opened, is no database, or a newer program wrote it.
     pub fn open(path: &Path) -> StoreResult<SqliteStore> {
+        create_private(path).while_doing("create the database file")?;
+        let database = DatabaseFile::open(path)?;
         let mut connection = connect(path)?;
         migrate::to(&mut connection, migrate::LATEST)?;
         let format: i64 = connection
@@ -84,7 +94,8 @@ impl SqliteStore {
             return Err(StoreError::Format { found: format, known: FORMAT });
         }
         let log = Log::beside(path);
-        Ok(SqliteStore { connection, path: path.to_owned(), log, log_bytes_max: LOG_BYTES_MAX, shadow: None })
+        let (path, log_bytes_max) = (path.to_owned(), LOG_BYTES_MAX);
+        Ok(SqliteStore { connection, database, path, log, log_bytes_max, shadow: None })
     }
 
     /// Brings the schema of a file to `version` (`None`: the newest this program knows), up or down; 0 takes all rows
@@ -93,6 +104,7 @@ impl SqliteStore {
     /// # Errors
     /// As [`SqliteStore::open`]; no such version.
     pub fn migrate(path: &Path, version: Option<u32>) -> StoreResult<(u32, u32)> {
+        create_private(path).while_doing("create the database file")?;
         let mut connection = connect(path)?;
         let before = migrate::version(&connection)?;
         let after = version.unwrap_or(migrate::LATEST);
@@ -104,15 +116,31 @@ impl SqliteStore {
     fn bound_log(&mut self) -> StoreResult<()> {
         let bytes = self.log.used()?.bytes;
         // Waits for readers, for `BUSY_WAIT` at the most.
-        if bytes >= self.log_bytes_max && !self.move_log("RESTART")? {
+        if bytes >= self.log_bytes_max && !self.checkpoint("RESTART")? {
             return Err(StoreError::HeldUp { bytes });
         }
         Ok(())
     }
 
-    /// Syncs the log and moves its pages into the database, as many as readers allow, and syncs that when all were.
-    /// Gives whether it could do what it was asked: `PASSIVE` always can, `RESTART` not while a reader does not end.
-    fn move_log(&mut self, how: &str) -> StoreResult<bool> {
+    /// Syncs the log and moves its pages into the database, as many as readers allow, and syncs that: with pauses for the
+    /// journal, a second for 256 MiB.
+    fn move_log(&mut self) -> StoreResult<()> {
+        let pages = self.log.pages()?;
+        self.log.sync()?;
+        self.set_syncs("OFF")?;
+        let moved = self.checkpoint("PASSIVE");
+        self.set_syncs(SYNCS)?;
+        moved?;
+        self.database.sync(&pages).map_err(|error| self.log.fail(error.to_string()))
+    }
+
+    fn set_syncs(&self, how: &str) -> StoreResult<()> {
+        self.connection.pragma_update(None, "synchronous", how).while_doing("set what is synced")
+    }
+
+    /// Has SQLite move the log. Gives whether it could do what it was asked: `PASSIVE` always can, `RESTART` not while a
+    /// reader does not end.
+    fn checkpoint(&mut self, how: &str) -> StoreResult<bool> {
         self.connection
             .query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| row.get(0))
             .map(|busy: bool| !busy)
@@ -159,17 +187,17 @@ impl Store for SqliteStore {
         self.log.check()?;
         let (cursor, used) = (cursor(&self.connection)?, self.log.used()?);
         if used.bytes >= LOG_BYTES_MOVED {
-            self.move_log("PASSIVE")?;
+            self.move_log()?
+        } else {
+            self.log.sync()?
         }
-        // Also after moving: a passive checkpoint syncs nothing while a reader holds a snapshot as old as the last one.
-        self.log.sync()?;
         self.log.synced(used);
         Ok(cursor)
     }
 
     fn tidy(&mut self) -> StoreResult<()> {
         if self.log.used()?.bytes >= LOG_BYTES_MOVED_IF_CALM {
-            self.move_log("PASSIVE")?;
+            self.move_log()?;
         }
         Ok(())
     }
@@ -181,7 +209,7 @@ impl Store for SqliteStore {
             .execute_batch("VACUUM")
             .while_doing("rewrite the database")
             .map_err(|error| self.note(error))?;
-        if self.move_log("TRUNCATE")? {
+        if self.checkpoint("TRUNCATE")? {
             return Ok(());
         }
         Err(StoreError::HeldUp { bytes: self.log.used()?.bytes })
@@ -209,7 +237,7 @@ impl Store for SqliteStore {
         let connection =
             Connection::open_with_flags(&self.path, flags).while_doing("open the database for reading")?;
         settle(&connection, READER_CACHE_KIB)?;
-        Ok(Box::new(SqliteQueries::new(connection)))
+        Ok(Box::new(SqliteQueries::new(connection, self.database.clone())))
     }
 }
 
@@ -239,14 +267,10 @@ fn fill(connection: &mut Connection, state: &State) -> StoreResult<()> {
 }
 
 fn connect(path: &Path) -> StoreResult<Connection> {
-    create_private(path).map_err(|source| StoreError::Database {
-        action: "create the database file",
-        source: Box::new(source),
-    })?;
     let connection = Connection::open(path).while_doing("open the database")?;
     settle(&connection, WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_mode", "WAL").while_doing("switch to the write-ahead log")?;
-    connection.pragma_update(None, "synchronous", "NORMAL").while_doing("set how commits are synced")?;
+    connection.pragma_update(None, "synchronous", SYNCS).while_doing("set how commits are synced")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0).while_doing("set when the log is moved")?;
     Ok(connection)
 }
@@ -347,6 +371,34 @@ mod tests {
         store.tidy().unwrap();
         turns(&mut store, 1).unwrap();
         assert!(store.log.used().unwrap().bytes < short, "a long one was moved and begins anew");
+    }
+
+    /// Does a process hold a lock on the database file?
+    #[cfg(target_os = "linux")]
+    fn is_locked(path: &Path) -> bool {
+        let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
+        std::fs::read_to_string("/proc/locks").unwrap().contains(&format!(":{inode} "))
+    }
+
+    // Without its lock another program would take the log for one that nobody needs, and delete it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_database_stays_locked_while_a_connection_lives_whatever_is_moved_and_whoever_goes_first() {
+        let (_folder, mut store) = store();
+        let path = store.path.clone();
+        let (first, last) = (store.queries().unwrap(), store.queries().unwrap());
+        while store.log.used().unwrap().bytes < LOG_BYTES_MOVED_IF_CALM {
+            turns(&mut store, 20_000).unwrap();
+        }
+        last.cursor().unwrap();
+        store.tidy().unwrap();
+        assert!(is_locked(&path), "after the log was moved");
+        drop(first);
+        assert!(is_locked(&path), "after a question's connection ended");
+        drop(store);
+        assert!(is_locked(&path), "after the writer ended");
+        drop(last);
+        assert!(!is_locked(&path));
     }
 
     // A passive checkpoint behind an old snapshot moves nothing and syncs nothing: the log has to be synced by itself.

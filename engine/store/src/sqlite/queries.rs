@@ -1,5 +1,6 @@
 //! Questions to the SQLite projection, on a connection that can only read. Knows SQL; changes nothing.
 
+use super::database_file::DatabaseFile;
 use super::{bootstrap, count_rows, cursor, figure_rows, lists, scan_rows, ticket_rows};
 use crate::error::{StoreError, StoreResult, WhileDoing};
 use crate::figures::FlowScope;
@@ -29,13 +30,15 @@ const OF_CODE: &str = "lsn IN (SELECT lsn FROM scans WHERE ticket IN (SELECT tic
 /// Questions on one connection.
 pub(super) struct SqliteQueries {
     connection: Connection,
+    /// Dropped after the connection.
+    _database: DatabaseFile,
 }
 
 // === impl SqliteQueries ===
 
 impl SqliteQueries {
-    pub(super) fn new(connection: Connection) -> SqliteQueries {
-        SqliteQueries { connection }
+    pub(super) fn new(connection: Connection, database: DatabaseFile) -> SqliteQueries {
+        SqliteQueries { connection, _database: database }
     }
 
     fn look_for(&self, rest: &str, values: impl Params) -> StoreResult<Vec<(TicketId, Ticket)>> {
