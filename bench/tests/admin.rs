@@ -30,6 +30,7 @@ fn gates_are_measured_beside_an_office_that_works_and_questions_are_asked() {
     assert_eq!(sides[0]["beside"], Value::Array(Vec::new()));
     let questions = read("questions.json");
     assert!(questions["questions"].as_array().unwrap().iter().all(|own| own["found"] == 3));
+    assert!(questions["reached"].as_array().unwrap().iter().all(|own| own["times"].as_u64() > Some(0)));
     let table = std::fs::read_to_string(out.path().join("questions.md")).unwrap();
     assert!(table.contains("| counts of an event | 3 | 3 |"), "{table}");
 }

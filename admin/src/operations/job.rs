@@ -1,6 +1,6 @@
 //! An operation being done: its turn with the gates, its progress and when that is kept, its end. Knows no list.
 
-use super::beside_gates::BesideGates;
+use super::beside_gates::{BesideGates, Written};
 use super::files::Errors;
 use super::{Counts, Entry, RowError, Spec, State, bulk};
 use crate::app::App;
@@ -12,6 +12,7 @@ use serde_json::json;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -146,7 +147,7 @@ impl<'a> Job<'a> {
     /// A record was written for it.
     pub fn wrote(&mut self, lsn: Lsn) {
         self.last = self.last.max(lsn);
-        self.gates.wrote(lsn);
+        self.app.operations.records.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many rows are taken on at once, at most so many: few where gates are at work.
@@ -156,7 +157,7 @@ impl<'a> Job<'a> {
 
     /// Before a batch is written: gates that are at work go first.
     pub fn give_way(&self) {
-        if self.gates.go_first(self.end_of_journal()) {
+        if self.gates.go_first(self.written()) {
             std::thread::park_timeout(GATES_FIRST);
         }
     }
@@ -178,13 +179,19 @@ impl<'a> Job<'a> {
             self.check()?;
             std::thread::park_timeout(LOOK_EVERY);
         }
-        self.gates.batch_ended(self.end_of_journal());
+        self.gates.batch_ended(self.written());
         self.check()
     }
 
     /// The last record that was written, by anybody.
     fn end_of_journal(&self) -> Lsn {
         self.app.engine.journal().positions().next
+    }
+
+    /// The journal's end first: a record of another operation that comes in between makes no gate.
+    fn written(&self) -> Written {
+        let end = self.end_of_journal();
+        Written { end, by_operations: self.app.operations.records.load(Ordering::Relaxed) }
     }
 
     /// Has it to end?
@@ -212,8 +219,7 @@ impl<'a> Job<'a> {
         let saved = self.entry.change(|saved| {
             saved.operation.counts = counts;
             saved.operation.progress.rows_done = rows;
-            saved.operation.progress.bytes_done =
-                self.entry.bytes_done.load(std::sync::atomic::Ordering::Relaxed);
+            saved.operation.progress.bytes_done = self.entry.bytes_done.load(Ordering::Relaxed);
             saved.errors_bytes = errors_bytes;
             saved.clone()
         });

@@ -54,6 +54,8 @@ pub struct Operations {
     pub files: Files,
     /// Lists that may still arrive at once.
     pub uploads: Semaphore,
+    /// Records that operations wrote since the start: what the journal has besides is of gates and people.
+    records: AtomicU64,
     inner: Arc<Mutex<Inner>>,
     wake: Condvar,
     stopping: AtomicBool,
@@ -148,6 +150,7 @@ impl Operations {
         Ok(Operations {
             files,
             uploads: Semaphore::new(UPLOADS_MAX),
+            records: AtomicU64::new(0),
             inner: Arc::new(Mutex::new(inner)),
             wake: Condvar::new(),
             stopping: AtomicBool::new(false),

@@ -216,17 +216,16 @@ impl Port {
         let mut tail = Tail::new(self.engine(), after, audience);
         let events = tail.read();
         poll_value(reply, &tail, events.clone());
-        if !events.is_empty() || wait_s == 0 || tail.behind() {
+        if !events.is_empty() || wait_s == 0 || tail.broken {
             return Ok(Next::Reply);
         }
         let mut later = reply.clone();
-        poll_value(&mut later, &tail, Vec::new());
         let bell = Arc::clone(&self.shared.bell);
         Ok(Next::LongPoll(Box::pin(async move {
             let news = News { bell: &bell, tail: &mut tail };
-            if let Ok(events) = tokio::time::timeout(Duration::from_secs(wait_s), news).await {
-                poll_value(&mut later, &tail, events);
-            }
+            let events = tokio::time::timeout(Duration::from_secs(wait_s), news).await.unwrap_or_default();
+            // Also without news it goes on behind what was looked through: a busy venue has much of it.
+            poll_value(&mut later, &tail, events);
             later
         })))
     }
@@ -286,7 +285,14 @@ impl Future for News<'_> {
         // Listen first, look then: nothing can fall between.
         self.bell.listen(context.waker());
         let events = self.tail.read();
-        if events.is_empty() { Poll::Pending } else { Poll::Ready(events) }
+        if !events.is_empty() || self.tail.broken {
+            return Poll::Ready(events);
+        }
+        if self.tail.behind() {
+            // Others first, then the rest: nobody may ring meanwhile.
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt::Write;
 /// Operations at work, and operations that wait.
 const AT_WORK: usize = 2;
 const WAITING: usize = 16;
-/// Two lists beside each other take some 12,000 rows a second: these are at work until one of them is cancelled.
+/// Some ten seconds of work for each: they are at it until one of them is cancelled.
 const LONG_ROWS: usize = 1_000_000;
 
 fn list(prefix: &str, count: usize) -> String {

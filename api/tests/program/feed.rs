@@ -1,8 +1,10 @@
 //! The feed: streams, polls and latest, live and resumed, without gap or duplicate.
 
+use crate::peripherals::api;
 use crate::support::{Client, DEMO_TOKEN, Server, Site, scan_body};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// One event of a stream.
@@ -216,6 +218,54 @@ fn a_poll_waits_for_news_and_pages_through_the_past_without_gap() {
         assert_eq!(page["scans"][0]["scan_id"], "news", "{page}");
         assert!(waited < Duration::from_secs(10), "{waited:?}");
     });
+}
+
+// It was told at once that there was nothing, whenever something had been changed that no listener is told of, and what was
+// looked through was looked through again by the next one.
+#[test]
+fn a_poll_waits_also_while_an_office_works_and_goes_on_behind_what_is_no_news() {
+    let site = Site::demo();
+    let server = site.start();
+    let key = [("X-Api-Key", "demo-key-003")];
+    let mut client = server.client();
+    let mut poll = |query: &str| {
+        let began = Instant::now();
+        let page = client.request("GET", &format!("/api/access/poll{query}"), &key, b"").unwrap();
+        (page.json(), began.elapsed())
+    };
+    let start = poll("").0["cursor"].as_str().unwrap().to_owned();
+    let is_over = AtomicBool::new(false);
+    let over = Over(&is_over);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..500 {
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let zone = json!({"name": format!("ZONE {n}"), "capacity": 10});
+                assert_eq!(api(&server, "POST", "/api/v1/zones", DEMO_TOKEN, &zone).status, 201);
+            }
+        });
+        let mut cursor = start.clone();
+        for _ in 0..2 {
+            let (page, waited) = poll(&format!("?after={cursor}&wait=1"));
+            assert_eq!(page["scans"], json!([]), "nobody scans");
+            assert!(waited >= Duration::from_millis(900), "it waits: {waited:?}");
+            cursor = page["cursor"].as_str().unwrap().to_owned();
+        }
+        drop(over);
+        let (from, to): (u64, u64) = (start.parse().unwrap(), cursor.parse().unwrap());
+        assert!(to > from, "what was looked through is not looked through again: {from} to {to}");
+    });
+}
+
+/// Ends what goes on beside a test, also when the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use bench::beside::stacks::side::Sides;
 use bench::beside::turns::{Report, Turns};
 use bench::beside::{Bench, office, peers, peripherals};
-use bench::office::{House, questions, write_list};
+use bench::office::{House, questions, reach, write_list};
 use clap::{Args, Parser, Subcommand};
 use load_tests::cli::LaunchArgs;
 use load_tests::client::{self, RunSettings};
@@ -14,6 +14,7 @@ use load_tests::target::Target;
 use load_tests::{Outcome, compare, process, procfs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Gatehouse beside others, by turns in one run.
@@ -269,6 +270,18 @@ fn ask(args: &AdminArgs, tickets: u32, work_dir: &Path) -> Result<()> {
     house.wait_projected()?;
     eprintln!("questions");
     let questions = questions::ask(&house.desk(), tickets, args.questions)?;
+    eprintln!("changes");
+    let is_over = AtomicBool::new(false);
+    let reached = std::thread::scope(|scope| {
+        let scans = scope.spawn(|| {
+            let scans = client::run_open(&settings, &mut CodePool::open(&CodeChoice::Mix, 0)?, office::RATE);
+            is_over.store(true, Ordering::Relaxed);
+            scans
+        });
+        let reached = reach::measure(&house, &is_over);
+        scans.join().expect("a client that panics ends the program")?;
+        reached
+    })?;
     let report = questions::Report {
         date: compare::date(),
         commit: args.turns.commit.clone(),
@@ -276,6 +289,8 @@ fn ask(args: &AdminArgs, tickets: u32, work_dir: &Path) -> Result<()> {
         tickets,
         scans,
         questions,
+        rate: office::RATE,
+        reached,
     };
     println!("{}", report.markdown());
     if let Some(out) = &args.turns.out {

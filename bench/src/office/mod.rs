@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `load` | lists in, listeners, files out, all at once |
 //! | `questions` | what people ask, one after the other |
+//! | `reach` | how soon a device hears of what is changed |
 
 pub mod load;
 pub mod questions;
+pub mod reach;
 
 use crate::store::crowd;
 use crate::venue;
@@ -128,9 +130,20 @@ impl Desk {
     /// # Errors
     /// As [`Desk::read`].
     pub fn send_csv(&self, path: &str, file: File) -> Result<Value> {
+        self.post(path, "text/csv", file)
+    }
+
+    /// Sends JSON.
+    ///
+    /// # Errors
+    /// As [`Desk::read`].
+    pub fn send_json(&self, path: &str, body: &Value) -> Result<Value> {
+        self.post(path, "application/json", body.to_string().as_bytes())
+    }
+
+    fn post(&self, path: &str, kind: &str, body: impl ureq::AsSendBody) -> Result<Value> {
         let asked = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.bearer);
-        let mut answer =
-            asked.header("Content-Type", "text/csv").send(file).with_context(|| path.to_owned())?;
+        let mut answer = asked.header("Content-Type", kind).send(body).with_context(|| path.to_owned())?;
         let text = answer.body_mut().read_to_string().with_context(|| path.to_owned())?;
         serde_json::from_str(&text).with_context(|| path.to_owned())
     }

@@ -2,6 +2,7 @@
 //! time is that of the whole round trip over a kept connection, JSON read. Knows the questions and tells how many found
 //! something.
 
+use super::reach::Reached;
 use super::{Desk, EVENT};
 use crate::store::crowd;
 use crate::store::pace::Spread;
@@ -43,6 +44,10 @@ pub struct Report {
     pub scans: u64,
     /// Kind by kind.
     pub questions: Vec<Asked>,
+    /// Scans a second while changes were made.
+    pub rate: u32,
+    /// How soon devices heard of changes.
+    pub reached: Vec<Reached>,
 }
 
 // === impl Report ===
@@ -50,7 +55,7 @@ pub struct Report {
 impl Report {
     /// The report for people.
     pub fn markdown(&self) -> String {
-        let Report { machine, tickets, scans, .. } = self;
+        let Report { machine, tickets, scans, rate, .. } = self;
         let mut text = format!(
             "# What people ask of the API in a house of {tickets} tickets\n\n\
              - date: {}, commit: {}\n\
@@ -63,6 +68,16 @@ impl Report {
         for Asked { kind, questions, found, ms } in &self.questions {
             let Spread { median, p99, most } = ms;
             let _ = writeln!(text, "| {kind} | {questions} | {found} | {median:.2} | {p99:.2} | {most:.2} |");
+        }
+        let _ = write!(
+            text,
+            "\n## How soon a device hears of a change, beside {rate} scans/s\n\n\
+             From before the request is sent until the gate's device has read it on its stream, between all that others scan.\n\n\
+             | change of its gate | times | p50 ms | p99 ms | most ms |\n|---|---|---|---|---|\n"
+        );
+        for Reached { change, times, ms } in &self.reached {
+            let Spread { median, p99, most } = ms;
+            let _ = writeln!(text, "| {change} | {times} | {median:.2} | {p99:.2} | {most:.2} |");
         }
         text
     }
