@@ -53,26 +53,34 @@ pub fn measure(house: &House, is_over: &AtomicBool) -> Result<Vec<Reached>> {
     })
 }
 
+/// Each change is asked for on a thread of its own: its answer waits, up to two seconds, until the store shows it too.
 fn change(house: &House, heard: &Receiver<(String, Instant)>, is_over: &AtomicBool) -> Result<[Vec<f64>; 2]> {
-    let (desk, mut times) = (house.desk(), [Vec::new(), Vec::new()]);
-    while !is_over.load(Ordering::Relaxed) {
-        for (nth, (change, action)) in CHANGES.into_iter().enumerate() {
-            let began = Instant::now();
-            ask(&desk, change)?;
-            let at = loop {
-                match heard.recv_timeout(HEAR_MAX) {
-                    Ok((told, at)) if told == action => break at,
-                    Ok(_) => {}
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                        anyhow::bail!("no device heard of {change}")
-                    }
-                }
-            };
-            times[nth].push(at.duration_since(began).as_secs_f64() * 1e3);
-            std::thread::sleep(PAUSE);
+    let mut times = [Vec::new(), Vec::new()];
+    std::thread::scope(|scope| {
+        let mut asked = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            for (nth, (change, action)) in CHANGES.into_iter().enumerate() {
+                let desk = house.desk();
+                let began = Instant::now();
+                asked.push(scope.spawn(move || ask(&desk, change)));
+                let at = hear(heard, action).with_context(|| format!("no device heard of {change}"))?;
+                times[nth].push(at.duration_since(began).as_secs_f64() * 1e3);
+                std::thread::sleep(PAUSE);
+            }
+        }
+        asked.into_iter().try_for_each(|one| one.join().expect("a desk that panics ends the program"))?;
+        Ok(times)
+    })
+}
+
+/// When the device heard of this; what was told before is passed over.
+fn hear(heard: &Receiver<(String, Instant)>, action: &str) -> Result<Instant, RecvTimeoutError> {
+    loop {
+        match heard.recv_timeout(HEAR_MAX)? {
+            (told, at) if told == action => return Ok(at),
+            _ => {}
         }
     }
-    Ok(times)
 }
 
 fn ask(desk: &Desk, change: &str) -> Result<()> {
