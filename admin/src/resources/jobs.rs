@@ -2,8 +2,8 @@
 //! before it is answered; what it prints is never shown again.
 
 use super::peripherals::{
-    JobDecision, PeripheralReason, PrintJob, act, check_id, in_body, job_states, neither, new_id, note,
-    place, priorities, reason,
+    JobDecision, PeripheralReason, PrintJob, check_id, in_body, job_states, neither, new_id, note, place,
+    priorities, reason,
 };
 use crate::app::App;
 use crate::etag;
@@ -170,7 +170,7 @@ async fn create(
     if submitted != Submitted::New {
         return Ok(Answer(job).into_response());
     }
-    note(&app, by.operator, act("job_print", &job.id, &details)).await?;
+    note(&app, by.operator, "job_print", &job.id, details).await?;
     Ok(etag::made(&place(&job.id), &job))
 }
 
@@ -238,7 +238,7 @@ async fn cancel(
         own.job(&id)
     });
     let job = PrintJob::of(job.await?);
-    note(&app, by.operator, act("job_cancel", &job.id, &json!({"reason": reason}))).await?;
+    note(&app, by.operator, "job_cancel", &job.id, json!({"reason": reason})).await?;
     Ok(Answer(job))
 }
 
@@ -264,7 +264,7 @@ async fn resolve(
     let (job, reprint) = app.peripherals.ask(resolve).await?;
     let job = PrintJob::of(job);
     let details = json!({"reason": reason, "as": resolution, "reprint": reprint});
-    note(&app, by.operator, act("job_resolve", &job.id, &details)).await?;
+    note(&app, by.operator, "job_resolve", &job.id, details).await?;
     Ok(Answer(ResolvedJob { job, reprint }))
 }
 

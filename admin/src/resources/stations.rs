@@ -1,10 +1,9 @@
 //! Stations: client PCs with printers and displays. Each has a key that opens its own two paths and nothing else; it is shown
 //! once. What a station has to do goes there from the queue. A station is an operator nobody signs in as.
 
-use super::peripherals::act;
 use crate::access::STATION_PREFIX;
 use crate::app::App;
-use crate::auth::no_random;
+use crate::auth::{act, no_random};
 use crate::extract::{Json, Params, Path, Who};
 use crate::page::{Page, PageParams};
 use crate::problem::Problem;
@@ -136,7 +135,7 @@ async fn end(
     let own = id.and_then(|id| catalog.operator(id)).filter(|own| !own.token_hashes.is_empty());
     let own = own.ok_or_else(|| Problem::not_found("station", &name))?;
     let (before, after) = (Entity::Operator(own.clone()), entity(&name, Vec::new()));
-    let act = act("station_ended", &name, &json!({}));
+    let act = act("station_ended", &name, json!({}), Vec::new());
     app.settle(app.engine.put_with(by.operator, Some(&before), after, act)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

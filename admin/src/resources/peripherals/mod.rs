@@ -5,6 +5,7 @@ mod shape;
 
 use super::catalog::segment;
 use crate::app::App;
+use crate::auth::{act, no_random};
 use crate::extract::{Json, Params, Path, Who};
 use crate::mistakes::Mistakes;
 use crate::page::{Page, PageParams};
@@ -14,7 +15,6 @@ use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use engine::catalog::OperatorId;
-use engine::registry::Act;
 use peripherals::{Error, JOB_ID_BYTES_MAX, ScanFacts, Show, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -84,19 +84,15 @@ struct Pressed {
     jobs: Vec<String>,
 }
 
-/// A line of the audit about printers and displays.
-pub(super) fn act(action: &str, subject: &str, details: &Value) -> Act {
-    Act {
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        details: details.to_string(),
-        entries: Vec::new(),
-    }
-}
-
 /// Writes into the audit what was done, and waits for it.
-pub(super) async fn note(app: &App, by: Option<OperatorId>, act: Act) -> Result<(), Problem> {
-    app.settle(app.engine.act(by, act)?).await
+pub(super) async fn note(
+    app: &App,
+    by: Option<OperatorId>,
+    action: &str,
+    subject: &str,
+    details: Value,
+) -> Result<(), Problem> {
+    app.settle(app.engine.act(by, act(action, subject, details, Vec::new()))?).await
 }
 
 /// Who does something, and why: what the queue writes down with it.
@@ -118,7 +114,7 @@ pub(super) fn check_id(mistakes: &mut Mistakes, id: &str, most: usize) {
 
 /// A key for what came without one.
 pub(super) fn new_id() -> Result<String, Problem> {
-    let key = secrets::new_key().map_err(crate::auth::no_random)?;
+    let key = secrets::new_key().map_err(no_random)?;
     Ok(format!("api-{}", &key[..20]))
 }
 
@@ -197,7 +193,7 @@ async fn open_drawer(
     let outcome = app.peripherals.ask(move |all| all.kick(&own, &who, &words)).await?;
     let outcome = JobOutcome::of(outcome);
     let details = json!({"reason": reason, "outcome": outcome});
-    note(&app, by.operator, act("drawer_open", &name, &details)).await?;
+    note(&app, by.operator, "drawer_open", &name, details).await?;
     Ok(Answer(outcome))
 }
 
@@ -217,7 +213,7 @@ async fn release(
 ) -> Result<StatusCode, Problem> {
     let (own, who) = (name.clone(), by.name.clone());
     app.peripherals.ask(move |all| all.release(&own, &who)).await?;
-    note(&app, by.operator, act("peripheral_release", &name, &json!({}))).await?;
+    note(&app, by.operator, "peripheral_release", &name, json!({})).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -231,7 +227,7 @@ async fn release(
 )]
 async fn reload(State(app): State<Arc<App>>, Who(by): Who) -> Result<StatusCode, Problem> {
     app.peripherals.reload().await?;
-    note(&app, by.operator, act("peripherals_reload", "peripherals file", &json!({}))).await?;
+    note(&app, by.operator, "peripherals_reload", "peripherals file", json!({})).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -258,7 +254,7 @@ async fn press(
     let facts = ScanFacts::button(name.clone(), values, app.engine.now().0);
     let who = by.name.clone();
     let jobs = app.peripherals.ask(move |own| own.press(&id, &facts, &who)).await?;
-    note(&app, by.operator, act("gate_button", &name, &json!({"jobs": jobs}))).await?;
+    note(&app, by.operator, "gate_button", &name, json!({"jobs": jobs})).await?;
     Ok(Answer(Pressed { jobs }))
 }
 
