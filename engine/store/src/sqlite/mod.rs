@@ -105,6 +105,8 @@ impl SqliteStore {
     /// As [`SqliteStore::open`]; no such version.
     pub fn migrate(path: &Path, version: Option<u32>) -> StoreResult<(u32, u32)> {
         create_private(path).while_doing("create the database file")?;
+        // Dropped after the connection.
+        let _database = DatabaseFile::open(path)?;
         let mut connection = connect(path)?;
         let before = migrate::version(&connection)?;
         let after = version.unwrap_or(migrate::LATEST);
@@ -128,10 +130,13 @@ impl SqliteStore {
         let pages = self.log.pages()?;
         self.log.sync()?;
         self.set_syncs("OFF")?;
-        let moved = self.checkpoint("PASSIVE");
+        // Nothing may fail between the two: what was moved counts as moved from then on.
+        let moved = match self.checkpoint("PASSIVE") {
+            Ok(_) => self.database.sync(&pages).map_err(|error| self.log.fail(error.to_string())),
+            Err(error) => Err(error),
+        };
         self.set_syncs(SYNCS)?;
-        moved?;
-        self.database.sync(&pages).map_err(|error| self.log.fail(error.to_string()))
+        moved
     }
 
     fn set_syncs(&self, how: &str) -> StoreResult<()> {
