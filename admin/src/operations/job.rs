@@ -19,9 +19,9 @@ use tokio::runtime::Handle;
 /// Progress is kept so often: what is repeated after a kill is at most this long.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// Where others wrote into the journal since the last batch, gates are at work: so long they have the node for themselves.
-/// With the few rows at once that it then takes a list has some 6,000 rows a second.
+/// With the few rows at once that it then takes a list has some 4,700 rows a second.
 const GATES_FIRST: Duration = Duration::from_millis(5);
-/// Records the store may be behind: some 500,000 tickets, 128,000 beside gates.
+/// Records the store may be behind: some 500,000 tickets, 64,000 beside gates.
 const PROJECTED_BEHIND_MAX: u64 = 2_000;
 /// Between two looks at the journal or the store.
 const LOOK_EVERY: Duration = Duration::from_millis(2);

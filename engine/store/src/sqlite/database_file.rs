@@ -29,6 +29,11 @@ impl DatabaseFile {
         opened.map(|file| DatabaseFile(Arc::new(file))).while_doing("open the database file")
     }
 
+    #[cfg(test)]
+    pub(super) fn that_cannot_be_synced() -> DatabaseFile {
+        DatabaseFile(Arc::new(File::open("/dev/null").unwrap()))
+    }
+
     /// Makes durable what was written, these pages with pauses before.
     pub(super) fn sync(&self, pages: &Pages) -> io::Result<()> {
         let mut begun = 0;

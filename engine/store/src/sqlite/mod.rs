@@ -70,6 +70,8 @@ pub struct SqliteStore {
     database: DatabaseFile,
     path: PathBuf,
     log: Log,
+    /// Pages were moved and the database is not synced: a commit could begin the log anew, which alone has them for sure.
+    moved_unsynced: bool,
     log_bytes_max: u64,
     /// Gone after a failure: what it says may not be what the rows say. Read again by the next batch.
     shadow: Option<Shadow>,
@@ -95,7 +97,15 @@ impl SqliteStore {
         }
         let log = Log::beside(path);
         let (path, log_bytes_max) = (path.to_owned(), LOG_BYTES_MAX);
-        Ok(SqliteStore { connection, database, path, log, log_bytes_max, shadow: None })
+        Ok(SqliteStore {
+            connection,
+            database,
+            path,
+            log,
+            moved_unsynced: false,
+            log_bytes_max,
+            shadow: None,
+        })
     }
 
     /// Brings the schema of a file to `version` (`None`: the newest this program knows), up or down; 0 takes all rows
@@ -130,13 +140,12 @@ impl SqliteStore {
         let pages = self.log.pages()?;
         self.log.sync()?;
         self.set_syncs("OFF")?;
-        // Nothing may fail between the two: what was moved counts as moved from then on.
-        let moved = match self.checkpoint("PASSIVE") {
-            Ok(_) => self.database.sync(&pages).map_err(|error| self.log.fail(error.to_string())),
-            Err(error) => Err(error),
-        };
+        self.moved_unsynced = true;
+        let moved = self.checkpoint("PASSIVE");
+        let synced = self.database.sync(&pages).map_err(|error| self.log.fail(error.to_string()));
+        self.moved_unsynced = synced.is_err();
         self.set_syncs(SYNCS)?;
-        moved
+        synced.and(moved).map(drop)
     }
 
     fn set_syncs(&self, how: &str) -> StoreResult<()> {
@@ -177,6 +186,9 @@ impl Store for SqliteStore {
     }
 
     fn apply(&mut self, batch: &[(Lsn, Record<'_>)]) -> StoreResult<()> {
+        if self.moved_unsynced {
+            self.log.check()?;
+        }
         self.bound_log()?;
         // Taken, and put back after the commit only: any way out of here in between forgets it.
         let mut shadow = match self.shadow.take() {
@@ -404,6 +416,25 @@ mod tests {
         assert!(is_locked(&path), "after the writer ended");
         drop(last);
         assert!(!is_locked(&path));
+    }
+
+    // A commit could begin the log anew, which alone has for sure what was moved.
+    #[test]
+    fn after_a_failed_sync_of_what_was_moved_nothing_is_committed_and_questions_go_on() {
+        let (_folder, mut store) = store();
+        while store.log.used().unwrap().bytes < LOG_BYTES_MOVED_IF_CALM {
+            turns(&mut store, 20_000).unwrap();
+        }
+        let (cursor, well) = (store.cursor().unwrap(), store.database.clone());
+        store.database = DatabaseFile::that_cannot_be_synced();
+        assert!(matches!(store.tidy(), Err(StoreError::Unsynced { .. })));
+        // A disk that says yes again proves nothing.
+        store.database = well;
+        let log = store.log.used().unwrap();
+        assert!(matches!(turns(&mut store, 1), Err(StoreError::Unsynced { .. })));
+        assert!(store.sync().is_err());
+        assert_eq!(store.log.used().unwrap(), log);
+        assert_eq!(store.queries().unwrap().cursor().unwrap(), cursor);
     }
 
     // A passive checkpoint behind an old snapshot moves nothing and syncs nothing: the log has to be synced by itself.
